@@ -1,0 +1,1 @@
+"""Doors only: REST, Socket.IO, authentication, problem+json. Every decision is intake's."""

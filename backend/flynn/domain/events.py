@@ -1,0 +1,238 @@
+"""Events: the committed facts of a conversation, one closed union told apart by `type`.
+
+An event's `seq` counts from 1 without gaps within its conversation. Input events come from intake,
+the others from the worker that holds the conversation's epoch. The order of the API's messages is
+not the order of seq: each `step.started` carries `input_seqs`, the manifest of what its request adds,
+and the fold (flynn.agent.fold) concatenates stored blocks in manifest order.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from flynn.domain.content import Block, Json
+from flynn.domain.evidence import Evidence
+from flynn.domain.report import Report
+from flynn.domain.tool_result import Outcome
+from flynn.domain.usage import Usage
+
+WaitReason = Literal["turns", "dollars", "context", "model"]
+"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model."""
+
+StepFailure = Literal[
+    "retry", "permanent", "refused", "truncated", "broken_stream", "cancelled", "worker_lost"
+]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class MessageSent(_Event):
+    """Words for the agent. `text` as written, `content` the blocks as they will be sent."""
+
+    type: Literal["message.sent"] = "message.sent"
+    message_id: UUID
+    client_message_id: str | None = None
+    principal: str
+    text: str
+    content: list[Block]
+
+
+class InterruptRequested(_Event):
+    """Somebody wants the run to stop."""
+
+    type: Literal["interrupt.requested"] = "interrupt.requested"
+    principal: str
+    reason: str | None = None
+
+
+class BudgetRaised(_Event):
+    """The run's limits were lifted to these; None leaves a limit as it is."""
+
+    type: Literal["budget.raised"] = "budget.raised"
+    principal: str
+    turns: int | None = None
+    nanodollars: int | None = None
+    prompt_tokens: int | None = None
+
+
+class RunQueued(_Event):
+    """A run waits for a worker."""
+
+    type: Literal["run.queued"] = "run.queued"
+    reason: Literal["message", "task", "resume", "successor"]
+
+
+class RunStarted(_Event):
+    """A worker took the run (again, when it had been lost or had waited) at this epoch."""
+
+    type: Literal["run.started"] = "run.started"
+    epoch: int
+    worker: str
+
+
+class RunWaiting(_Event):
+    """The run holds no worker until what it waits for has come; `retry_at` when it wakes by itself."""
+
+    type: Literal["run.waiting"] = "run.waiting"
+    reason: WaitReason
+    detail: str
+    retry_at: datetime | None = None
+
+
+class RunCompleted(_Event):
+    """The agent came to its end."""
+
+    type: Literal["run.completed"] = "run.completed"
+    stop_reason: str
+    steps: int
+    usage: Usage
+    nanodollars: int
+
+
+class RunFailed(_Event):
+    """The run cannot go on; `code` names the class of failure, `detail` is for people."""
+
+    type: Literal["run.failed"] = "run.failed"
+    code: str
+    detail: str
+    steps: int
+    usage: Usage
+    nanodollars: int
+
+
+class RunCancelled(_Event):
+    """The run was stopped. `content` tells the model so when the conversation goes on."""
+
+    type: Literal["run.cancelled"] = "run.cancelled"
+    principal: str
+    reason: str | None = None
+    content: list[Block] = []
+    steps: int = 0
+    usage: Usage = Usage()
+    nanodollars: int = 0
+
+
+class StepStarted(_Event):
+    """A model call is about to be made: the manifest of what its request adds."""
+
+    type: Literal["step.started"] = "step.started"
+    step: int
+    attempt: int = 1
+    input_seqs: list[int]
+    model: str
+    params: dict[str, Json]
+    request_digest: str
+    reserved_nanodollars: int
+
+
+class MessageCompleted(_Event):
+    """The assistant's message, its blocks as received."""
+
+    type: Literal["message.completed"] = "message.completed"
+    step: int
+    message_id: str
+    model: str
+    stop_reason: str
+    content: list[Block]
+
+
+class StepCompleted(_Event):
+    """The model call is paid for and its message adopted."""
+
+    type: Literal["step.completed"] = "step.completed"
+    step: int
+    usage: Usage
+    nanodollars: int
+    duration_ms: int
+    first_token_ms: int | None = None
+    request_id: str | None = None
+
+
+class StepFailed(_Event):
+    """The model call gave nothing to adopt; what its manifest added is to be sent again.
+
+    Steps in `withdrawn_steps` leave the transcript with it, and so do the texts in `dropped_seqs`
+    (a refusal takes what was refused with it).
+    """
+
+    type: Literal["step.failed"] = "step.failed"
+    step: int
+    reason: StepFailure
+    detail: str
+    usage: Usage = Usage()
+    nanodollars: int = 0
+    retry_at: datetime | None = None
+    request_id: str | None = None
+    withdrawn_steps: list[int] = []
+    dropped_seqs: list[int] = []
+
+
+class ToolStarted(_Event):
+    """A tool is about to act."""
+
+    type: Literal["tool.started"] = "tool.started"
+    step: int
+    call_id: str
+    tool: str
+    input: Json
+
+
+class ToolFinished(_Event):
+    """A tool call ended; `content` is its `tool_result` block, in a list, as it will be sent."""
+
+    type: Literal["tool.finished"] = "tool.finished"
+    step: int
+    call_id: str
+    tool: str
+    outcome: Outcome
+    content: list[Block]
+    evidence: list[Evidence] = []
+    duration_ms: int = 0
+
+
+class TaskReported(_Event):
+    """A task came to its end; the report is built from the log."""
+
+    type: Literal["task.reported"] = "task.reported"
+    report: Report
+
+
+InputEvent = MessageSent | InterruptRequested | BudgetRaised
+RunEvent = RunQueued | RunStarted | RunWaiting | RunCompleted | RunFailed | RunCancelled
+StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
+ToolEvent = ToolStarted | ToolFinished
+
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | TaskReported
+
+Event = Annotated[EventData, Field(discriminator="type")]
+
+EVENT: TypeAdapter[EventData] = TypeAdapter(Event)
+"""Reads and checks an event's `{"type": …, …}`."""
+
+
+class Recorded(BaseModel):
+    """An event with its place in the log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    conversation_id: UUID
+    seq: int
+    at: datetime
+    run_id: UUID | None
+    event: Event
+
+    def envelope(self) -> dict[str, Json]:
+        """The shape that every door shows: `{conversation_id, seq, type, at, run_id, data}`."""
+        data = self.event.model_dump(mode="json", exclude={"type"})
+        return {
+            "conversation_id": str(self.conversation_id),
+            "seq": self.seq,
+            "type": self.event.type,
+            "at": self.at.isoformat(),
+            "run_id": str(self.run_id) if self.run_id else None,
+            "data": data,
+        }

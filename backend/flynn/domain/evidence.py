@@ -1,0 +1,55 @@
+"""What a tool call can show for itself: recorded beside its result, read by reports and by the fold.
+
+A result's `content` is for the model; its evidence is for everybody else.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Evidence(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class FileRead(_Evidence):
+    """A file's content was shown. `path` is relative to the workspace; `sha256` of the whole file."""
+
+    kind: Literal["file_read"] = "file_read"
+    path: str
+    sha256: str
+    complete: bool = True
+
+
+class FileChanged(_Evidence):
+    """A file was written. Digests are sha256 of the whole file; `before` is None for a new file."""
+
+    kind: Literal["file_changed"] = "file_changed"
+    path: str
+    before: str | None
+    after: str
+    lines_added: int
+    lines_removed: int
+
+
+class CommandRan(_Evidence):
+    """A command ended. `exit_code` is None when it was killed; `cwd` is relative to the workspace."""
+
+    kind: Literal["command_ran"] = "command_ran"
+    command: str
+    cwd: str
+    exit_code: int | None
+    duration_ms: int
+    timed_out: bool = False
+    cut: bool = False
+
+
+class Searched(_Evidence):
+    """A search ended with `matches` lines or files, `cut` when not all of them were shown."""
+
+    kind: Literal["searched"] = "searched"
+    matches: int
+    cut: bool = False
+
+
+Evidence = Annotated[FileRead | FileChanged | CommandRan | Searched, Field(discriminator="kind")]

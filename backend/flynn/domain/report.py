@@ -1,0 +1,61 @@
+"""The report of a task: what the log proves, and apart from it what the model says."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from flynn.domain.usage import Usage
+
+
+class ReportedFile(BaseModel):
+    """A file that the task changed, from its first digest to its last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    before: str | None
+    after: str
+    lines_added: int
+    lines_removed: int
+
+
+class ReportedCommand(BaseModel):
+    """A command that the task ran. `outcome` "unknown" means that its worker was lost meanwhile."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seq: int
+    command: str
+    cwd: str
+    exit_code: int | None
+    outcome: Literal["ok", "error", "cancelled", "unknown"]
+    duration_ms: int
+
+
+class Evidence(BaseModel):
+    """What the log proves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    files: list[ReportedFile]
+    commands: list[ReportedCommand]
+    steps: int
+    tool_calls: int
+    usage: Usage
+    cost_dollars: float
+    duration_ms: int
+    stop_reason: str
+    last_seq: int
+
+
+class Report(BaseModel):
+    """A task's report. `prose` is the model's own account and proves nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    state: Literal["completed", "failed", "cancelled"]
+    detail: str | None = None
+    evidence: Evidence
+    prose: str

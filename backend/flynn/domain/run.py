@@ -1,0 +1,31 @@
+"""A run: the agent at work, from a trigger to a stop."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class RunState(StrEnum):
+    """Where a run is. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the run is over."""
+        return self in (RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED)
+
+
+class Limits(BaseModel):
+    """What one run may use. `prompt_tokens` is the largest prompt that is sent (see price step)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    turns: int
+    nanodollars: int
+    prompt_tokens: int

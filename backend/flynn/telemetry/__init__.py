@@ -1,0 +1,1 @@
+"""Structured logs. Everybody may import this room; it imports the domain only."""

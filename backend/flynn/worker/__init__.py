@@ -1,0 +1,1 @@
+"""Claims runs, keeps leases, drives the loop, appends and then publishes."""
