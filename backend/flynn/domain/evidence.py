@@ -38,6 +38,7 @@ class CommandRan(_Evidence):
     kind: Literal["command_ran"] = "command_ran"
     command: str
     cwd: str
+    cwd_after: str | None = None
     exit_code: int | None
     duration_ms: int
     timed_out: bool = False
