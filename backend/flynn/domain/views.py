@@ -1,0 +1,132 @@
+"""What the doors show of the service's things: views of the log and of the tables beside it."""
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from flynn.domain.report import Report
+from flynn.domain.run import RunState
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class RunView(_View):
+    """A run as people see it. `reason` and `detail` say why it waits or how it ended."""
+
+    id: UUID
+    state: RunState
+    reason: str | None = None
+    detail: str | None = None
+    turns: int
+    cost_dollars: float
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    retry_at: datetime | None = None
+
+
+class WorkspaceView(_View):
+    """A workspace; `path` is where it is mounted on this machine."""
+
+    id: UUID
+    name: str
+    path: str
+    created_at: datetime
+
+
+class ConversationView(_View):
+    """A conversation with its latest run. `last_seq` is the log's high-water mark."""
+
+    id: UUID
+    title: str | None
+    agent: str
+    agent_version: str
+    workspace_id: UUID
+    workspace: str
+    created_at: datetime
+    last_seq: int
+    task_id: UUID | None = None
+    run: RunView | None = None
+
+
+class MessageView(_View):
+    """One message of the conversation in words: what people and the agent said, without tool calls."""
+
+    seq: int
+    role: Literal["user", "assistant"]
+    text: str
+    at: datetime
+    run_id: UUID | None
+    message_id: str
+
+
+class TaskView(_View):
+    """A delegated task. `state` is its latest run's; `report` is there when it is over."""
+
+    id: UUID
+    title: str | None
+    instructions: str
+    state: RunState
+    reason: str | None = None
+    detail: str | None = None
+    agent: str
+    workspace: str
+    workspace_id: UUID
+    conversation_id: UUID
+    created_at: datetime
+    ended_at: datetime | None = None
+    report: Report | None = None
+
+
+class AgentView(_View):
+    """An agent that can be asked; `version` is the digest of its file."""
+
+    name: str
+    version: str
+    description: str
+    model: str
+    tools: list[str]
+    effort: str | None = None
+    warnings: list[str] = []
+
+
+class KeyView(_View):
+    """A key without its secret; `hint` are its last four characters."""
+
+    id: UUID
+    name: str
+    hint: str
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class NewKey(KeyView):
+    """A key just made: the only time that `key` is shown."""
+
+    key: str
+
+
+class Acknowledgement(_View):
+    """What a client knows once its words are committed: `seq` is theirs in the log."""
+
+    conversation_id: UUID
+    message_id: UUID
+    seq: int
+    run: RunView
+    duplicate: bool = False
+
+
+T = TypeVar("T")
+
+
+class Page(_View, Generic[T]):
+    """One page of a list; `next` is the cursor of the next one, None at the end."""
+
+    items: list[T]
+    next: str | None = None
