@@ -1,0 +1,123 @@
+"""What all tests share: the `needs` marker, and the account of what was left out for want of it.
+
+`@pytest.mark.needs("bubblewrap", "redis-server")` skips a test, by name, on a machine that lacks one of
+these. The end of the run counts what was left out. Where nothing may be left out (`CI=true` or
+`FLYNN_REQUIRE_ALL=1`) such a test fails instead. `FLYNN_MAY_SKIP=docker,root` names what a machine may
+lack all the same.
+"""
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+LANDLOCK_ABI = 6
+"""The lowest Landlock version that keeps signals and abstract sockets inside the sandbox."""
+
+_LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_CREATE_RULESET_VERSION = 1
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _bubblewrap() -> bool:
+    binary = shutil.which("bwrap")
+    return binary is not None and _succeeds(
+        binary, "--unshare-user", "--unshare-net", "--unshare-pid", "--ro-bind", "/", "/", "true"
+    )
+
+
+def _landlock() -> bool:
+    if platform.system() != "Linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    flag = ctypes.c_uint32(_LANDLOCK_CREATE_RULESET_VERSION)
+    abi = libc.syscall(ctypes.c_long(_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), flag)
+    return bool(abi >= LANDLOCK_ABI)
+
+
+def _program(*names: str) -> Callable[[], bool]:
+    return lambda: any(shutil.which(name) for name in names)
+
+
+PREREQUISITES: dict[str, Callable[[], bool]] = {
+    "bubblewrap": _bubblewrap,
+    "landlock": _landlock,
+    "redis-server": _program("redis-server"),
+    "root": lambda: os.geteuid() == 0,
+    "browser": _program("chromium", "chromium-browser", "google-chrome"),
+    "docker": lambda: _succeeds("docker", "info"),
+    "node": _program("node"),
+    "git": _program("git"),
+}
+"""What a test may need, and how to find out whether this machine has it."""
+
+
+@cache
+def has(prerequisite: str) -> bool:
+    """Whether this machine has `prerequisite`, one of PREREQUISITES. Asked once a process."""
+    return PREREQUISITES[prerequisite]()
+
+
+def _nothing_may_be_missing() -> bool:
+    return os.environ.get("CI") == "true" or os.environ.get("FLYNN_REQUIRE_ALL") == "1"
+
+
+def _may_be_missing() -> set[str]:
+    return {name.strip() for name in os.environ.get("FLYNN_MAY_SKIP", "").split(",")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a `needs` marker with a name that nobody knows."""
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            unknown = [name for name in marker.args if name not in PREREQUISITES]
+            if unknown or not marker.args:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: needs({', '.join(map(repr, marker.args))}): "
+                    f"known are {', '.join(sorted(PREREQUISITES))}"
+                )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave a test out, or fail it, when this machine lacks what it needs."""
+    needed = [name for marker in item.iter_markers("needs") for name in marker.args]
+    missing = [name for name in needed if not has(name)]
+    if not missing:
+        return
+    sentence = f"this machine has no {', no '.join(missing)}"
+    if _nothing_may_be_missing() and not set(missing) <= _may_be_missing():
+        pytest.fail(f"{sentence}, and here nothing may be left out", pytrace=False)
+    item.user_properties.append(("missing", ",".join(missing)))
+    pytest.skip(sentence)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count, by name, the tests that were left out because a prerequisite is missing."""
+    left_out = Counter(
+        name
+        for report in terminalreporter.stats.get("skipped", [])
+        for key, names in getattr(report, "user_properties", [])
+        if key == "missing"
+        for name in str(names).split(",")
+    )
+    for name, count in sorted(left_out.items()):
+        terminalreporter.write_line(
+            f"left out for want of {name}: {count} test{'s' if count > 1 else ''}", yellow=True
+        )
