@@ -1,0 +1,339 @@
+"""Settings: the only reader of the environment.
+
+A setting comes from the environment, else from `.env` in the working directory, else from its default
+here. Each field's description is the one sentence about it; `.env.example` is made of them by
+`scripts/env_example.py`. A wrong value stops the start, with one line for each, and a secret's value is
+never shown. Only app and cli import this module; everybody else is handed what they need.
+"""
+
+import difflib
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from annotated_types import Ge, Le
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from flynn.domain import addresses
+from flynn.domain.errors import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+OTHER_READERS = frozenset({"FLYNN_REQUIRE_ALL", "FLYNN_MAY_SKIP"})
+"""Variables with our prefix that are read by the test suite, not by the service."""
+
+MAY_HOLD_SECRETS = frozenset({"ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "REDIS_URL"})
+"""Settings whose values are never shown."""
+
+MODEL_ALIASES = {
+    "haiku": "claude-haiku-5-5",
+    "sonnet": "claude-sonnet-5-5",
+    "opus": "claude-opus-5-5",
+    "fable": "claude-fable-5-2",
+}
+
+
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(addresses.origin(part) for part in value.split(",") if part.strip())
+
+
+def _aliases(value: object) -> object:
+    """Read `alias=model` pairs; they add to the built-in ones and override them."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if any(not name.strip() or not model.strip() for name, _, model in pairs):
+        raise ValueError("not pairs")
+    return MODEL_ALIASES | {name.strip(): model.strip() for name, _, model in pairs}
+
+
+def _path(value: Path) -> Path:
+    return value.expanduser().absolute()
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _within_ceiling(value: int, info: ValidationInfo) -> int:
+    if value > info.data.get("max_output_tokens_ceiling", value):
+        raise ValueError("above the ceiling")
+    return value
+
+
+def _setting(name: str, default: Any, sentence: str, allowed: str | None = None, **limits: float) -> Any:
+    extra = {"allowed": allowed} if allowed else None
+    shown = name not in MAY_HOLD_SECRETS
+    return Field(
+        default, repr=shown, validation_alias=name, description=sentence, json_schema_extra=extra, **limits
+    )  # type: ignore[call-overload] # limits are ge and le
+
+
+Choice = BeforeValidator(_lower)
+Directory = Annotated[Path, AfterValidator(_path)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can decide. Made by `load`; frozen."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True,
+        dotenv_filtering="only_existing",
+        enable_decoding=False,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+    )
+
+    anthropic_api_key: SecretStr | None = _setting(
+        "ANTHROPIC_API_KEY",
+        None,
+        "Key of the Claude API. Without it the service starts, but no run gets an answer.",
+    )
+    anthropic_base_url: Annotated[str, AfterValidator(addresses.web_url)] = _setting(
+        "ANTHROPIC_BASE_URL",
+        "https://api.anthropic.com",
+        "Where the Messages API is served; another server may need the FLYNN_ENDPOINT_ switches.",
+        "an address such as https://api.anthropic.com",
+    )
+    database_url: Annotated[str, AfterValidator(addresses.database_url)] | None = _setting(
+        "DATABASE_URL",
+        None,
+        "PostgreSQL 16, as postgresql://user:password@host:5432/name. Unset: the service runs its own "
+        "server in the data directory.",
+        "postgresql://user:password@host:port/name",
+    )
+    postgres_password: SecretStr | None = _setting(
+        "POSTGRES_PASSWORD",
+        None,
+        "Password of the database in docker-compose.yml; also used when DATABASE_URL names a user "
+        "without a password.",
+    )
+    redis_url: Annotated[str, AfterValidator(addresses.redis_url)] | None = _setting(
+        "REDIS_URL",
+        None,
+        "Redis 7, as redis://:password@host:6379/0. Unset: one process, whose sessions end with it.",
+        "redis://:password@host:port/number, rediss://… or unix:///path",
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = _setting(
+        "LOG_LEVEL", "info", "Least severity that is logged: debug, info, warning or error."
+    )
+    log_format: Annotated[Literal["auto", "json", "console"], Choice] = _setting(
+        "FLYNN_LOG_FORMAT",
+        "auto",
+        "One JSON object a line (json) or lines for people (console); auto is console on a terminal.",
+    )
+    host: str = _setting(
+        "FLYNN_HOST",
+        "127.0.0.1",
+        "Address to listen on; 0.0.0.0 for every interface, behind a proxy that speaks TLS.",
+        "an IP address or a host name",
+    )
+    port: int = _setting("FLYNN_PORT", 8000, "Port to listen on.", ge=1, le=65535)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = _setting(
+        "FLYNN_ALLOWED_ORIGINS",
+        (),
+        "Origins of foreign web pages that may connect, separated by commas; the service's own page "
+        "always may.",
+        "a list such as https://team.example,http://localhost:5173",
+    )
+    message_max_bytes: int = _setting(
+        "FLYNN_MESSAGE_MAX_BYTES",
+        1_048_576,
+        "Largest message or request body that is taken, in bytes.",
+        ge=1024,
+        le=33_554_432,
+    )
+    data_dir: Directory = _setting(
+        "FLYNN_DATA_DIR",
+        Path("./data"),
+        "Directory of the service's own data: embedded database, workspaces, snapshots.",
+        "a path",
+    )
+    workspace: Directory | None = _setting(
+        "FLYNN_WORKSPACE",
+        None,
+        "Directory of the default workspace. Unset: workspaces/default in the data directory.",
+        "a path",
+    )
+    agents_dir: Directory | None = _setting(
+        "FLYNN_AGENTS_DIR", None, "Directory with more agent files, beside the built-in ones.", "a path"
+    )
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)] = _setting(
+        "FLYNN_MODEL_ALIASES",
+        MODEL_ALIASES,
+        "Models by the short names that agent files use; what is given here adds to these.",
+        "alias=model pairs, separated by commas",
+    )
+    model_idle_seconds: float = _setting(
+        "FLYNN_MODEL_IDLE_SECONDS",
+        90,
+        "Silence of the model's stream, in seconds, after which the call counts as broken.",
+        ge=5,
+        le=900,
+    )
+    endpoint_auth: Annotated[Literal["bearer", "x-api-key"], Choice] = _setting(
+        "FLYNN_ENDPOINT_AUTH", "bearer", "Header that carries the key: bearer or x-api-key."
+    )
+    endpoint_cache: bool = _setting(
+        "FLYNN_ENDPOINT_CACHE", True, "Whether the model's server takes cache breakpoints."
+    )
+    endpoint_effort: bool = _setting(
+        "FLYNN_ENDPOINT_EFFORT", True, "Whether the model's server takes thinking and effort."
+    )
+    endpoint_count_tokens: bool = _setting(
+        "FLYNN_ENDPOINT_COUNT_TOKENS", True, "Whether the model's server counts tokens."
+    )
+    run_max_turns: int = _setting(
+        "FLYNN_RUN_MAX_TURNS", 100, "Model calls of one run before it waits and asks.", ge=1, le=10_000
+    )
+    run_max_dollars: float = _setting(
+        "FLYNN_RUN_MAX_DOLLARS", 1.00, "Dollars of one run before it waits and asks.", ge=0.01, le=10_000
+    )
+    max_prompt_tokens: int = _setting(
+        "FLYNN_MAX_PROMPT_TOKENS",
+        95_000,
+        "Largest prompt, in tokens; above 100000 a call costs five times as much.",
+        ge=10_000,
+        le=1_000_000,
+    )
+    max_output_tokens_ceiling: int = _setting(
+        "FLYNN_MAX_OUTPUT_TOKENS_CEILING",
+        32_000,
+        "Most output tokens of a call that is repeated because its answer was cut.",
+        ge=256,
+        le=128_000,
+    )
+    max_output_tokens: Annotated[int, AfterValidator(_within_ceiling)] = _setting(
+        "FLYNN_MAX_OUTPUT_TOKENS",
+        16_000,
+        "Most output tokens of a call.",
+        "a whole number from 256 to FLYNN_MAX_OUTPUT_TOKENS_CEILING",
+        ge=256,
+    )
+    concurrency: int = _setting(
+        "FLYNN_CONCURRENCY", 8, "Runs that one worker process drives at a time.", ge=1, le=256
+    )
+    principal_runs: int = _setting(
+        "FLYNN_PRINCIPAL_RUNS", 8, "Runs of one key that may be running at a time.", ge=1, le=1000
+    )
+    lease_seconds: float = _setting(
+        "FLYNN_LEASE_SECONDS",
+        5,
+        "Seconds after which the work of a silent worker is taken over.",
+        ge=3,
+        le=300,
+    )
+    sandbox: Annotated[Literal["auto", "bubblewrap", "landlock", "none"], Choice] = _setting(
+        "FLYNN_SANDBOX",
+        "auto",
+        "Sandbox of commands: auto takes the strongest that works here; none lets them reach everything "
+        "that the service can.",
+    )
+    pool_size: int = _setting(
+        "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80
+    )
+    pool_overflow: int = _setting(
+        "FLYNN_POOL_OVERFLOW", 10, "Further connections that it opens under load.", ge=0, le=40
+    )
+
+    @classmethod
+    def load(cls, env_file: Path | None = Path(".env"), **overrides: Any) -> Self:
+        """Read the settings; `overrides`, by field name, win over everything; None is not one.
+
+        Warns of variables that start with FLYNN_ and that nobody reads. Raises ConfigurationError with
+        one line for each wrong value.
+        """
+        unknown_fields = overrides.keys() - cls.model_fields.keys()
+        if unknown_fields:
+            raise TypeError(f"no such setting: {', '.join(sorted(unknown_fields))}")
+        given = {variable(cls.model_fields[n]): v for n, v in overrides.items() if v is not None}
+        try:
+            in_file = dotenv_values(env_file, encoding="utf-8") if env_file else {}
+            settings = cls(_env_file=env_file, **given)
+        except ValidationError as error:
+            raise ConfigurationError("\n".join(map(_line, error.errors()))) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{env_file} cannot be read: {error}") from None
+        _check_sources({k: v for k, v in in_file.items() if v}, env_file)
+        return settings
+
+    def default_workspace(self) -> Path:
+        """The directory of the default workspace, absolute."""
+        return self.workspace or self.data_dir / "workspaces" / "default"
+
+    def sqlalchemy_url(self) -> str | None:
+        """DATABASE_URL for SQLAlchemy on asyncpg, completed with POSTGRES_PASSWORD; secret."""
+        if self.database_url is None or self.postgres_password is None:
+            return self.database_url
+        return addresses.with_password(self.database_url, self.postgres_password.get_secret_value())
+
+    def libpq_url(self) -> str | None:
+        """The same database for libpq's programs and psycopg; secret."""
+        url = self.sqlalchemy_url()
+        return addresses.libpq_url(url) if url else None
+
+    def secrets(self) -> list[str]:
+        """Every secret value in these settings, to be kept out of logs and of what the model reads."""
+        keys = [k.get_secret_value() for k in (self.anthropic_api_key, self.postgres_password) if k]
+        passwords = [addresses.password(url) for url in (self.database_url, self.redis_url) if url]
+        return keys + [password for password in passwords if password]
+
+
+def variable(field: FieldInfo) -> str:
+    """The environment variable that sets `field`."""
+    return str(field.validation_alias)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What `field` may be, in words."""
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["allowed"])
+    if get_origin(field.annotation) is Literal:
+        *others, last = get_args(field.annotation)
+        return f"{', '.join(others)} or {last}"
+    if field.annotation is bool:
+        return "true or false"
+    low = next((m.ge for m in field.metadata if isinstance(m, Ge)), None)
+    high = next((m.le for m in field.metadata if isinstance(m, Le)), None)
+    kind = "whole number" if field.annotation is int else "number"
+    return f"a {kind} from {low} to {high}"
+
+
+VARIABLES = {variable(field): field for field in Settings.model_fields.values()}
+"""Every setting by its environment variable."""
+
+
+def _line(error: Any) -> str:
+    name = str(error["loc"][0])
+    shown = "(hidden)" if name in MAY_HOLD_SECRETS else f'"{error["input"]}"'
+    return f"{name} is {shown}: allowed is {allowed(VARIABLES[name])}"
+
+
+def _check_sources(in_file: dict[str, str], env_file: Path | None) -> None:
+    """Refuse a redirected key, and warn of names that nobody reads."""
+    here = {name for name, value in os.environ.items() if value}
+    # A checkout's .env must not be able to have the user's own key sent elsewhere.
+    if "ANTHROPIC_API_KEY" in here and "ANTHROPIC_BASE_URL" in in_file.keys() - here:
+        raise ConfigurationError(
+            f"ANTHROPIC_BASE_URL is set in {env_file}, but ANTHROPIC_API_KEY in the environment: "
+            "allowed is both in the same place"
+        )
+    for name in sorted(here | in_file.keys()):
+        if name.startswith("FLYNN_") and name not in VARIABLES and name not in OTHER_READERS:
+            _log.warning("%s is set, but there is no such setting%s", name, _nearest(name))
+
+
+def _nearest(name: str) -> str:
+    # Compared without the prefix, which would make every name look near.
+    ours = {known.removeprefix("FLYNN_"): known for known in VARIABLES}
+    near = difflib.get_close_matches(name.removeprefix("FLYNN_"), ours, n=1)
+    return f"; did you mean {ours[near[0]]}?" if near else ""
