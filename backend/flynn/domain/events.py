@@ -22,7 +22,7 @@ WaitReason = Literal["turns", "dollars", "context", "model"]
 """Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model."""
 
 StepFailure = Literal[
-    "retry", "permanent", "refused", "truncated", "broken_stream", "cancelled", "worker_lost"
+    "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost"
 ]
 
 
@@ -156,7 +156,7 @@ class StepFailed(_Event):
     """The model call gave nothing to adopt; what its manifest added is to be sent again.
 
     Steps in `withdrawn_steps` leave the transcript with it, and so do the texts in `dropped_seqs`
-    (a refusal takes what was refused with it).
+    (a refusal takes what was refused with it). `content` tells the model so, if anything has to be told.
     """
 
     type: Literal["step.failed"] = "step.failed"
@@ -169,6 +169,7 @@ class StepFailed(_Event):
     request_id: str | None = None
     withdrawn_steps: list[int] = []
     dropped_seqs: list[int] = []
+    content: list[Block] = []
 
 
 class ToolStarted(_Event):

@@ -1,0 +1,79 @@
+"""The limits of a run, checked before each model call: turns, dollars, and the size of the prompt."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from flynn.agent.fold import Transcript
+from flynn.agent.turns import Waits
+from flynn.domain import events as ev
+from flynn.domain.content import Block
+from flynn.domain.usage import dollars
+from flynn.model.claude import Claude
+from flynn.model.prices import worst_case
+from flynn.model.request import ModelRequest
+
+BYTES_PER_TOKEN = 2.5
+"""Low on purpose: an estimate that is too large costs a count, one that is too small the price step."""
+
+
+def tokens_of(blocks: Sequence[Block] | object) -> int:
+    """A high estimate of the tokens of JSON content."""
+    return int(len(orjson.dumps(blocks)) / BYTES_PER_TOKEN) + 1
+
+
+class Budget:
+    """Reserves before each call: what the run has used plus the worst that the call can cost."""
+
+    def __init__(self, *, model: Claude, frame: ModelRequest) -> None:
+        self._model = model
+        self._frame = frame
+        self._frame_tokens = tokens_of([*frame.system, *frame.tools])
+
+    def prompt_estimate(self, transcript: Transcript, results: Sequence[ev.EventData] = ()) -> int:
+        """A high estimate of the next prompt: what the last call measured, and what has come since."""
+        added: list[Block] = [b for seq in transcript.pending for b in transcript.inputs[seq]]
+        if transcript.open_step:
+            added += transcript.added(list(transcript.open_step.manifest))
+        added += [b for r in results if isinstance(r, ev.ToolFinished) for b in r.content]
+        known = transcript.context_tokens or self._frame_tokens + tokens_of(transcript.messages())
+        return known + tokens_of(added)
+
+    def reservation(self, prompt_tokens: int, max_tokens: int) -> int:
+        """The most that such a call can cost, in nano-dollars."""
+        return worst_case(self._frame.model, prompt_tokens=prompt_tokens, max_tokens=max_tokens)
+
+    async def exceeded(self, transcript: Transcript, results: Sequence[ev.EventData]) -> Waits | None:
+        """What the run has to wait for before another call, if anything."""
+        run = transcript.run
+        if run.turns >= run.limits.turns:
+            return Waits("turns", f"The run has used its {run.limits.turns} turns. Raise the limit to go on.")
+        prompt = self.prompt_estimate(transcript, results)
+        if prompt > run.limits.prompt_tokens:
+            prompt = await self._count(transcript, results) or prompt
+        if prompt > run.limits.prompt_tokens:
+            return Waits(
+                "context",
+                f"The next prompt would have about {prompt:,} tokens; the limit is "
+                f"{run.limits.prompt_tokens:,}, because calls above 100,000 cost five times as much. "
+                "Raise the limit to go on at that price, or go on in a new conversation.",
+            )
+        reserved = self.reservation(prompt, self._frame.max_tokens)
+        if run.nanodollars + reserved > run.limits.nanodollars:
+            return Waits(
+                "dollars",
+                f"The run has used ${dollars(run.nanodollars):.4f} and the next call could cost "
+                f"${dollars(reserved):.4f}; the limit is ${dollars(run.limits.nanodollars):.4f}. "
+                "Raise it to go on.",
+            )
+        return None
+
+    async def _count(self, transcript: Transcript, results: Sequence[ev.EventData]) -> int | None:
+        held = transcript.added(transcript.manifest())
+        fresh = [b for r in results if isinstance(r, ev.ToolFinished) for b in r.content]
+        cut = sum(transcript.kinds[s] == "result" for s in transcript.pending)
+        added = [*held[:cut], *fresh, *held[cut:]]
+        messages = transcript.messages()
+        if added:
+            messages.append({"role": "user", "content": added})
+        return await self._model.count_tokens(self._frame.with_messages(messages))

@@ -1,0 +1,302 @@
+"""The fold: from events to the API's messages, in manifest order, rendering nothing.
+
+A `Transcript` takes recorded events one by one, in seq order, and knows at any moment what the next
+request would add, which tool calls are unanswered, what the model has seen and what the run has used.
+Every text that is ever sent was stored as sent; the fold only concatenates.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+from uuid import UUID
+
+import orjson
+
+from flynn.domain import events as ev
+from flynn.domain.content import Block, Json
+from flynn.domain.evidence import CommandRan, FileChanged, FileRead
+from flynn.domain.run import Limits
+from flynn.domain.tool_result import Outcome
+from flynn.domain.usage import Usage
+
+Message = dict[str, Json]
+InputKind = Literal["words", "result", "note"]
+"""What an input is: somebody's words, a tool's result, or a note of ours that waits for words."""
+
+
+@dataclass(slots=True)
+class Step:
+    """A model call: its manifest, and the assistant's blocks once they are adopted."""
+
+    number: int
+    manifest: tuple[int, ...]
+    chain: bytes
+    reserved: int
+    content: list[Block] | None = None
+    stop_reason: str | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call that the last adopted message asked for."""
+
+    call_id: str
+    tool: str
+    input: Json
+    started: bool = False
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class RunTotals:
+    """What the present run has used, and what it may use."""
+
+    limits: Limits
+    run_id: UUID | None = None
+    turns: int = 0
+    usage: Usage = field(default_factory=Usage)
+    nanodollars: int = 0
+    steps: int = 0
+    failures: int = 0
+    """Failed attempts since the last adopted step."""
+    truncations: int = 0
+    """Truncated answers since the last adopted step."""
+
+
+def digest(*parts: Json) -> bytes:
+    """sha256 over the canonical JSON of `parts`, in order."""
+    h = hashlib.sha256()
+    for part in parts:
+        h.update(part if isinstance(part, bytes) else orjson.dumps(part))
+        h.update(b"\0")
+    return h.digest()
+
+
+def _calls(content: Sequence[Block]) -> dict[str, Call]:
+    uses = [b for b in content if b.get("type") == "tool_use"]
+    return {b["id"]: Call(b["id"], b["name"], b["input"]) for b in uses}
+
+
+class Transcript:
+    """The state of one conversation, folded from its log.
+
+    `chain` of a step digests the frozen prefix and every message before it, so that a request's digest
+    costs only what the request adds.
+    """
+
+    def __init__(self, *, prefix: Json, limits: Limits) -> None:
+        self.seq = 0
+        self.steps: list[Step] = []
+        self.calls: dict[str, Call] = {}
+        self.pending: list[int] = []
+        self.inputs: dict[int, list[Block]] = {}
+        self.open_step: Step | None = None
+        self.interrupted: ev.InterruptRequested | None = None
+        self.interrupted_at = 0
+        self.seen: dict[str, str] = {}
+        self.cwd = "."
+        self.context_tokens = 0
+        self.last_step = 0
+        self.silent = False
+        """Whether the last model call ended well but said nothing."""
+        self.run = RunTotals(limits=limits)
+        self.kinds: dict[int, InputKind] = {}
+        self._messages: list[Message] = []
+        self._base = digest(prefix)
+        self._limits = limits
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def messages(self, manifest: list[int] | None = None) -> list[Message]:
+        """The API's messages of the adopted steps, and of a request that adds `manifest`."""
+        if not manifest:
+            return list(self._messages)
+        return [*self._messages, {"role": "user", "content": self.added(manifest)}]
+
+    def added(self, manifest: list[int]) -> list[Block]:
+        """The blocks that `manifest` adds, in its order."""
+        return [block for seq in manifest for block in self.inputs[seq]]
+
+    def manifest(self) -> list[int]:
+        """What the next request adds: results first, then words, each in seq order."""
+        return sorted(self.pending, key=lambda seq: (self.kinds[seq] != "result", seq))
+
+    def preview(self, results: Sequence[ev.EventData]) -> tuple[list[int], str]:
+        """The manifest and the digest of the next request, if `results` are appended right now.
+
+        Same bytes, same digest. `results` take the next seqs; the append that carries them has to be exact.
+        """
+        fresh = {
+            self.seq + place: event.content
+            for place, event in enumerate(results, start=1)
+            if isinstance(event, ev.ToolFinished)
+        }
+        held = self.manifest()
+        cut = sum(self.kinds[seq] == "result" for seq in held)
+        manifest = [*held[:cut], *fresh, *held[cut:]]
+        blocks = [b for seq in manifest for b in (fresh.get(seq) or self.inputs[seq])]
+        return manifest, digest(self._chain(), blocks).hex()
+
+    def open_calls(self) -> list[Call]:
+        """Tool calls of the last adopted message that have no result yet, in call order."""
+        return [c for c in self.calls.values() if not c.finished]
+
+    def unanswered(self, after: int = 0) -> bool:
+        """Whether words later than seq `after` are in no manifest."""
+        return any(seq > after and self.kinds[seq] == "words" for seq in self.pending)
+
+    @property
+    def last_stop_reason(self) -> str | None:
+        """Why the last adopted message ended."""
+        return self.steps[-1].stop_reason if self.steps else None
+
+    # -- folding ------------------------------------------------------------------------------------
+
+    def apply(self, recorded: ev.Recorded) -> None:
+        """Take the next event. Raises ValueError when it is not the next one."""
+        if recorded.seq != self.seq + 1:
+            raise ValueError(f"event {recorded.seq} does not follow {self.seq}")
+        self.seq = recorded.seq
+        event = recorded.event
+        match event:
+            case ev.MessageSent():
+                self._input(recorded.seq, event.content, "words")
+            case ev.InterruptRequested():
+                self.interrupted, self.interrupted_at = event, recorded.seq
+            case ev.BudgetRaised():
+                self._raise(event)
+            case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
+                pass
+            case ev.RunStarted():
+                self._enter(recorded.run_id)
+            case ev.RunCancelled():
+                if event.content:
+                    self._input(recorded.seq, event.content, "note")
+                self.interrupted = None
+            case ev.RunCompleted() | ev.RunFailed():
+                self.interrupted = None
+            case ev.StepStarted():
+                self._open(event)
+            case ev.MessageCompleted():
+                self._adopt(event)
+            case ev.StepCompleted():
+                self._settle(event.usage, event.nanodollars)
+                self.context_tokens = event.usage.prompt + event.usage.output
+                self.run.turns += 1
+                self.run.failures = self.run.truncations = 0
+            case ev.StepFailed():
+                self._fail(recorded.seq, event)
+            case ev.ToolStarted():
+                self.calls[event.call_id].started = True
+            case ev.ToolFinished():
+                self._finish(recorded.seq, event)
+            case _:
+                assert_never(event)
+
+    def _input(self, seq: int, content: list[Block], kind: InputKind) -> None:
+        self.inputs[seq] = content
+        self.kinds[seq] = kind
+        self.pending.append(seq)
+
+    def _raise(self, event: ev.BudgetRaised) -> None:
+        held = self.run.limits
+        self.run.limits = Limits(
+            turns=event.turns or held.turns,
+            nanodollars=event.nanodollars or held.nanodollars,
+            prompt_tokens=event.prompt_tokens or held.prompt_tokens,
+        )
+
+    def _enter(self, run_id: UUID | None) -> None:
+        if run_id != self.run.run_id:
+            self.run = RunTotals(limits=self._limits, run_id=run_id)
+            # An interrupt that was meant for an earlier run has ended with it.
+            self.interrupted = None
+
+    def _open(self, event: ev.StepStarted) -> None:
+        self.last_step = event.step
+        self.silent = False
+        self.open_step = Step(event.step, tuple(event.input_seqs), self._chain(), event.reserved_nanodollars)
+        taken = set(event.input_seqs)
+        self.pending = [s for s in self.pending if s not in taken]
+        self.run.steps += 1
+
+    def _adopt(self, event: ev.MessageCompleted) -> None:
+        step = self._close(event.step)
+        step.content, step.stop_reason = event.content, event.stop_reason
+        self.steps.append(step)
+        if step.manifest:
+            self._messages.append({"role": "user", "content": self.added(list(step.manifest))})
+        self._messages.append({"role": "assistant", "content": event.content})
+        self.calls = {
+            b["id"]: Call(b["id"], b["name"], b["input"])
+            for b in event.content
+            if b.get("type") == "tool_use"
+        }
+
+    def _fail(self, seq: int, event: ev.StepFailed) -> None:
+        step = self._close(event.step)
+        self._settle(event.usage, event.nanodollars)
+        match event.reason:
+            case "retry" | "broken_stream":
+                self.run.failures += 1
+            case "truncated":
+                self.run.truncations += 1
+            case "empty":
+                self.silent = True
+            case "permanent" | "refused" | "cancelled" | "worker_lost":
+                pass
+            case _:
+                assert_never(event.reason)
+        restored = list(step.manifest)
+        for number in event.withdrawn_steps:
+            restored = self._withdraw(number, restored)
+        dropped = set(event.dropped_seqs)
+        self.pending = sorted(s for s in {*self.pending, *restored} if s not in dropped)
+        if event.content:
+            self._input(seq, event.content, "note")
+
+    def _withdraw(self, number: int, restored: list[int]) -> list[int]:
+        """Take back the last adopted step: its results go, what its own manifest added is pending again."""
+        step = self.steps.pop()
+        if step.number != number:
+            raise ValueError(f"step {number} is not the last adopted one")
+        del self._messages[-2 if step.manifest else -1 :]
+        gone = {seq for seq in restored if self.kinds[seq] == "result"}
+        self.calls = {}
+        return [*step.manifest, *(s for s in restored if s not in gone)]
+
+    def _close(self, number: int) -> Step:
+        step = self.open_step
+        if step is None or step.number != number:
+            raise ValueError(f"step {number} is not open")
+        self.open_step = None
+        return step
+
+    def _settle(self, usage: Usage, nanodollars: int) -> None:
+        self.run.usage += usage
+        self.run.nanodollars += nanodollars
+
+    def _finish(self, seq: int, event: ev.ToolFinished) -> None:
+        self.calls[event.call_id].started = self.calls[event.call_id].finished = True
+        self._input(seq, event.content, "result")
+        if event.outcome is Outcome.UNKNOWN:
+            # Nobody knows what it left behind: whatever was seen has to be looked at again.
+            self.seen.clear()
+        for item in event.evidence:
+            match item:
+                case FileRead():
+                    self.seen[item.path] = item.sha256
+                case FileChanged():
+                    self.seen[item.path] = item.after
+                case CommandRan():
+                    self.cwd = item.cwd_after or self.cwd
+                case _:
+                    pass
+
+    def _chain(self) -> bytes:
+        """Digest of the prefix and of every adopted message."""
+        if not self.steps:
+            return self._base
+        last = self.steps[-1]
+        return digest(last.chain, self.added(list(last.manifest)), last.content)

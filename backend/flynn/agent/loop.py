@@ -1,0 +1,199 @@
+"""The loop: step, query, execute, until there is a reason to stop.
+
+It knows neither database nor socket. It reads a transcript, yields batches to commit (a batch is
+committed and applied when the generator is resumed), streams words to a sink, and ends by yielding a
+stop. Whatever it finds half done in the transcript it closes first, so resuming is the same as going on.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from itertools import takewhile
+
+from flynn.agent.budget import Budget
+from flynn.agent.fold import Call, Transcript
+from flynn.agent.query import Query, Reply
+from flynn.agent.scope import Stopped, until
+from flynn.agent.toolbox import Toolbox, finish, finished, together
+from flynn.agent.turns import Append, Cancelled, Completed, Turn, Words
+from flynn.domain import events as ev
+from flynn.domain.content import text_block
+from flynn.domain.tool_result import Outcome, ToolResult
+
+Turns = AsyncGenerator[Turn, bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """Texts that the loop stores as sent; rendered once from prompts/."""
+
+    unknown_outcome: str
+    """Result of a writer whose worker was lost while it ran."""
+    stopped_call: str
+    """Result of a call that was stopped while it ran."""
+    skipped_call: str
+    """Result of a call that never ran."""
+    interrupted: str
+    """Said to the model, with the next words, after a run was stopped."""
+
+
+class Loop:
+    """One run of an agent over one transcript."""
+
+    def __init__(
+        self,
+        *,
+        transcript: Transcript,
+        query: Query,
+        toolbox: Toolbox,
+        budget: Budget,
+        notes: Notes,
+        stop: asyncio.Event,
+        sink: Callable[[Words], None],
+    ) -> None:
+        self.transcript = transcript
+        self.query = query
+        self.toolbox = toolbox
+        self.budget = budget
+        self.notes = notes
+        self.stop = stop
+        self.sink = sink
+
+    async def run(self) -> Turns:
+        """Go on from where the transcript stands, to a stop."""
+        if lost := self._lost():
+            yield Append(lost)
+        results: list[ev.EventData] = []
+        while True:
+            if self.stop.is_set():
+                if closed := results + self._dangling(results):
+                    yield Append(closed)
+                yield self._cancelled()
+                return
+            if calls := self._calls(results):
+                group = self._group(calls)
+                yield Append([*results, *self._starts(group)])
+                results = await self._execute(group)
+            elif end := self._end():
+                if results:
+                    yield Append(results)
+                    results = []
+                yield end
+            elif wait := await self.budget.exceeded(self.transcript, results):
+                if results:
+                    yield Append(results)
+                    results = []
+                yield wait
+            else:
+                started = self.query.start(self.transcript, results)
+                if not (yield Append([*results, started], exact=True)):
+                    continue
+                results = []
+                reply = await self._ask(started)
+                yield Append(reply.events)
+                if reply.stop:
+                    yield reply.stop
+                elif reply.pause and not await self._pause(reply.pause):
+                    continue
+
+    # -- what was half done --------------------------------------------------------------------------
+
+    def _lost(self) -> list[ev.EventData]:
+        """Close what a lost worker left open: its model call, and the writers it had started."""
+        found: list[ev.EventData] = []
+        if self.transcript.open_step:
+            found.append(self.query.lost(self.transcript))
+        found += [
+            finished(call, self.transcript.last_step, self._unknown())
+            for call in self.transcript.open_calls()
+            if call.started and self.toolbox.writes(call.tool)
+        ]
+        return found
+
+    def _unknown(self) -> ToolResult:
+        return ToolResult(content=self.notes.unknown_outcome, outcome=Outcome.UNKNOWN)
+
+    def _dangling(self, results: list[ev.EventData]) -> list[ev.EventData]:
+        """Results for calls that will not run any more."""
+        stopped = ToolResult(content=self.notes.stopped_call, outcome=Outcome.CANCELLED)
+        skipped = ToolResult(content=self.notes.skipped_call, outcome=Outcome.CANCELLED)
+        step = self.transcript.last_step
+        return [finished(c, step, stopped if c.started else skipped) for c in self._calls(results)]
+
+    def _cancelled(self) -> Cancelled:
+        asked = self.transcript.interrupted
+        return Cancelled(
+            asked.principal if asked else "system",
+            asked.reason if asked else None,
+            [text_block(self.notes.interrupted)],
+        )
+
+    # -- execute -------------------------------------------------------------------------------------
+
+    def _calls(self, results: list[ev.EventData]) -> list[Call]:
+        """Calls that have no result yet, neither committed nor in hand."""
+        done = {r.call_id for r in results if isinstance(r, ev.ToolFinished)}
+        return [c for c in self.transcript.open_calls() if c.call_id not in done]
+
+    def _group(self, calls: list[Call]) -> list[Call]:
+        """The next calls to run at once: reads as far as they go, or one writer."""
+        reads = list(takewhile(lambda c: not self.toolbox.writes(c.tool), calls))
+        return reads or calls[:1]
+
+    def _starts(self, group: list[Call]) -> list[ev.EventData]:
+        step = self.transcript.last_step
+        return [
+            ev.ToolStarted(step=step, call_id=c.call_id, tool=c.tool, input=c.input)
+            for c in group
+            if not c.started
+        ]
+
+    async def _execute(self, group: list[Call]) -> list[ev.EventData]:
+        """Run the group; a stop ends its calls and leaves them to be closed as cancelled."""
+        if self.transcript.last_stop_reason != "tool_use":
+            note = ToolResult(content=self.notes.skipped_call, outcome=Outcome.CANCELLED)
+            return [finished(c, self.transcript.last_step, note) for c in group]
+        try:
+            async with until(self.stop):
+                if len(group) == 1:
+                    return [await self._finish(group[0])]
+                return [*await together(asyncio.create_task(self._finish(c)) for c in group)]
+        except Stopped:
+            return []
+
+    async def _finish(self, call: Call) -> ev.ToolFinished:
+        step = self.transcript.last_step
+
+        def show(text: str) -> None:
+            self.sink(Words(step, 0, "output", text, call.call_id, call.tool))
+
+        return await finish(self.toolbox, call, step, self.transcript, show)
+
+    # -- query ---------------------------------------------------------------------------------------
+
+    async def _ask(self, started: ev.StepStarted) -> Reply:
+        try:
+            async with until(self.stop):
+                return await self.query.ask(self.transcript, started, self.sink)
+        except Stopped:
+            return self.query.cancelled(self.transcript)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait before the next attempt; False when a stop came first."""
+        try:
+            async with until(self.stop):
+                await asyncio.sleep(seconds)
+        except Stopped:
+            return False
+        return True
+
+    def _end(self) -> Completed | None:
+        """Whether the agent is at its end: nobody waits for an answer, and it has none to give."""
+        transcript = self.transcript
+        if transcript.unanswered():
+            return None
+        if transcript.silent:
+            return Completed("end_turn")
+        if transcript.last_stop_reason in (None, "tool_use", "pause_turn"):
+            return None
+        return Completed(transcript.last_stop_reason)

@@ -1,0 +1,94 @@
+"""The tools of one run: they act on its workspace, in its sandbox, under its fence."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import monotonic
+
+from flynn.agent.fold import Call, Transcript
+from flynn.domain.events import ToolFinished
+from flynn.domain.tool_result import ToolResult
+from flynn.sandbox.command import Sandbox
+from flynn.tools.tool import ToolContext
+from flynn.tools.toolset import TOOLS, execute
+from flynn.workspace.root import Workspace
+
+
+class Toolbox:
+    """Runs calls for one run. `offered` are the tools that the conversation froze.
+
+    `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
+    when the lease is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        scratch: Path,
+        offered: Iterable[str],
+        deadline: Callable[[], float | None],
+        confirm: Callable[[], None],
+    ) -> None:
+        self._workspace = workspace
+        self._sandbox = sandbox
+        self._scratch = scratch
+        self._offered = frozenset(offered)
+        self._deadline = deadline
+        self._confirm = confirm
+
+    def writes(self, tool: str) -> bool:
+        """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
+        return tool in TOOLS and TOOLS[tool].writes
+
+    async def run(self, call: Call, transcript: Transcript, on_output: Callable[[str], None]) -> ToolResult:
+        """Run one call to its result. Raises LeaseLost, and CancelledError once the call is dead."""
+        if call.tool not in self._offered:
+            offered = ", ".join(sorted(self._offered)) or "none"
+            return ToolResult.error(f"There is no tool {call.tool} here; the tools are: {offered}.")
+        self._confirm()
+        context = ToolContext(
+            workspace=self._workspace,
+            sandbox=self._sandbox,
+            scratch=self._scratch,
+            seen=dict(transcript.seen),
+            cwd=transcript.cwd,
+            deadline=self._deadline(),
+            confirm=self._confirm,
+            on_output=on_output,
+        )
+        return await execute(call.tool, call.input, context)
+
+
+async def finish(
+    toolbox: Toolbox, call: Call, step: int, transcript: Transcript, on_output: Callable[[str], None]
+) -> ToolFinished:
+    """Run `call` and make the event that records how it ended."""
+    began = monotonic()
+    result = await toolbox.run(call, transcript, on_output)
+    return finished(call, step, result, round((monotonic() - began) * 1000))
+
+
+def finished(call: Call, step: int, result: ToolResult, duration_ms: int = 0) -> ToolFinished:
+    """The event of a call's end, its content stored as it will be sent."""
+    return ToolFinished(
+        step=step,
+        call_id=call.call_id,
+        tool=call.tool,
+        outcome=result.outcome,
+        content=[result.block(call.call_id)],
+        evidence=list(result.evidence),
+        duration_ms=duration_ms,
+    )
+
+
+async def together(jobs: Iterable[asyncio.Task[ToolFinished]]) -> list[ToolFinished]:
+    """Await all jobs in order; when one raises or we are cancelled, the others are ended first."""
+    tasks = list(jobs)
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

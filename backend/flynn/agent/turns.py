@@ -1,0 +1,70 @@
+"""What the loop yields: batches to commit, and the ways a run can stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from flynn.domain.content import Block
+from flynn.domain.events import EventData, WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Commit these events in one transaction, then apply them to the transcript, then go on.
+
+    With `exact`, only if no input has come in between; otherwise apply the input and send False: the loop
+    then makes the batch anew.
+    """
+
+    events: Sequence[EventData]
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The agent came to its end. Going on after this means that words came in meanwhile."""
+
+    stop_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The run lets go of its worker until what it waits for has come."""
+
+    reason: WaitReason
+    detail: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run cannot go on."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The run was asked to stop and has: nothing of it is alive. `content` tells the model later."""
+
+    principal: str
+    reason: str | None
+    content: list[Block]
+
+
+Stop: TypeAlias = Completed | Waits | Failed | Cancelled
+Turn: TypeAlias = Append | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A piece of a streamed block, or of a command's output, for whoever is watching."""
+
+    step: int
+    block: int
+    kind: Literal["text", "thinking", "tool_input", "output"]
+    text: str
+    call_id: str | None = None
+    tool: str | None = None

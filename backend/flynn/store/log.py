@@ -1,0 +1,94 @@
+"""The log: append-only events, numbered by the conversation's row.
+
+`seq` comes only from `head` of the conversation, moved in the appending transaction, so it has no gaps
+and no two writers. A worker's append also names its epoch; when no row answers, its lease is lost.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.domain.errors import LeaseLost, NotFound
+from flynn.domain.events import EVENT, EventData, Recorded
+
+_APPEND = """
+WITH moved AS (
+  UPDATE conversations SET head = head + :n
+  WHERE id = :c {fence} RETURNING head
+){progress}
+INSERT INTO events (conversation_id, seq, type, run_id, data)
+SELECT :c, moved.head - :n + e.i, e.type, CAST(:run AS uuid), CAST(e.data AS json)
+FROM moved, unnest(CAST(:types AS text[]), CAST(:datas AS text[])) WITH ORDINALITY AS e(type, data, i)
+ORDER BY e.i
+RETURNING seq, at
+"""
+_PROGRESS = """, progress AS (
+  UPDATE runs SET turns = :turns, nanodollars = :nanodollars FROM moved WHERE runs.id = CAST(:run AS uuid)
+)"""
+_INPUT = text(_APPEND.format(fence="", progress=""))
+_FENCED = text(_APPEND.format(fence="AND epoch = :e", progress=""))
+_FENCED_PROGRESS = text(_APPEND.format(fence="AND epoch = :e", progress=_PROGRESS))
+_READ = text(
+    "SELECT seq, type, run_id, at, data FROM events WHERE conversation_id = :c AND seq > :after "
+    "ORDER BY seq LIMIT :limit"
+)
+
+
+async def append(
+    connection: AsyncConnection,
+    conversation_id: UUID,
+    run_id: UUID | None,
+    events: Sequence[EventData],
+    *,
+    epoch: int | None = None,
+    progress: tuple[int, int] | None = None,
+) -> list[Recorded]:
+    """Append `events` in one statement and return them with their places.
+
+    `epoch` is the worker's; intake's inputs have none. `progress` (turns, nano-dollars) goes to the run's
+    row with them. Raises LeaseLost when the epoch has moved on, NotFound without such a conversation.
+    """
+    parameters: dict[str, object] = {
+        "c": conversation_id,
+        "n": len(events),
+        "run": run_id,
+        "types": [e.type for e in events],
+        "datas": [e.model_dump_json(exclude={"type"}) for e in events],
+    }
+    statement = _INPUT
+    if epoch is not None:
+        parameters["e"] = epoch
+        statement = _FENCED
+        if progress is not None:
+            parameters["turns"], parameters["nanodollars"] = progress
+            statement = _FENCED_PROGRESS
+    rows = (await connection.execute(statement, parameters)).all()
+    if not rows:
+        if epoch is None:
+            raise NotFound(f"There is no conversation {conversation_id}.")
+        raise LeaseLost(f"Conversation {conversation_id} has moved past epoch {epoch}.")
+    return [
+        Recorded.model_construct(
+            conversation_id=conversation_id, seq=row.seq, at=row.at, run_id=run_id, event=event
+        )
+        for row, event in zip(sorted(rows, key=lambda r: int(r.seq)), events, strict=True)
+    ]
+
+
+async def read(
+    connection: AsyncConnection, conversation_id: UUID, *, after_seq: int = 0, limit: int | None = None
+) -> list[Recorded]:
+    """Events of a conversation after `after_seq`, in order; all of them when `limit` is None."""
+    rows = await connection.execute(_READ, {"c": conversation_id, "after": after_seq, "limit": limit})
+    return [
+        Recorded(
+            conversation_id=conversation_id,
+            seq=row.seq,
+            at=row.at,
+            run_id=row.run_id,
+            event=EVENT.validate_python({**row.data, "type": row.type}),
+        )
+        for row in rows
+    ]

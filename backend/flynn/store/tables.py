@@ -1,0 +1,183 @@
+"""The tables, for queries and for the check that migrations and code agree. Names are plural nouns."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+_NOW = text("clock_timestamp()")
+
+
+def _id() -> Column[object]:
+    return Column("id", UUID(as_uuid=True), primary_key=True)
+
+
+def _at(name: str, *, nullable: bool = True) -> Column[object]:
+    default = None if nullable else _NOW
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+principals = Table(
+    "principals",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _at("created_at", nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("digest", Text, nullable=False, unique=True, comment="sha256 of the key, hexadecimal"),
+    Column("hint", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    _at("created_at", nullable=False),
+    _at("last_used_at"),
+    _at("revoked_at"),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False, unique=True),
+    _at("created_at", nullable=False),
+)
+
+workspace_members = Table(
+    "workspace_members",
+    metadata,
+    Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), primary_key=True),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), primary_key=True),
+)
+
+prefixes = Table(
+    "prefixes",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="sha256 of body"),
+    Column("body", JSON, nullable=False, comment="system blocks, tool definitions, model, effort"),
+    _at("created_at", nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _id(),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), nullable=False),
+    Column("title", Text),
+    Column("agent", Text, nullable=False),
+    Column("agent_version", Text, nullable=False),
+    Column("prefix_digest", Text, ForeignKey("prefixes.digest"), comment="frozen at the first model call"),
+    Column("head", BigInteger, nullable=False, server_default="0", comment="seq of the last event"),
+    Column("epoch", BigInteger, nullable=False, server_default="0", comment="raised by every claim"),
+    _at("created_at", nullable=False),
+    Index("conversations_workspace_id_idx", "workspace_id", "created_at", "id"),
+    Index("conversations_principal_id_idx", "principal_id", "created_at", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("run_id", UUID(as_uuid=True)),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("data", JSON, nullable=False),
+    CheckConstraint("seq > 0", name="seq"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), nullable=False),
+    Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), nullable=False),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("resume", Boolean, nullable=False, server_default="false"),
+    Column("not_before", DateTime(timezone=True)),
+    Column("job_id", BigInteger, comment="holds its slots while not null"),
+    Column("lost", Integer, nullable=False, server_default="0", comment="workers lost under it"),
+    Column("turns", Integer, nullable=False, server_default="0"),
+    Column("nanodollars", BigInteger, nullable=False, server_default="0"),
+    Column("limit_turns", Integer, nullable=False),
+    Column("limit_nanodollars", BigInteger, nullable=False),
+    Column("limit_prompt_tokens", Integer, nullable=False),
+    _at("created_at", nullable=False),
+    _at("queued_at", nullable=False),
+    _at("started_at"),
+    _at("ended_at"),
+    CheckConstraint("state IN ('queued','running','waiting','completed','failed','cancelled')", name="state"),
+    Index(
+        "runs_one_open_idx",
+        "conversation_id",
+        unique=True,
+        postgresql_where=text("state IN ('queued','running','waiting')"),
+    ),
+    Index("runs_conversation_id_idx", "conversation_id", "created_at"),
+    Index("runs_admitted_idx", "workspace_id", "principal_id", postgresql_where=text("job_id IS NOT NULL")),
+    Index("runs_open_idx", "state", "queued_at", postgresql_where=text("state IN ('queued','waiting')")),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    _id(),
+    Column(
+        "conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), nullable=False, unique=True
+    ),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("title", Text),
+    Column("instructions", Text, nullable=False),
+    Column("report", JSON),
+    _at("created_at", nullable=False),
+    Index("tasks_created_at_idx", "created_at", "id"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False, comment="sha256 of the body that was first sent with it"),
+    Column("task_id", UUID(as_uuid=True), nullable=False),
+    _at("created_at", nullable=False),
+)
+
+client_messages = Table(
+    "client_messages",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("client_message_id", Text, primary_key=True),
+    Column("message_id", UUID(as_uuid=True), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, comment="sha256 of the text that was first sent with it"),
+)
