@@ -1,0 +1,95 @@
+"""A conversation's private directory, outside the workspace: /tmp of its commands.
+
+Commands own what is in it, so nothing here follows a link or trusts a name, a size or a depth.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from flynn.domain.errors import WorkspaceError
+
+
+def create_scratch(base: Path, conversation: UUID) -> Path:
+    """Make the scratch directory of `conversation` in `base`, mode 0700, or find the one made before.
+
+    `base` is made too, mode 0700. Raises WorkspaceError when somebody else put something in its place.
+    """
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = base / str(conversation)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise WorkspaceError(f"The scratch {path} is not a directory; remove it.") from None
+    return path
+
+
+def read_note(scratch: Path, name: str, limit: int) -> bytes | None:
+    """Take the small file `name` that a command left in `scratch`, and remove it.
+
+    None when there is none, or it is no regular file, or longer than `limit` bytes.
+    """
+    with _directory(scratch) as directory:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            source = os.open(name, flags, dir_fd=directory)
+        except OSError:
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(source).st_mode):
+                return None
+            os.unlink(name, dir_fd=directory)
+            data = os.read(source, limit + 1)
+            return data if len(data) <= limit else None
+        finally:
+            os.close(source)
+
+
+def remove_scratch(scratch: Path) -> None:
+    """Remove the scratch and all that is in it, however deep: needs two descriptors, not a stack.
+
+    Raises OSError when something resists.
+    """
+    with _directory(scratch) as top:
+        while names := _names(top):
+            for name in names:
+                _remove(top, name)
+    scratch.rmdir()
+
+
+def _remove(top: int, name: str) -> None:
+    """Remove `name` from `top`; what is in a directory's directories moves up into `top` instead."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=top)
+        return
+    os.chmod(name, 0o700, dir_fd=top)
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    try:
+        for child in _names(inner):
+            if stat.S_ISDIR(os.stat(child, dir_fd=inner, follow_symlinks=False).st_mode):
+                os.chmod(child, 0o700, dir_fd=inner)
+                os.rename(child, f"flynn-{secrets.token_hex(8)}", src_dir_fd=inner, dst_dir_fd=top)
+            else:
+                os.unlink(child, dir_fd=inner)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=top)
+
+
+def _names(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in entries]
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

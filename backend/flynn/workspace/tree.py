@@ -1,0 +1,55 @@
+"""Walking a workspace in process: by descriptor, never through a symbolic link."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flynn.domain.errors import WorkspaceError
+from flynn.workspace.path import join
+from flynn.workspace.root import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A regular file met on a walk: its path relative to the workspace, its mtime in nanoseconds."""
+
+    path: str
+    modified_ns: int
+
+
+def walk(workspace: Workspace, directory: str, *, skip: frozenset[str]) -> Iterator[Leaf]:
+    """Yield the regular files beneath `directory`, parents before children, names in order.
+
+    Directories named in `skip` are left out, and so is what vanishes or may not be read meanwhile. Raises
+    WorkspaceError when `directory` itself cannot be read.
+    """
+    with workspace.locate(directory) as top:
+        pending = [top.path]
+    first = True
+    while pending:
+        path = pending.pop()
+        try:
+            leaves, below = _look(workspace, path, skip)
+        except WorkspaceError:
+            if first:
+                raise
+            continue
+        first = False
+        yield from leaves
+        pending.extend(reversed(below))
+
+
+def _look(workspace: Workspace, path: str, skip: frozenset[str]) -> tuple[list[Leaf], list[str]]:
+    leaves: list[Leaf] = []
+    below: list[str] = []
+    with workspace.locate(path, follow=False) as directory:
+        for entry in directory.children():
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in skip:
+                    below.append(join(directory.path, entry.name))
+            elif entry.is_file(follow_symlinks=False):
+                try:
+                    modified = entry.stat(follow_symlinks=False).st_mtime_ns
+                except FileNotFoundError:
+                    continue
+                leaves.append(Leaf(join(directory.path, entry.name), modified))
+    return sorted(leaves, key=lambda leaf: leaf.path), sorted(below)

@@ -1,0 +1,72 @@
+"""Walking without following links, and the scratch directory."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from flynn.domain.errors import WorkspaceError
+from flynn.workspace.root import Workspace
+from flynn.workspace.scratch import create_scratch, read_note, remove_scratch
+from flynn.workspace.tree import walk
+
+
+def test_a_walk_meets_files_only_and_never_descends_a_link(workspace: Workspace, root: Path) -> None:
+    (root / "b/.git").mkdir(parents=True)
+    for name in ("z", "b/y", "b/.hidden", "b/.git/x"):
+        (root / name).write_bytes(b"")
+    (root / "out").symlink_to("../beyond")
+    (root / "loop").symlink_to(".")
+    os.mkfifo(root / "pipe")
+    assert [leaf.path for leaf in walk(workspace, ".", skip=frozenset({".git"}))] == ["z", "b/.hidden", "b/y"]
+    assert [leaf.path for leaf in walk(workspace, "b", skip=frozenset())] == ["b/.hidden", "b/y", "b/.git/x"]
+
+
+def test_a_walk_of_what_is_no_directory_says_so(workspace: Workspace, root: Path) -> None:
+    (root / "file").write_bytes(b"")
+    with pytest.raises(WorkspaceError):
+        list(walk(workspace, "file", skip=frozenset()))
+
+
+def test_scratch_is_private_found_again_and_removed_however_deep(tmp_path: Path) -> None:
+    conversation = uuid4()
+    scratch = create_scratch(tmp_path / "scratch", conversation)
+    assert create_scratch(tmp_path / "scratch", conversation) == scratch
+    assert scratch.stat().st_mode & 0o777 == 0o700
+    keep = tmp_path / "keep"
+    keep.write_bytes(b"")
+    (scratch / "link").symlink_to(keep)
+    descent = os.open(scratch, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=descent)
+        below = os.open("d", os.O_RDONLY, dir_fd=descent)
+        os.close(descent)
+        descent = below
+    os.close(descent)
+    (scratch / "d/locked").mkdir()
+    (scratch / "d/locked/file").write_bytes(b"")
+    (scratch / "d/locked").chmod(0)
+    remove_scratch(scratch)
+    assert not scratch.exists()
+    assert keep.exists()
+
+
+def test_scratch_does_not_follow_a_link_in_its_place(tmp_path: Path) -> None:
+    conversation = uuid4()
+    (tmp_path / str(conversation)).symlink_to("/etc")
+    with pytest.raises(WorkspaceError, match="not a directory"):
+        create_scratch(tmp_path, conversation)
+
+
+def test_a_note_is_taken_once_and_only_from_a_small_regular_file(tmp_path: Path) -> None:
+    scratch = create_scratch(tmp_path, uuid4())
+    (tmp_path / "secret").write_bytes(b"secret")
+    (scratch / "note").write_bytes(b"here")
+    (scratch / "link").symlink_to(tmp_path / "secret")
+    (scratch / "long").write_bytes(b"x" * 11)
+    os.mkfifo(scratch / "pipe")
+    (scratch / "directory").mkdir()
+    assert read_note(scratch, "note", 10) == b"here"
+    for name in ("note", "link", "long", "pipe", "directory"):
+        assert read_note(scratch, name, 10) is None
