@@ -98,6 +98,7 @@ class Transcript:
         self.cwd = "."
         self.context_tokens = 0
         self.last_step = 0
+        self.last_step_at = 0
         self.silent = False
         """Whether the last model call ended well but said nothing."""
         self.run = RunTotals(limits=limits)
@@ -177,6 +178,7 @@ class Transcript:
             case ev.RunCompleted() | ev.RunFailed():
                 self.interrupted = None
             case ev.StepStarted():
+                self.last_step_at = recorded.seq
                 self._open(event)
             case ev.MessageCompleted():
                 self._adopt(event)

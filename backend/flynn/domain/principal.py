@@ -1,5 +1,6 @@
 """Who is asking: a principal behind a key, and what the key opens."""
 
+import hashlib
 from enum import StrEnum
 from uuid import UUID
 
@@ -37,3 +38,8 @@ class Principal(BaseModel):
             wanted = " or ".join(s.value for s in scopes)
             has = ", ".join(sorted(s.value for s in self.scopes)) or "none"
             raise Forbidden(f"This needs a key with scope {wanted}; this key has: {has}.")
+
+
+def key_digest(key: str) -> str:
+    """What is stored of a key. A key has 256 random bits, so a plain sha256 is enough."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

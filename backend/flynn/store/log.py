@@ -30,10 +30,16 @@ _PROGRESS = """, progress AS (
 _INPUT = text(_APPEND.format(fence="", progress=""))
 _FENCED = text(_APPEND.format(fence="AND epoch = :e", progress=""))
 _FENCED_PROGRESS = text(_APPEND.format(fence="AND epoch = :e", progress=_PROGRESS))
+_FENCED_EXACT = text(_APPEND.format(fence="AND epoch = :e AND head = :expected", progress=""))
+_EPOCH = text("SELECT epoch FROM conversations WHERE id = :c")
 _READ = text(
     "SELECT seq, type, run_id, at, data FROM events WHERE conversation_id = :c AND seq > :after "
     "ORDER BY seq LIMIT :limit"
 )
+
+
+class HeadMoved(Exception):
+    """An input came in since the head that an exact append named. Read it, then append anew."""
 
 
 async def append(
@@ -44,11 +50,14 @@ async def append(
     *,
     epoch: int | None = None,
     progress: tuple[int, int] | None = None,
+    expected_head: int | None = None,
 ) -> list[Recorded]:
     """Append `events` in one statement and return them with their places.
 
     `epoch` is the worker's; intake's inputs have none. `progress` (turns, nano-dollars) goes to the run's
-    row with them. Raises LeaseLost when the epoch has moved on, NotFound without such a conversation.
+    row with them. With `expected_head` (and an epoch) it appends only if that is the last seq.
+    Raises LeaseLost when the epoch has moved on, HeadMoved when only the head has, NotFound without such
+    a conversation.
     """
     parameters: dict[str, object] = {
         "c": conversation_id,
@@ -64,10 +73,15 @@ async def append(
         if progress is not None:
             parameters["turns"], parameters["nanodollars"] = progress
             statement = _FENCED_PROGRESS
+        elif expected_head is not None:
+            parameters["expected"] = expected_head
+            statement = _FENCED_EXACT
     rows = (await connection.execute(statement, parameters)).all()
     if not rows:
         if epoch is None:
             raise NotFound(f"There is no conversation {conversation_id}.")
+        if expected_head is not None and await connection.scalar(_EPOCH, {"c": conversation_id}) == epoch:
+            raise HeadMoved
         raise LeaseLost(f"Conversation {conversation_id} has moved past epoch {epoch}.")
     return [
         Recorded.model_construct(

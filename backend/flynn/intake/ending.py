@@ -1,0 +1,80 @@
+"""The end of a run: its last event, a successor if words are unanswered, a task's report, the next run.
+
+Used by intake for runs that no worker holds, and by workers for their own. The caller holds the
+conversation's row.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.agent.report import build_report
+from flynn.domain import events as ev
+from flynn.domain.run import Limits, RunState
+from flynn.store import log, runs
+from flynn.store.admission import AdmissionLimits, admit
+from flynn.store.rows import ConversationRow, RunRow
+
+_REPORT = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
+
+Final = Literal["completed", "failed", "cancelled"]
+Ended = ev.RunCompleted | ev.RunFailed | ev.RunCancelled
+
+
+async def conclude(
+    connection: AsyncConnection,
+    conversation: ConversationRow,
+    run: RunRow,
+    event: Ended,
+    *,
+    epoch: int | None,
+    successor: Limits | None,
+    admission: AdmissionLimits,
+) -> list[ev.Recorded]:
+    """End `run` with `event` and do all that follows from it; returns what was appended.
+
+    With `successor`, words are unanswered: a run with those limits is queued for them, and a task's
+    report waits for its end.
+    """
+    final, reason, detail = _outcome(event)
+    recorded = await log.append(connection, conversation.id, run.id, [event], epoch=epoch)
+    ended = await runs.end_run(
+        connection,
+        run,
+        state=RunState(final),
+        reason=reason,
+        detail=detail,
+        nanodollars=event.nanodollars or None,
+    )
+    if successor is not None:
+        following = await runs.queue_run(connection, conversation, run.principal_id, successor)
+        recorded += await log.append(
+            connection, conversation.id, following.id, [ev.RunQueued(reason="successor")]
+        )
+    elif conversation.task_id is not None:
+        whole = await log.read(connection, conversation.id)
+        report = build_report(
+            conversation.task_id,
+            whole,
+            state=final,
+            stop_reason=reason,
+            detail=detail,
+            began=whole[0].at,
+            ended=ended.ended_at or datetime.now(UTC),
+        )
+        recorded += await log.append(connection, conversation.id, run.id, [ev.TaskReported(report=report)])
+        await connection.execute(_REPORT, {"t": conversation.task_id, "report": report.model_dump_json()})
+    await admit(connection, admission)
+    return recorded
+
+
+def _outcome(event: Ended) -> tuple[Final, str, str | None]:
+    match event:
+        case ev.RunCompleted():
+            return "completed", event.stop_reason, None
+        case ev.RunFailed():
+            return "failed", event.code, event.detail
+        case ev.RunCancelled():
+            return "cancelled", "cancelled", event.reason

@@ -1,0 +1,164 @@
+"""Words for the agent: committed once, whatever is sent again."""
+
+import hashlib
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.domain import events as ev
+from flynn.domain.content import clean, text_block
+from flynn.domain.errors import InvalidInput, PayloadTooLarge
+from flynn.domain.orders import MessageOrder
+from flynn.domain.principal import Principal
+from flynn.domain.run import RunState
+from flynn.domain.views import Acknowledgement
+from flynn.intake.access import see_conversation
+from flynn.intake.rules import Rules
+from flynn.store import log, runs
+from flynn.store.admission import admit
+from flynn.store.rows import ConversationRow, RunRow
+
+_FIND = text("""
+SELECT message_id, seq, digest FROM client_messages
+WHERE conversation_id = :c AND client_message_id = :m""")
+_KEEP = text("""
+INSERT INTO client_messages (conversation_id, client_message_id, message_id, seq, digest)
+VALUES (:c, :m, :id, :seq, :digest)""")
+
+
+async def send(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    order: MessageOrder,
+    *,
+    rules: Rules,
+) -> tuple[Acknowledgement, list[ev.Recorded]]:
+    """Commit the words and the run that follows from them; nothing is appended for a resend."""
+    await see_conversation(connection, principal, conversation_id)
+    words = check(order.text, rules)
+    conversation = await runs.lock_conversation(connection, conversation_id)
+    if again := await _resent(connection, conversation, order, words):
+        return again, []
+    message = _message(principal, conversation, words, order.client_message_id, rules)
+    run = await runs.open_run(connection, conversation_id)
+    recorded, run = await accept(connection, conversation, principal, message, run, "message", rules=rules)
+    if order.client_message_id is not None:
+        await connection.execute(
+            _KEEP,
+            {
+                "c": conversation_id,
+                "m": order.client_message_id,
+                "id": message.message_id,
+                "seq": recorded[0].seq,
+                "digest": _digest(words),
+            },
+        )
+    return (
+        Acknowledgement(
+            conversation_id=conversation_id,
+            message_id=message.message_id,
+            seq=recorded[0].seq,
+            run=run.view(),
+        ),
+        recorded,
+    )
+
+
+def check(words: str, rules: Rules) -> str:
+    """Clean the words. Raises PayloadTooLarge, or InvalidInput when only white space is left."""
+    size = len(words.encode("utf-8", "surrogatepass"))
+    if size > rules.message_max_bytes:
+        raise PayloadTooLarge(
+            f"The message has {size:,} bytes; at most {rules.message_max_bytes:,} are taken. "
+            "Put long material into a file of the workspace and name it."
+        )
+    if not words.strip():
+        raise InvalidInput(
+            "The message is empty; say what is wanted.", errors=[{"field": "text", "message": "is empty"}]
+        )
+    return clean(words)
+
+
+async def accept(
+    connection: AsyncConnection,
+    conversation: ConversationRow,
+    principal: Principal,
+    message: ev.MessageSent,
+    run: RunRow | None,
+    reason: str,
+    *,
+    rules: Rules,
+) -> tuple[list[ev.Recorded], RunRow]:
+    """Append `message` to a locked conversation, and see to it that a run answers it."""
+    if run is None:
+        run = await runs.queue_run(connection, conversation, principal.id, rules.limits)
+        queued = ev.RunQueued.model_validate({"reason": reason})
+        recorded = await log.append(connection, conversation.id, run.id, [message, queued])
+        await admit(connection, rules.admission)
+        return recorded, run
+    follows: list[ev.EventData] = []
+    if run.state is RunState.WAITING and run.reason == "model":
+        # Somebody is here again: try the model now instead of at the next appointed time.
+        follows.append(ev.RunQueued(reason="resume"))
+        run = await runs.queue_again(connection, run.id)
+    recorded = await log.append(connection, conversation.id, run.id, [message, *follows])
+    if follows:
+        await admit(connection, rules.admission)
+    await runs.announce_input(connection, conversation.id)
+    return recorded, run
+
+
+def first_words(
+    principal: Principal, conversation: ConversationRow, words: str, rules: Rules
+) -> ev.MessageSent:
+    """The message that opens a conversation."""
+    return _message(principal, conversation, words, None, rules)
+
+
+def _message(
+    principal: Principal, conversation: ConversationRow, words: str, client_id: str | None, rules: Rules
+) -> ev.MessageSent:
+    content = [text_block(words)]
+    if conversation.head == 0:
+        opening = rules.opening(conversation.workspace_name, conversation.workspace_path)
+        content.insert(0, text_block(opening))
+    return ev.MessageSent(
+        message_id=uuid4(),
+        client_message_id=client_id,
+        principal=principal.name,
+        text=words,
+        content=content,
+    )
+
+
+async def _resent(
+    connection: AsyncConnection, conversation: ConversationRow, order: MessageOrder, words: str
+) -> Acknowledgement | None:
+    if order.client_message_id is None:
+        return None
+    parameters = {"c": conversation.id, "m": order.client_message_id}
+    row = (await connection.execute(_FIND, parameters)).one_or_none()
+    if row is None:
+        return None
+    if row.digest != _digest(words):
+        raise InvalidInput(
+            f"client_message_id {order.client_message_id!r} was used for other words in this conversation; "
+            "use a new one for a new message.",
+            errors=[{"field": "client_message_id", "message": "was used for other words"}],
+        )
+    run = await runs.latest_run(connection, conversation.id)
+    if run is None:
+        raise RuntimeError("a message without a run")
+    return Acknowledgement(
+        conversation_id=conversation.id,
+        message_id=row.message_id,
+        seq=row.seq,
+        run=run.view(),
+        duplicate=True,
+    )
+
+
+def _digest(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()

@@ -1,0 +1,117 @@
+"""What can be done to an open run: stop it, or give it more."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.domain import events as ev
+from flynn.domain.content import text_block
+from flynn.domain.errors import Conflict, InvalidInput
+from flynn.domain.orders import BudgetOrder
+from flynn.domain.principal import Principal
+from flynn.domain.run import Limits, RunState
+from flynn.domain.usage import dollars, nanodollars
+from flynn.domain.views import RunView
+from flynn.intake.access import see_conversation
+from flynn.intake.ending import conclude
+from flynn.intake.rules import Rules
+from flynn.store import log, runs
+from flynn.store.admission import admit
+from flynn.store.rows import RunRow
+
+
+async def interrupt(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    reason: str | None,
+    *,
+    rules: Rules,
+) -> tuple[RunView | None, list[ev.Recorded]]:
+    """Ask a running run's worker to stop; end a queued or waiting run right here."""
+    await see_conversation(connection, principal, conversation_id)
+    conversation = await runs.lock_conversation(connection, conversation_id)
+    run = await runs.open_run(connection, conversation_id)
+    if run is None:
+        latest = await runs.latest_run(connection, conversation_id)
+        return (latest.view() if latest else None), []
+    asked = ev.InterruptRequested(principal=principal.name, reason=reason)
+    recorded = await log.append(connection, conversation_id, run.id, [asked])
+    if run.state is RunState.RUNNING:
+        await runs.announce_input(connection, conversation_id)
+        return run.view(), recorded
+    # No worker holds it. A claim that is just under way finds a higher epoch and a run that is over.
+    await runs.raise_epoch(connection, conversation_id)
+    cancelled = ev.RunCancelled(
+        principal=principal.name,
+        reason=reason,
+        content=[text_block(rules.interrupted_note)],
+        nanodollars=run.nanodollars,
+    )
+    recorded += await conclude(
+        connection, conversation, run, cancelled, epoch=None, successor=None, admission=rules.admission
+    )
+    ended = await runs.latest_run(connection, conversation_id)
+    return (ended or run).view(), recorded
+
+
+async def raise_budget(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    order: BudgetOrder,
+    *,
+    rules: Rules,
+) -> tuple[RunView, list[ev.Recorded]]:
+    """Lift limits. Raises Conflict without an open run, InvalidInput for a limit that would fall."""
+    await see_conversation(connection, principal, conversation_id)
+    await runs.lock_conversation(connection, conversation_id)
+    run = await runs.open_run(connection, conversation_id)
+    if run is None:
+        raise Conflict("There is no open run whose limits could be raised; send a message to start one.")
+    raised = _raised(run, order)
+    event = ev.BudgetRaised(
+        principal=principal.name,
+        turns=order.turns,
+        nanodollars=None if order.dollars is None else nanodollars(order.dollars),
+        prompt_tokens=order.prompt_tokens,
+    )
+    follows: list[ev.EventData] = [event]
+    run = await runs.set_limits(connection, run.id, raised)
+    if run.state is RunState.WAITING:
+        run = await runs.queue_again(connection, run.id)
+        follows.append(ev.RunQueued(reason="resume"))
+    recorded = await log.append(connection, conversation_id, run.id, follows)
+    await admit(connection, rules.admission)
+    await runs.announce_input(connection, conversation_id)
+    return run.view(), recorded
+
+
+def _raised(run: RunRow, order: BudgetOrder) -> Limits:
+    held = run.limits
+    wanted = Limits(
+        turns=order.turns or held.turns,
+        nanodollars=nanodollars(order.dollars) if order.dollars is not None else held.nanodollars,
+        prompt_tokens=order.prompt_tokens or held.prompt_tokens,
+    )
+    problems = [
+        {"field": field, "message": f"must be above the present limit of {present}"}
+        for field, given, now, present in (
+            ("turns", wanted.turns, held.turns, str(held.turns)),
+            ("dollars", wanted.nanodollars, held.nanodollars, f"{dollars(held.nanodollars):g}"),
+            ("prompt_tokens", wanted.prompt_tokens, held.prompt_tokens, f"{held.prompt_tokens:,}"),
+        )
+        if given < now
+    ]
+    if wanted == held and not problems:
+        problems = [
+            {
+                "field": "turns, dollars, prompt_tokens",
+                "message": f"one must be above the present limits: {held.turns} turns, "
+                f"{dollars(held.nanodollars):g} dollars, {held.prompt_tokens:,} prompt tokens",
+            }
+        ]
+    if problems:
+        detail = "; ".join(f"{p['field']}: {p['message']}" for p in problems)
+        raise InvalidInput(f"The limits cannot be raised: {detail}.", errors=problems)
+    return wanted

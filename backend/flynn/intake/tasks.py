@@ -1,0 +1,86 @@
+"""Delegated tasks: each owns a conversation, and an idempotency key brings it in once."""
+
+import hashlib
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.agent.agent_catalog import Catalog
+from flynn.domain import events as ev
+from flynn.domain.errors import InvalidInput
+from flynn.domain.orders import TaskOrder
+from flynn.domain.principal import Principal
+from flynn.intake import conversations, messages
+from flynn.intake.rules import Rules
+from flynn.store import runs
+
+_CLAIM = text("""
+INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
+ON CONFLICT DO NOTHING RETURNING task_id""")
+_FIND = text("SELECT digest, task_id FROM idempotency_keys WHERE principal_id = :p AND key = :key")
+_INSERT = text("""
+INSERT INTO tasks (id, conversation_id, principal_id, title, instructions)
+VALUES (:id, :c, :p, :title, :instructions)""")
+
+
+async def delegate(
+    connection: AsyncConnection,
+    principal: Principal,
+    order: TaskOrder,
+    idempotency_key: str | None,
+    *,
+    agents: Catalog,
+    rules: Rules,
+) -> tuple[UUID, list[ev.Recorded]]:
+    """Commit a task with its conversation and run; with a known key, return the task it brought in.
+
+    A second post with the same key waits here until the first has committed.
+    """
+    instructions = messages.check(order.instructions, rules)
+    task_id = uuid4()
+    if idempotency_key is not None:
+        known = await _known(connection, principal, idempotency_key, order, task_id)
+        if known is not None:
+            return known, []
+    conversation_id = await conversations.create(
+        connection,
+        principal,
+        agents=agents,
+        agent=order.agent,
+        workspace=order.workspace or rules.default_workspace,
+        title=order.title,
+    )
+    await connection.execute(
+        _INSERT,
+        {
+            "id": task_id,
+            "c": conversation_id,
+            "p": principal.id,
+            "title": order.title,
+            "instructions": instructions,
+        },
+    )
+    conversation = await runs.lock_conversation(connection, conversation_id)
+    message = messages.first_words(principal, conversation, instructions, rules)
+    recorded, _run = await messages.accept(
+        connection, conversation, principal, message, None, "task", rules=rules
+    )
+    return task_id, recorded
+
+
+async def _known(
+    connection: AsyncConnection, principal: Principal, key: str, order: TaskOrder, task_id: UUID
+) -> UUID | None:
+    digest = hashlib.sha256(order.model_dump_json().encode("utf-8", "replace")).hexdigest()
+    parameters = {"p": principal.id, "key": key, "digest": digest, "task": task_id}
+    if (await connection.execute(_CLAIM, parameters)).one_or_none() is not None:
+        return None
+    row = (await connection.execute(_FIND, {"p": principal.id, "key": key})).one()
+    if row.digest != digest:
+        raise InvalidInput(
+            f"Idempotency-Key {key!r} was used for another task; use a new key for a new task.",
+            errors=[{"field": "Idempotency-Key", "message": "was used with another body"}],
+        )
+    found: UUID = row.task_id
+    return found

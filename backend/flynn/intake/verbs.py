@@ -1,0 +1,141 @@
+"""Intake: what clients can do, one transaction a verb."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from flynn.agent.agent_catalog import Catalog
+from flynn.domain import events as ev
+from flynn.domain.orders import (
+    BudgetOrder,
+    ConversationOrder,
+    InterruptOrder,
+    KeyOrder,
+    MessageOrder,
+    TaskOrder,
+    WorkspaceOrder,
+)
+from flynn.domain.principal import Principal, Scope
+from flynn.domain.views import (
+    Acknowledgement,
+    ConversationView,
+    KeyView,
+    NewKey,
+    RunView,
+    TaskView,
+    WorkspaceView,
+)
+from flynn.intake import conversations, keys, messages, running, tasks, workspaces
+from flynn.intake.rules import Rules
+from flynn.store.database import Database
+from flynn.store.views import Views
+
+
+class Intake:
+    """The verbs. `publish` hands committed events to whoever is watching; it never blocks or raises."""
+
+    def __init__(
+        self,
+        database: Database,
+        views: Views,
+        *,
+        agents: Callable[[], Catalog],
+        rules: Rules,
+        publish: Callable[[Sequence[ev.Recorded]], None],
+    ) -> None:
+        self._database = database
+        self._views = views
+        self._agents = agents
+        self._rules = rules
+        self._publish = publish
+
+    async def create_conversation(self, principal: Principal, order: ConversationOrder) -> ConversationView:
+        """Open a conversation. Raises InvalidInput for an unknown agent or workspace."""
+        principal.need(Scope.CHAT)
+        async with self._database.begin() as connection:
+            conversation_id = await conversations.create(
+                connection,
+                principal,
+                agents=self._agents(),
+                agent=order.agent,
+                workspace=order.workspace or self._rules.default_workspace,
+                title=order.title,
+            )
+        return await self._views.conversation(principal, conversation_id)
+
+    async def send_message(
+        self, principal: Principal, conversation_id: UUID, order: MessageOrder
+    ) -> Acknowledgement:
+        """Say something: it joins the open run at its next step, or starts one.
+
+        Raises NotFound, PayloadTooLarge, and InvalidInput when the client's id was used for other words.
+        """
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            acknowledgement, recorded = await messages.send(
+                connection, principal, conversation_id, order, rules=self._rules
+            )
+        self._publish(recorded)
+        return acknowledgement
+
+    async def interrupt(
+        self, principal: Principal, conversation_id: UUID, order: InterruptOrder
+    ) -> RunView | None:
+        """Stop the open run: its worker is told, or it ends here when no worker holds it."""
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            view, recorded = await running.interrupt(
+                connection, principal, conversation_id, order.reason, rules=self._rules
+            )
+        self._publish(recorded)
+        return view
+
+    async def raise_budget(self, principal: Principal, conversation_id: UUID, order: BudgetOrder) -> RunView:
+        """Lift the open run's limits; a run that waited for them is queued again."""
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            view, recorded = await running.raise_budget(
+                connection, principal, conversation_id, order, rules=self._rules
+            )
+        self._publish(recorded)
+        return view
+
+    async def delegate_task(
+        self, principal: Principal, order: TaskOrder, *, idempotency_key: str | None
+    ) -> tuple[TaskView, bool]:
+        """Take on a task; True when `idempotency_key` had already brought it in."""
+        principal.need(Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            task_id, recorded = await tasks.delegate(
+                connection, principal, order, idempotency_key, agents=self._agents(), rules=self._rules
+            )
+        self._publish(recorded)
+        return await self._views.task(principal, task_id), not recorded
+
+    async def cancel_task(self, principal: Principal, task_id: UUID) -> TaskView:
+        """Stop a task's run. A task that is over stays as it ended."""
+        principal.need(Scope.DELEGATE, Scope.CHAT)
+        task = await self._views.task(principal, task_id)
+        await self.interrupt(
+            principal, task.conversation_id, InterruptOrder(reason="The task was cancelled.")
+        )
+        return await self._views.task(principal, task_id)
+
+    async def create_workspace(self, principal: Principal, order: WorkspaceOrder) -> WorkspaceView:
+        """Serve a directory of this machine. Raises WorkspaceError, Conflict for a name that is taken."""
+        principal.need(Scope.ADMIN)
+        async with self._database.begin() as connection:
+            return await workspaces.create(
+                connection, principal, order, forbidden=self._rules.forbidden_roots
+            )
+
+    async def create_key(self, principal: Principal, order: KeyOrder) -> NewKey:
+        """Make a key; its secret is in the answer and nowhere else."""
+        principal.need(Scope.ADMIN)
+        async with self._database.begin() as connection:
+            return await keys.create(connection, order)
+
+    async def revoke_key(self, principal: Principal, key_id: UUID) -> KeyView:
+        """Close a key for good."""
+        principal.need(Scope.ADMIN)
+        async with self._database.begin() as connection:
+            return await keys.revoke(connection, key_id)

@@ -1,0 +1,63 @@
+"""Rows of the tables as the code handles them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flynn.domain.run import Limits, RunState
+from flynn.domain.usage import dollars
+from flynn.domain.views import RunView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationRow:
+    """A conversation, as locked or read."""
+
+    id: UUID
+    principal_id: UUID
+    workspace_id: UUID
+    agent: str
+    agent_version: str
+    prefix_digest: str | None
+    head: int
+    epoch: int
+    workspace_path: str
+    workspace_name: str
+    task_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run."""
+
+    id: UUID
+    conversation_id: UUID
+    workspace_id: UUID
+    principal_id: UUID
+    state: RunState
+    reason: str | None
+    detail: str | None
+    job_id: int | None
+    lost: int
+    turns: int
+    nanodollars: int
+    limits: Limits
+    not_before: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    def view(self) -> RunView:
+        """The run as people see it."""
+        return RunView(
+            id=self.id,
+            state=self.state,
+            reason=self.reason,
+            detail=self.detail,
+            turns=self.turns,
+            cost_dollars=dollars(self.nanodollars),
+            created_at=self.created_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            retry_at=self.not_before if self.state is RunState.WAITING else None,
+        )

@@ -1,0 +1,286 @@
+"""Reading: what a principal may see of conversations, tasks, workspaces and keys.
+
+Lists are paged by an opaque cursor over (created_at, id), newest first.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, text
+
+from flynn.domain.content import text_of
+from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
+from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
+from flynn.domain.principal import Principal, Scope, key_digest
+from flynn.domain.report import Report
+from flynn.domain.run import RunState
+from flynn.domain.usage import dollars
+from flynn.domain.views import (
+    ConversationView,
+    KeyView,
+    MessageView,
+    Page,
+    RunView,
+    TaskView,
+    WorkspaceView,
+)
+from flynn.store import log
+from flynn.store.database import Database
+
+_KEY = text("""
+SELECT k.id AS key_id, k.scopes, k.revoked_at, p.id, p.name
+FROM api_keys k JOIN principals p ON p.id = k.principal_id WHERE k.digest = :digest""")
+_USED = text("""
+UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id
+  AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')""")
+_MAY_SEE = """
+(:admin OR c.principal_id = :p OR EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))"""
+_CONVERSATIONS = (
+    """
+SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head, w.name AS workspace,
+  t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
+  r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before,
+  r.created_at AS run_created_at, r.started_at, r.ended_at
+FROM conversations c
+JOIN workspaces w ON w.id = c.workspace_id
+{task} JOIN tasks t ON t.conversation_id = c.id
+LEFT JOIN LATERAL (
+  SELECT * FROM runs WHERE conversation_id = c.id ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
+WHERE """
+    + _MAY_SEE
+    + " {filter}"
+)
+_ONE = text(_CONVERSATIONS.format(task="LEFT", filter="AND c.id = :c"))
+_TASK = text(_CONVERSATIONS.format(task="", filter="AND t.id = :t"))
+_AFTER = """
+AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
+{state} ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"""
+_LIST = text(_CONVERSATIONS.format(task="LEFT", filter=_AFTER.format(state="")))
+_TASKS = text(
+    _CONVERSATIONS.format(
+        task="",
+        filter=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
+    )
+)
+_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)
+_MESSAGES = text("""
+SELECT seq, type, run_id, at, data FROM events
+WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')
+ORDER BY seq LIMIT :limit""")
+_MARKS = text("SELECT id, head FROM conversations WHERE id = ANY(:ids)")
+_WORKSPACES = text("""
+SELECT w.id, w.name, w.path, w.created_at FROM workspaces w WHERE :admin OR EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p)
+ORDER BY w.name""")
+_KEYS = text("""
+SELECT k.id, p.name, k.hint, k.scopes, k.created_at, k.last_used_at, k.revoked_at
+FROM api_keys k JOIN principals p ON p.id = k.principal_id ORDER BY k.created_at""")
+
+
+class Views:
+    """Questions to the store. What a principal may not see is NotFound, as if it were not there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def authenticate(self, key: str) -> Principal:
+        """Who `key` belongs to. Raises Unauthenticated for an unknown or revoked one."""
+        async with self._database.statement() as connection:
+            row = (await connection.execute(_KEY, {"digest": key_digest(key)})).one_or_none()
+            if row is None or row.revoked_at is not None:
+                raise Unauthenticated("This key is not known here; make one with `flynn keys create NAME`.")
+            await connection.execute(_USED, {"id": row.key_id})
+        return Principal(id=row.id, name=row.name, scopes=frozenset(Scope(s) for s in row.scopes))
+
+    async def conversation(self, principal: Principal, conversation_id: UUID) -> ConversationView:
+        """One conversation. Raises NotFound."""
+        row = await self._one(_ONE, principal, c=conversation_id)
+        if row is None:
+            raise NotFound(f"There is no conversation {conversation_id}.")
+        return _conversation(row)
+
+    async def conversations(
+        self, principal: Principal, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[ConversationView]:
+        """Conversations, newest first."""
+        rows = await self._page(_LIST, principal, cursor, limit)
+        return Page(items=[_conversation(r) for r in rows[:limit]], next=_next(rows, limit))
+
+    async def events(
+        self, principal: Principal, conversation_id: UUID, *, after_seq: int = 0, limit: int = 500
+    ) -> list[Recorded]:
+        """Events after `after_seq`, in order. Raises NotFound."""
+        async with self._database.statement() as connection:
+            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
+            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
+                raise NotFound(f"There is no conversation {conversation_id}.")
+            return await log.read(connection, conversation_id, after_seq=after_seq, limit=limit)
+
+    async def replay(self, conversation_id: UUID, after_seq: int, limit: int = 500) -> list[Recorded]:
+        """Events after `after_seq` for somebody whose access was checked before."""
+        async with self._database.statement() as connection:
+            return await log.read(connection, conversation_id, after_seq=after_seq, limit=limit)
+
+    async def messages(
+        self, principal: Principal, conversation_id: UUID, *, after_seq: int = 0, limit: int = 100
+    ) -> Page[MessageView]:
+        """What was said, in order; the cursor of the next page is the last seq. Raises NotFound."""
+        async with self._database.statement() as connection:
+            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
+            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
+                raise NotFound(f"There is no conversation {conversation_id}.")
+            rows = (
+                await connection.execute(
+                    _MESSAGES, {"c": conversation_id, "after": after_seq, "limit": limit + 1}
+                )
+            ).all()
+        items = [_message(r) for r in rows[:limit]]
+        return Page(items=items, next=str(items[-1].seq) if len(rows) > limit else None)
+
+    async def marks(self, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """The last seq of each conversation, in one query; access was checked before."""
+        async with self._database.statement() as connection:
+            rows = await connection.execute(_MARKS, {"ids": list(conversation_ids)})
+            return {row.id: row.head for row in rows}
+
+    async def task(self, principal: Principal, task_id: UUID) -> TaskView:
+        """One task. Raises NotFound."""
+        row = await self._one(_TASK, principal, t=task_id)
+        if row is None:
+            raise NotFound(f"There is no task {task_id}.")
+        return _task(row)
+
+    async def tasks(
+        self,
+        principal: Principal,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        state: RunState | None = None,
+    ) -> Page[TaskView]:
+        """Tasks, newest first."""
+        rows = await self._page(_TASKS, principal, cursor, limit, state=state.value if state else None)
+        return Page(items=[_task(r) for r in rows[:limit]], next=_next(rows, limit))
+
+    async def workspaces(self, principal: Principal) -> list[WorkspaceView]:
+        """Workspaces that the principal is a member of; all of them for an admin."""
+        async with self._database.statement() as connection:
+            rows = await connection.execute(_WORKSPACES, {"p": principal.id, "admin": principal.admin})
+            return [WorkspaceView(**row._mapping) for row in rows]
+
+    async def keys(self, principal: Principal) -> list[KeyView]:
+        """All keys, without their secrets; for admins."""
+        principal.need(Scope.ADMIN)
+        async with self._database.statement() as connection:
+            return [KeyView(**row._mapping) for row in await connection.execute(_KEYS)]
+
+    async def _one(self, query: Any, principal: Principal, **parameters: object) -> Row[Any] | None:
+        async with self._database.statement() as connection:
+            found = await connection.execute(
+                query, {"p": principal.id, "admin": principal.admin, **parameters}
+            )
+            return found.one_or_none()
+
+    async def _page(
+        self, query: Any, principal: Principal, cursor: str | None, limit: int, **parameters: object
+    ) -> Sequence[Row[Any]]:
+        at, last = _position(cursor)
+        parameters |= {"at": at, "id": last, "limit": limit + 1, "p": principal.id, "admin": principal.admin}
+        async with self._database.statement() as connection:
+            return (await connection.execute(query, parameters)).all()
+
+
+def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    if cursor is None:
+        return None, None
+    try:
+        at, last = orjson.loads(base64.urlsafe_b64decode(cursor.encode()))
+        return datetime.fromisoformat(at), UUID(last)
+    except (ValueError, TypeError, binascii.Error, UnicodeEncodeError) as error:
+        raise InvalidInput(
+            "The cursor is not one of ours; take `next` of the page before, or leave it out.",
+            errors=[{"field": "cursor", "message": "is not one that a page gave"}],
+        ) from error
+
+
+def _next(rows: Sequence[Row[Any]], limit: int) -> str | None:
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    return base64.urlsafe_b64encode(orjson.dumps([last.created_at.isoformat(), str(last.id)])).decode()
+
+
+def _conversation(row: Row[Any]) -> ConversationView:
+    return ConversationView(
+        id=row.id,
+        title=row.title,
+        agent=row.agent,
+        agent_version=row.agent_version,
+        workspace_id=row.workspace_id,
+        workspace=row.workspace,
+        created_at=row.created_at,
+        last_seq=row.head,
+        task_id=row.task_id,
+        run=_run(row) if row.run_id else None,
+    )
+
+
+def _run(row: Row[Any]) -> RunView:
+    return RunView(
+        id=row.run_id,
+        state=RunState(row.state),
+        reason=row.reason,
+        detail=row.detail,
+        turns=row.turns,
+        cost_dollars=dollars(row.nanodollars),
+        created_at=row.run_created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        retry_at=row.not_before if row.state == RunState.WAITING else None,
+    )
+
+
+def _task(row: Row[Any]) -> TaskView:
+    state = RunState(row.state)
+    return TaskView(
+        id=row.task_id,
+        title=row.task_title,
+        instructions=row.instructions,
+        state=state,
+        reason=row.reason,
+        detail=row.detail,
+        agent=row.agent,
+        workspace=row.workspace,
+        workspace_id=row.workspace_id,
+        conversation_id=row.id,
+        created_at=row.task_created_at,
+        ended_at=row.ended_at,
+        report=Report.model_validate(row.report) if row.report and state.final else None,
+    )
+
+
+def _message(row: Row[Any]) -> MessageView:
+    event = EVENT.validate_python({**row.data, "type": row.type})
+    match event:
+        case MessageSent():
+            role, said, message_id = "user", event.text, str(event.message_id)
+        case MessageCompleted():
+            role, said, message_id = "assistant", text_of(event.content), event.message_id
+        case _:
+            raise TypeError(f"{row.type} is no message")
+    return MessageView.model_validate(
+        {
+            "seq": row.seq,
+            "role": role,
+            "text": said,
+            "at": row.at,
+            "run_id": row.run_id,
+            "message_id": message_id,
+        }
+    )
