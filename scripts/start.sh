@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets this checkout up and starts the service; options go to `flynn serve`.
+#
+# Without a key for the model and without options it starts `flynn demo`: the same service, with a
+# scripted model in the place of Claude. scripts/stop.sh ends either.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup.sh
+
+# A server of one's own (ANTHROPIC_BASE_URL) may need no key.
+names='ANTHROPIC_(API_KEY|BASE_URL)'
+if [ $# = 0 ] && [ -z "${ANTHROPIC_API_KEY:-}${ANTHROPIC_BASE_URL:-}" ] &&
+  ! grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$names=[\"']?[^\"'[:space:]#]" .env; then
+  echo "start: there is no ANTHROPIC_API_KEY in the environment or in .env, so this is the demo:"
+  echo "start: its answers are scripted, everything else is real. Put a key in .env for Claude's."
+  exec .venv/bin/flynn demo
+fi
+exec .venv/bin/flynn serve "$@"

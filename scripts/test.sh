@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Checks everything: format, lint, import contracts, types, tests and their coverage.
+#
+#   scripts/test.sh                    all of it, but for tests marked slow
+#   scripts/test.sh --all              those too (what CI runs)
+#   scripts/test.sh --fast             all checks and the tests that are not slow, without coverage
+#   scripts/test.sh --lint             the checks alone
+#   scripts/test.sh -k NAME            the tests that match NAME, and nothing else
+#   scripts/test.sh tests/store …      these tests, and nothing else; further options go to pytest
+#
+# Tests whose prerequisite this machine lacks (redis-server, bubblewrap, …) are left out and counted at the
+# end; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+checks=true
+coverage=true
+selection=()
+case "${1:-}" in
+  "") selection=(-m "not slow") ;;
+  --all) shift ;;
+  --fast)
+    shift
+    coverage=false
+    selection=(-m "not slow")
+    ;;
+  --lint)
+    shift
+    selection=(none)
+    ;;
+  -h | --help)
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+  *)
+    checks=false
+    coverage=false
+    selection=("$@")
+    set --
+    ;;
+esac
+if [ $# -gt 0 ]; then
+  echo "test.sh: --all, --fast and --lint stand alone; \"$1\" is one too many" >&2
+  exit 2
+fi
+
+scripts/setup.sh --dev
+export PATH="$PWD/.venv/bin:$PATH"
+
+# No test may meet a real model, a real database or the settings of the person who runs it.
+unset ANTHROPIC_API_KEY ANTHROPIC_BASE_URL DATABASE_URL REDIS_URL POSTGRES_PASSWORD LOG_LEVEL
+
+output="$(mktemp)"
+trap 'rm -f "$output"' EXIT
+summary=()
+failed=0
+
+stage() {
+  local name=$1 began=$SECONDS result=ok
+  shift
+  printf '\n== %s\n' "$name"
+  if ! "$@"; then
+    result=FAILED
+    failed=1
+  fi
+  summary+=("$(printf '%-7s %-9s %4d s' "$result" "$name" "$((SECONDS - began))")")
+}
+
+# shellcheck disable=SC2329 # stage calls it
+run_tests() {
+  local options=(-n "${JOBS:-2}" --dist loadgroup --no-header)
+  if [ -t 1 ]; then
+    options+=(--color=yes)
+  fi
+  if [ "$coverage" = true ]; then
+    options+=(--cov --cov-report=term:skip-covered --cov-report=xml)
+  fi
+  # pipefail: the status is that of pytest.
+  python -m pytest "${options[@]}" "${selection[@]}" | tee "$output"
+}
+
+if [ "$checks" = true ]; then
+  stage format ruff format --check .
+  stage lint ruff check .
+  stage imports lint-imports --no-cache --no-logo
+  typed=(backend/flynn scripts tests)
+  if compgen -G 'bench/*.py' >/dev/null; then
+    typed+=(bench)
+  fi
+  stage types mypy "${typed[@]}"
+fi
+if [ "${selection[0]:-}" != none ]; then
+  stage tests run_tests
+fi
+
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+grep -o 'left out for want of [^:]*: [0-9]* tests\{0,1\}' "$output" || true
+exit "$failed"
