@@ -13,6 +13,9 @@ from types import MappingProxyType
 
 from flynn.domain.errors import InvalidInput
 
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+"""The effort levels of the API, from the least to the most."""
+
 _SNAPSHOT = re.compile(r"-20\d{6}$")
 
 
@@ -38,7 +41,7 @@ class Model:
     prices: Prices
     context: int
     max_output: int
-    efforts: tuple[str, ...] = ("low", "medium", "high", "xhigh", "max")
+    efforts: tuple[str, ...] = EFFORTS
     step: int | None = None
     prices_above_step: Prices | None = None
 

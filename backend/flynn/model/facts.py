@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from anthropic.types import ModelInfo
 
 from flynn.domain.content import Json
+from flynn.model.catalog import EFFORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ def facts_of(info: ModelInfo) -> ModelFacts:
     """The facts in `info`. What an endpoint leaves out is None, or empty."""
     raw: dict[str, Json] = info.to_dict(mode="json")
     capabilities = _object(raw.get("capabilities"))
+    effort = _supported(_object(capabilities.get("effort")))
     return ModelFacts(
         id=str(raw.get("id")),
         display_name=str(raw.get("display_name") or raw.get("id")),
@@ -39,7 +41,7 @@ def facts_of(info: ModelInfo) -> ModelFacts:
         retires_at=raw.get("retires_at"),
         max_input_tokens=raw.get("max_input_tokens"),
         max_tokens=raw.get("max_tokens"),
-        efforts=_supported(_object(capabilities.get("effort"))),
+        efforts=tuple(level for level in EFFORTS if level in effort),
         thinking=_supported(_object(_object(capabilities.get("thinking")).get("types"))),
         structured_outputs=_object(capabilities.get("structured_outputs")).get("supported"),
         image_input=_object(capabilities.get("image_input")).get("supported"),
