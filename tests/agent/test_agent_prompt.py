@@ -1,12 +1,14 @@
 """Prompts: which words a model gets, that they are the same bytes each time, and what a fault says."""
 
 import shutil
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from flynn.agent.agent_file import TOOL_NAMES, AgentFile, parse_agent
+from flynn.agent.loop import Notes
 from flynn.agent.prompt import NOTES, Prompts
 from flynn.domain.errors import ConfigurationError
 
@@ -99,33 +101,31 @@ def test_the_opening_says_where_when_and_whether_bash_works(prompts: Prompts) ->
 
 
 def test_notes_say_what_happened(prompts: Prompts) -> None:
-    unknown = prompts.note("unknown_outcome", tool="Bash")
-    assert unknown.startswith("Outcome unknown.")
-    assert "Bash call" in unknown
-    assert "read the file" in prompts.note("unknown_outcome", tool="Edit")
-    assert "did nothing" in prompts.note("cancelled_call", tool="Write", started=False)
-    assert "stays done" in prompts.note("cancelled_call", tool="Write", started=True)
-    assert prompts.note("interrupted", principal="ana", reason="wrong branch").startswith(
-        "[ana stopped the work here: wrong branch."
-    )
-    assert "None" not in prompts.note("interrupted", principal="ana", reason=None)
-    assert "4096 output tokens" in prompts.note("truncated", max_tokens=4096)
-    assert "Tools: Read, Bash." in prompts.note("unknown_tool", tool="Deploy", tools=["Read", "Bash"])
-    assert "\n- limit: too big & odd\n" in prompts.note(
-        "invalid_input", tool="Read", problems=["limit: too big & odd"]
-    )
+    assert prompts.note("unknown_outcome").startswith("Outcome unknown.")
+    assert "It was not repeated" in prompts.note("unknown_outcome")
+    assert "stays done" in prompts.note("stopped_call")
+    assert "did nothing" in prompts.note("skipped_call")
+    assert "Do not take it up again" in prompts.note("interrupted")
+    assert "was not done" in prompts.note("refused")
 
 
-def test_a_note_with_missing_or_strange_facts_is_refused(prompts: Prompts) -> None:
-    with pytest.raises(TypeError, match="'cancelled_call' takes started, tool; it was given tool"):
-        prompts.note("cancelled_call", tool="Bash")
-    with pytest.raises(TypeError, match="it was given mood, tool"):
-        prompts.note("unknown_outcome", tool="Bash", mood="bad")
+def test_a_note_with_missing_or_strange_facts_is_refused(copied: Path) -> None:
+    (copied / "notes" / "interrupted.md").write_text("{{ who }} stopped {{ what }} & left.")
+    prompts = Prompts(copied)
+    assert prompts.note("interrupted", who="ana", what="<it>") == "ana stopped <it> & left."
+    with pytest.raises(TypeError, match="'interrupted' takes what, who; it was given who"):
+        prompts.note("interrupted", who="ana")
+    with pytest.raises(TypeError, match="'refused' takes no facts; it was given mood"):
+        prompts.note("refused", mood="bad")
 
 
 def test_every_tool_is_described_and_every_note_is_known(prompts: Prompts) -> None:
     assert set(prompts.tool_descriptions()) == set(TOOL_NAMES)
     assert {path.stem for path in (DIRECTORY / "notes").glob("*.md")} == set(NOTES)
+
+
+def test_the_loop_finds_every_note_it_sends() -> None:
+    assert {field.name for field in fields(Notes)} | {"refused"} == set(NOTES)
 
 
 def test_a_fault_in_a_template_stops_the_start_and_is_located(copied: Path) -> None:
@@ -141,13 +141,13 @@ def test_a_system_prompt_that_would_hold_a_conversation_is_refused(copied: Path)
 
 
 def test_missing_empty_and_unreadable_templates_are_named(copied: Path) -> None:
-    (copied / "notes" / "truncated.md").write_text(" \n")
-    with pytest.raises(ConfigurationError, match=r"truncated\.md is empty"):
+    (copied / "notes" / "refused.md").write_text(" \n")
+    with pytest.raises(ConfigurationError, match=r"refused\.md is empty"):
         Prompts(copied)
-    (copied / "notes" / "truncated.md").unlink()
-    with pytest.raises(ConfigurationError, match=r"truncated\.md cannot be read"):
+    (copied / "notes" / "refused.md").unlink()
+    with pytest.raises(ConfigurationError, match=r"refused\.md cannot be read"):
         Prompts(copied)
     shutil.rmtree(copied / "tools")
-    shutil.copy(DIRECTORY / "notes" / "truncated.md", copied / "notes")
+    shutil.copy(DIRECTORY / "notes" / "refused.md", copied / "notes")
     with pytest.raises(ConfigurationError, match="no tool descriptions"):
         Prompts(copied)
