@@ -1,6 +1,7 @@
 """The limits of a run, checked before each model call: turns, dollars, and the size of the prompt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -76,4 +77,4 @@ class Budget:
         messages = transcript.messages()
         if added:
             messages.append({"role": "user", "content": added})
-        return await self._model.count_tokens(self._frame.with_messages(messages))
+        return await self._model.count_tokens(replace(self._frame, messages=messages))

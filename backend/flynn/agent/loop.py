@@ -7,11 +7,11 @@ stop. Whatever it finds half done in the transcript it closes first, so resuming
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from itertools import takewhile
 
 from flynn.agent.budget import Budget
 from flynn.agent.fold import Call, Transcript
+from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query, Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.toolbox import Toolbox, finish, finished, together
@@ -21,20 +21,6 @@ from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
 
 Turns = AsyncGenerator[Turn, bool | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
-    """Texts that the loop stores as sent; rendered once from prompts/."""
-
-    unknown_outcome: str
-    """Result of a writer whose worker was lost while it ran."""
-    stopped_call: str
-    """Result of a call that was stopped while it ran."""
-    skipped_call: str
-    """Result of a call that never ran."""
-    interrupted: str
-    """Said to the model, with the next words, after a run was stopped."""
 
 
 class Loop:
@@ -47,7 +33,7 @@ class Loop:
         query: Query,
         toolbox: Toolbox,
         budget: Budget,
-        notes: Notes,
+        prompts: Prompts,
         stop: asyncio.Event,
         sink: Callable[[Words], None],
     ) -> None:
@@ -55,7 +41,7 @@ class Loop:
         self.query = query
         self.toolbox = toolbox
         self.budget = budget
-        self.notes = notes
+        self.prompts = prompts
         self.stop = stop
         self.sink = sink
 
@@ -86,7 +72,7 @@ class Loop:
                 yield wait
             else:
                 started = self.query.start(self.transcript, results)
-                if not (yield Append([*results, started], exact=True)):
+                if not (yield Append([*results, started], after=self.transcript.seq)):
                     continue
                 results = []
                 reply = await self._ask(started)
@@ -111,22 +97,23 @@ class Loop:
         return found
 
     def _unknown(self) -> ToolResult:
-        return ToolResult(content=self.notes.unknown_outcome, outcome=Outcome.UNKNOWN)
+        advice = self.prompts.note("unknown_outcome")
+        return ToolResult(content=advice, outcome=Outcome.UNKNOWN)
+
+    def _called_off(self, call: Call) -> ToolResult:
+        note = self.prompts.note("stopped_call" if call.started else "skipped_call")
+        return ToolResult(content=note, outcome=Outcome.CANCELLED)
 
     def _dangling(self, results: list[ev.EventData]) -> list[ev.EventData]:
         """Results for calls that will not run any more."""
-        stopped = ToolResult(content=self.notes.stopped_call, outcome=Outcome.CANCELLED)
-        skipped = ToolResult(content=self.notes.skipped_call, outcome=Outcome.CANCELLED)
         step = self.transcript.last_step
-        return [finished(c, step, stopped if c.started else skipped) for c in self._calls(results)]
+        return [finished(call, step, self._called_off(call)) for call in self._calls(results)]
 
     def _cancelled(self) -> Cancelled:
         asked = self.transcript.interrupted
-        return Cancelled(
-            asked.principal if asked else "system",
-            asked.reason if asked else None,
-            [text_block(self.notes.interrupted)],
-        )
+        principal, reason = (asked.principal, asked.reason) if asked else ("the service", None)
+        note = self.prompts.note("interrupted")
+        return Cancelled(principal, reason, [text_block(note)])
 
     # -- execute -------------------------------------------------------------------------------------
 
@@ -151,8 +138,7 @@ class Loop:
     async def _execute(self, group: list[Call]) -> list[ev.EventData]:
         """Run the group; a stop ends its calls and leaves them to be closed as cancelled."""
         if self.transcript.last_stop_reason != "tool_use":
-            note = ToolResult(content=self.notes.skipped_call, outcome=Outcome.CANCELLED)
-            return [finished(c, self.transcript.last_step, note) for c in group]
+            return [finished(call, self.transcript.last_step, self._called_off(call)) for call in group]
         try:
             async with until(self.stop):
                 if len(group) == 1:

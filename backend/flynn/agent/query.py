@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -69,8 +69,10 @@ class Query:
         self, transcript: Transcript, started: ev.StepStarted, sink: Callable[[Words], None]
     ) -> Reply:
         """Make the call that `started` announced; every failure of the model is a reply."""
-        request = self._frame.with_messages(
-            transcript.messages(started.input_seqs), max_tokens=started.params["max_tokens"]
+        request = replace(
+            self._frame,
+            messages=transcript.messages(started.input_seqs),
+            max_tokens=started.params["max_tokens"],
         )
         try:
             return await self._stream(request, started.step, sink)

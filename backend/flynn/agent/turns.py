@@ -13,12 +13,12 @@ from flynn.domain.events import EventData, WaitReason
 class Append:
     """Commit these events in one transaction, then apply them to the transcript, then go on.
 
-    With `exact`, only if no input has come in between; otherwise apply the input and send False: the loop
-    then makes the batch anew.
+    With `after`, only if that is the last seq, since the batch was made for the next ones; otherwise apply
+    what has come in and send False: the loop then makes the batch anew.
     """
 
     events: Sequence[EventData]
-    exact: bool = False
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from flynn.store.admission import AdmissionLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block."""
+    """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block,
+    `interrupted` is what the model is told of a stopped run."""
 
     limits: Limits
     admission: AdmissionLimits
     message_max_bytes: int
     forbidden_roots: tuple[Path, ...]
     opening: Callable[[str, str], str]
-    interrupted_note: str
+    interrupted: str
     default_workspace: str = "default"

@@ -45,7 +45,7 @@ async def interrupt(
     cancelled = ev.RunCancelled(
         principal=principal.name,
         reason=reason,
-        content=[text_block(rules.interrupted_note)],
+        content=[text_block(rules.interrupted)],
         nanodollars=run.nanodollars,
     )
     recorded += await conclude(

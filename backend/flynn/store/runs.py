@@ -147,10 +147,9 @@ async def check_epoch(connection: AsyncConnection, conversation_id: UUID, epoch:
     return conversation
 
 
-async def start_run(connection: AsyncConnection, run: RunRow) -> RunRow:
-    """The run is running now; when it was before, another worker was lost under it."""
-    lost = run.lost + (run.state is RunState.RUNNING)
-    return _run((await connection.execute(_START, {"r": run.id, "lost": lost})).one())
+async def start_run(connection: AsyncConnection, run: RunRow, *, lost: bool) -> RunRow:
+    """The run is running now; `lost` counts one more worker that was lost under it."""
+    return _run((await connection.execute(_START, {"r": run.id, "lost": run.lost + lost})).one())
 
 
 async def wait_run(

@@ -41,8 +41,7 @@ UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id
 _MAY_SEE = """
 (:admin OR c.principal_id = :p OR EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))"""
-_CONVERSATIONS = (
-    """
+_CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before,
@@ -52,23 +51,26 @@ JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
 LEFT JOIN LATERAL (
   SELECT * FROM runs WHERE conversation_id = c.id ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
-WHERE """
-    + _MAY_SEE
-    + " {filter}"
-)
-_ONE = text(_CONVERSATIONS.format(task="LEFT", filter="AND c.id = :c"))
-_TASK = text(_CONVERSATIONS.format(task="", filter="AND t.id = :t"))
+WHERE {may_see} {filter}"""
+
+
+def _conversations(*, task: str, filtered: str) -> str:
+    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, filter=filtered)
+
+
+_ONE = text(_conversations(task="LEFT", filtered="AND c.id = :c"))
+_TASK = text(_conversations(task="", filtered="AND t.id = :t"))
 _AFTER = """
 AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
 {state} ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"""
-_LIST = text(_CONVERSATIONS.format(task="LEFT", filter=_AFTER.format(state="")))
+_LIST = text(_conversations(task="LEFT", filtered=_AFTER.format(state="")))
 _TASKS = text(
-    _CONVERSATIONS.format(
+    _conversations(
         task="",
-        filter=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
+        filtered=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
     )
 )
-_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)
+_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)  # noqa: S608  # constants only
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')

@@ -1,0 +1,72 @@
+"""Claiming a run: raise the epoch, freeze the prefix, read the log. One transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from flynn.agent.fold import Transcript
+from flynn.domain import events as ev
+from flynn.domain.content import Json
+from flynn.domain.run import RunState
+from flynn.store import log, prefixes, runs
+from flynn.store.database import Database
+from flynn.store.rows import ConversationRow, RunRow
+from flynn.worker.journal import Journal
+
+Freeze = Callable[[ConversationRow], tuple[Json, str]]
+"""Renders the prefix of a conversation and names the agent's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run that this worker holds now."""
+
+    conversation: ConversationRow
+    run: RunRow
+    prefix: Json
+    journal: Journal
+
+
+async def claim(
+    database: Database,
+    run_id: UUID,
+    *,
+    job_id: int,
+    worker: str,
+    again: bool,
+    freeze: Freeze,
+    publish: Callable[[Sequence[ev.Recorded]], None],
+) -> Held | None:
+    """Take the run, or None when it is over, waits, or is another job's by now.
+
+    `again` says that this very worker held it a moment ago, so that nobody was lost under it.
+    """
+    async with database.begin() as connection:
+        conversation_id = await runs.conversation_of(connection, run_id)
+        if conversation_id is None:
+            return None
+        conversation = await runs.lock_conversation(connection, conversation_id)
+        run = await runs.lock_run(connection, run_id)
+        if run.state not in (RunState.QUEUED, RunState.RUNNING) or run.job_id != job_id:
+            return None
+        epoch = await runs.raise_epoch(connection, conversation_id)
+        run = await runs.start_run(connection, run, lost=run.state is RunState.RUNNING and not again)
+        if conversation.prefix_digest is None:
+            prefix, version = freeze(conversation)
+            await prefixes.freeze(connection, conversation_id, prefix, version=version)
+        else:
+            prefix = await prefixes.read_prefix(connection, conversation.prefix_digest)
+        started = ev.RunStarted(epoch=epoch, worker=worker)
+        recorded = await log.append(connection, conversation_id, run_id, [started], epoch=epoch)
+        whole = await log.read(connection, conversation_id)
+    journal = Journal(
+        database,
+        Transcript(prefix=prefix, limits=run.limits),
+        conversation_id=conversation_id,
+        run_id=run_id,
+        epoch=epoch,
+        publish=publish,
+    )
+    journal.apply(whole)
+    journal.publish(recorded)
+    return Held(conversation, run, prefix, journal)

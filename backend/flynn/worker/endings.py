@@ -1,0 +1,167 @@
+"""How a worker lets go of a run: it is over, or it waits. Each is one transaction under its epoch.
+
+What came in since the worker last looked is applied first, so that no words are left unanswered and no
+interrupt unheard: then the answer is False, and the loop goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.agent.turns import Cancelled, Completed, Failed, Waits
+from flynn.domain import events as ev
+from flynn.domain.run import Limits
+from flynn.domain.usage import Usage
+from flynn.intake.ending import conclude
+from flynn.store import log, runs
+from flynn.store.admission import AdmissionLimits, admit
+from flynn.store.database import Database
+from flynn.store.rows import ConversationRow
+from flynn.worker.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endings:
+    """Ends and waits. `limits` are those of a successor that answers words which came too late."""
+
+    database: Database
+    limits: Limits
+    admission: AdmissionLimits
+
+    async def complete(self, journal: Journal, stop: Completed) -> bool:
+        """End the run well, unless words came in: then False."""
+        async with journal.turn, self.database.begin() as connection:
+            conversation = await _look(connection, journal)
+            if journal.transcript.unanswered():
+                return False
+            run = journal.transcript.run
+            event = ev.RunCompleted(
+                stop_reason=stop.stop_reason, steps=run.turns, usage=run.usage, nanodollars=run.nanodollars
+            )
+            recorded = await self._conclude(connection, journal, conversation, event, successor=False)
+        return _done(journal, recorded)
+
+    async def fail(self, journal: Journal, stop: Failed) -> bool:
+        """End the run badly; words that came after its last call get a run of their own."""
+        async with journal.turn, self.database.begin() as connection:
+            conversation = await _look(connection, journal)
+            run = journal.transcript.run
+            event = ev.RunFailed(
+                code=stop.code,
+                detail=stop.detail,
+                steps=run.turns,
+                usage=run.usage,
+                nanodollars=run.nanodollars,
+            )
+            late = journal.transcript.unanswered(after=journal.transcript.last_step_at)
+            recorded = await self._conclude(connection, journal, conversation, event, successor=late)
+        return _done(journal, recorded)
+
+    async def cancel(self, journal: Journal, stop: Cancelled) -> bool:
+        """End the run as asked; words that came after the interrupt get a run of their own."""
+        async with journal.turn, self.database.begin() as connection:
+            conversation = await _look(connection, journal)
+            run = journal.transcript.run
+            event = ev.RunCancelled(
+                principal=stop.principal,
+                reason=stop.reason,
+                content=stop.content,
+                steps=run.turns,
+                usage=run.usage,
+                nanodollars=run.nanodollars,
+            )
+            late = journal.transcript.unanswered(after=journal.transcript.interrupted_at)
+            recorded = await self._conclude(connection, journal, conversation, event, successor=late)
+        return _done(journal, recorded)
+
+    async def wait(self, journal: Journal, stop: Waits) -> bool:
+        """Let the run wait, unless it was asked to stop meanwhile: then False."""
+        async with journal.turn, self.database.begin() as connection:
+            await _look(connection, journal)
+            if journal.transcript.interrupted is not None:
+                return False
+            event = ev.RunWaiting(reason=stop.reason, detail=stop.detail, retry_at=stop.retry_at)
+            recorded = await log.append(
+                connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch
+            )
+            await runs.wait_run(
+                connection, journal.run_id, reason=stop.reason, detail=stop.detail, at=stop.retry_at
+            )
+            await admit(connection, self.admission)
+        return _done(journal, recorded)
+
+    async def refuse(
+        self, run_id: UUID, stop: Failed, *, publish: Callable[[Sequence[ev.Recorded]], None]
+    ) -> None:
+        """End a run that cannot even be claimed; nothing when it is over already."""
+        async with self.database.begin() as connection:
+            conversation_id = await runs.conversation_of(connection, run_id)
+            if conversation_id is None:
+                return
+            conversation = await runs.lock_conversation(connection, conversation_id)
+            run = await runs.lock_run(connection, run_id)
+            if run.state.final:
+                return
+            await runs.raise_epoch(connection, conversation_id)
+            event = ev.RunFailed(
+                code=stop.code,
+                detail=stop.detail,
+                steps=run.turns,
+                usage=Usage(),
+                nanodollars=run.nanodollars,
+            )
+            recorded = await conclude(
+                connection, conversation, run, event, epoch=None, successor=None, admission=self.admission
+            )
+        publish(recorded)
+
+    async def _conclude(
+        self,
+        connection: AsyncConnection,
+        journal: Journal,
+        conversation: ConversationRow,
+        event: ev.RunCompleted | ev.RunFailed | ev.RunCancelled,
+        *,
+        successor: bool,
+    ) -> list[ev.Recorded]:
+        run = await runs.lock_run(connection, journal.run_id)
+        return await conclude(
+            connection,
+            conversation,
+            run,
+            event,
+            epoch=journal.epoch,
+            successor=self.limits if successor else None,
+            admission=self.admission,
+        )
+
+
+async def queue_waiting(
+    connection: AsyncConnection, run_id: UUID, admission: AdmissionLimits
+) -> list[ev.Recorded]:
+    """Queue a run again whose time has come or whose job is lost; nothing when it moved on meanwhile."""
+    conversation_id = await runs.conversation_of(connection, run_id)
+    if conversation_id is None:
+        return []
+    await runs.lock_conversation(connection, conversation_id)
+    if run_id not in {*await runs.due_runs(connection), *await runs.stranded_runs(connection)}:
+        return []
+    await runs.raise_epoch(connection, conversation_id)
+    await runs.queue_again(connection, run_id)
+    recorded = await log.append(connection, conversation_id, run_id, [ev.RunQueued(reason="resume")])
+    await admit(connection, admission)
+    return recorded
+
+
+async def _look(connection: AsyncConnection, journal: Journal) -> ConversationRow:
+    conversation = await runs.check_epoch(connection, journal.conversation_id, journal.epoch)
+    if conversation.head > journal.transcript.seq:
+        journal.apply(await log.read(connection, journal.conversation_id, after_seq=journal.transcript.seq))
+    return conversation
+
+
+def _done(journal: Journal, recorded: list[ev.Recorded]) -> bool:
+    journal.publish(recorded)
+    return True

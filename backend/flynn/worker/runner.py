@@ -1,0 +1,251 @@
+"""The runner: what a worker does with one run, from its claim to its end.
+
+It claims, drives the loop, appends and then publishes. When it is cancelled (shutdown, lost lease) it
+writes nothing more: the next worker finds in the log all that there is to know.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, assert_never
+from uuid import UUID
+
+from flynn.agent.agent_catalog import Catalog
+from flynn.agent.budget import Budget
+from flynn.agent.loop import Loop
+from flynn.agent.prompt import Prompts
+from flynn.agent.query import Query
+from flynn.agent.toolbox import Toolbox
+from flynn.agent.turns import Append, Cancelled, Completed, Failed, Turn, Waits
+from flynn.domain import events as ev
+from flynn.domain.content import Json
+from flynn.domain.delta import Delta
+from flynn.domain.errors import FlynnError, LeaseLost, NotFound
+from flynn.model.catalog import resolve
+from flynn.model.claude import Claude
+from flynn.model.request import ModelRequest
+from flynn.sandbox.command import Sandbox
+from flynn.store.database import Database
+from flynn.store.outage import is_outage
+from flynn.store.rows import ConversationRow
+from flynn.store.signals import Signals
+from flynn.telemetry.logging import bind, get_logger
+from flynn.tools.toolset import TOOLS, definitions
+from flynn.worker.broadcast import Broadcast
+from flynn.worker.claims import Held, claim
+from flynn.worker.endings import Endings
+from flynn.workspace.root import Workspace
+from flynn.workspace.scratch import create_scratch
+
+POISON = 3
+"""Workers that may be lost under a run before it is failed."""
+
+
+class Lease(Protocol):
+    """The delivery of a run to this worker, as the queue engine sees it."""
+
+    @property
+    def job_id(self) -> int:
+        """The engine's job."""
+
+    @property
+    def worker(self) -> str:
+        """Who holds it."""
+
+    def deadline(self) -> float:
+        """The CLOCK_BOOTTIME second after which nothing may act."""
+
+    def confirm(self) -> None:
+        """Raise LeaseLost when the lease is not certain any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Output tokens of a call, and of a call after a truncated one; model aliases; scratch space."""
+
+    max_output_tokens: int
+    output_ceiling: int
+    aliases: dict[str, str]
+    scratch: Path
+
+
+class Runner:
+    """Runs runs. One is shared by all runs of a process."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        model: Claude,
+        sandbox: Sandbox,
+        prompts: Prompts,
+        agents: Callable[[], Catalog],
+        signals: Signals,
+        endings: Endings,
+        caps: Caps,
+        publish: Callable[[Sequence[ev.Recorded]], None],
+        publish_delta: Callable[[Delta], None],
+    ) -> None:
+        self._database = database
+        self._model = model
+        self._sandbox = sandbox
+        self._prompts = prompts
+        self._agents = agents
+        self._signals = signals
+        self._endings = endings
+        self._caps = caps
+        self._publish = publish
+        self._publish_delta = publish_delta
+        self._log = get_logger("flynn.worker")
+
+    async def run(self, run_id: UUID, lease: Lease) -> None:
+        """Take the run as far as it goes; survive a database that goes away meanwhile.
+
+        Raises LeaseLost when another worker owns the conversation.
+        """
+        again, pause = False, 0.25
+        while True:
+            try:
+                held = await claim(
+                    self._database,
+                    run_id,
+                    job_id=lease.job_id,
+                    worker=lease.worker,
+                    again=again,
+                    freeze=self._freeze,
+                    publish=self._publish,
+                )
+                return await self._hold(held, lease) if held else None
+            except LeaseLost:
+                raise
+            except FlynnError as error:
+                # Its agent or its model cannot be served: there is nothing to hold.
+                await self._endings.refuse(run_id, Failed(error.code, error.detail), publish=self._publish)
+                return None
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                self._log.warning("the database is away; the run goes on when it is back", error=str(error))
+                await asyncio.sleep(pause)
+                again, pause = True, min(pause * 2, 2.0)
+
+    async def _hold(self, held: Held, lease: Lease) -> None:
+        journal = held.journal
+        with (
+            bind(conversation_id=str(journal.conversation_id), run_id=str(journal.run_id)),
+            self._signals.watch(
+                journal.conversation_id, seq=lambda: journal.transcript.seq, catch_up=journal.catch_up
+            ),
+        ):
+            self._log.info("run started", epoch=journal.epoch, lost=held.run.lost)
+            if held.run.lost >= POISON:
+                detail = f"Its worker was lost {held.run.lost} times while it ran; it is not tried again."
+                await self._endings.fail(journal, Failed("worker-lost", detail))
+                return
+            try:
+                with Workspace.open(held.conversation.workspace_path) as workspace:
+                    await self._drive(held, self._loop(held, lease, workspace))
+            except LeaseLost:
+                self._log.warning("the lease is lost; another worker goes on")
+                raise
+            except FlynnError as error:
+                await self._endings.fail(journal, Failed(error.code, error.detail))
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                self._log.exception("the run broke")
+                detail = "Something in the service went wrong; its log says what."
+                await self._endings.fail(journal, Failed("internal", detail))
+            self._log.info("run left", steps=journal.transcript.run.turns)
+
+    async def _drive(self, held: Held, loop: Loop) -> None:
+        """Commit what the loop yields until it has come to a stop that stands."""
+        answer: bool | None = None
+        async with aclosing(loop.run()) as turns:
+            while True:
+                turn = await turns.asend(answer)
+                if isinstance(turn, Append):
+                    answer = await held.journal.append(turn.events, after=turn.after)
+                elif await self._stop(held, turn):
+                    return
+                else:
+                    answer = None
+
+    async def _stop(self, held: Held, stop: Turn) -> bool:
+        """Let go of the run; False when it has to go on after all."""
+        journal = held.journal
+        match stop:
+            case Completed():
+                return await self._endings.complete(journal, stop)
+            case Waits():
+                return await self._endings.wait(journal, stop)
+            case Failed():
+                return await self._endings.fail(journal, stop)
+            case Cancelled():
+                return await self._endings.cancel(journal, stop)
+            case Append():
+                raise TypeError("an append is no stop")
+            case _:
+                assert_never(stop)
+
+    def _loop(self, held: Held, lease: Lease, workspace: Workspace) -> Loop:
+        journal, prefix = held.journal, held.prefix
+        frame = ModelRequest(
+            model=prefix["model"],
+            max_tokens=self._caps.max_output_tokens,
+            system=prefix["system"],
+            tools=prefix["tools"],
+            messages=[],
+            effort=prefix["effort"],
+        )
+        budget = Budget(model=self._model, frame=frame)
+        toolbox = Toolbox(
+            workspace=workspace,
+            sandbox=self._sandbox,
+            scratch=create_scratch(self._caps.scratch, journal.conversation_id),
+            offered=_names(prefix["tools"]),
+            deadline=lease.deadline,
+            confirm=lease.confirm,
+        )
+        query = Query(
+            model=self._model,
+            frame=frame,
+            budget=budget,
+            ceiling=self._caps.output_ceiling,
+            refused=self._prompts.note("refused"),
+        )
+        return Loop(
+            transcript=journal.transcript,
+            query=query,
+            toolbox=toolbox,
+            budget=budget,
+            prompts=self._prompts,
+            stop=journal.stop,
+            sink=Broadcast(self._publish_delta, conversation_id=journal.conversation_id, epoch=journal.epoch),
+        )
+
+    def _freeze(self, conversation: ConversationRow) -> tuple[Json, str]:
+        """Render what the conversation keeps: its agent as it is now."""
+        agent = self._agents().agents.get(conversation.agent)
+        if agent is None:
+            raise NotFound(f"The agent {conversation.agent!r} is not served any more.")
+        tools = agent.offered(TOOLS)
+        return {
+            "agent": agent.name,
+            "model": resolve(_asked(agent.model), self._caps.aliases),
+            "effort": agent.effort,
+            "max_turns": agent.max_turns,
+            "system": self._prompts.system_blocks(agent, tools),
+            "tools": definitions(tools, self._prompts.tool_descriptions()),
+        }, agent.version
+
+
+def _asked(model: str | None) -> str:
+    """The alias or id that an agent file asks for; what it inherits here is the service's own."""
+    return model if model not in (None, "inherit") else "haiku"
+
+
+def _names(tools: Sequence[Json]) -> Iterable[str]:
+    return (tool["name"] for tool in tools)
