@@ -33,7 +33,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """How it ended. `exit_code` is None when the tree was killed; `output_cut` counts lost bytes.
+    """How it ended. `exit_code` is None when the tree was killed, and `kill_reason` says why.
+
+    A command that itself ended by signal N has the exit code 128 + N. `output_cut` counts lost bytes.
 
     With `merge_output`, `output` holds both streams in the order they were written and `errors` nothing.
     """
@@ -44,6 +46,7 @@ class Completed:
     output_cut: int = 0
     timed_out: bool = False
     flooded: bool = False
+    kill_reason: str | None = None
     duration_seconds: float = 0.0
 
 

@@ -1,0 +1,158 @@
+"""The Landlock backend: the launcher alone, for containers that refuse user namespaces.
+
+Weaker than bubblewrap, and reports say so: Landlock does not hide names or metadata outside, /tmp is
+not private (TMPDIR is), and a workspace's .git cannot be protected from within. There is no network at
+all, loopback included, and no System V or POSIX shared memory.
+
+A service that is root becomes the owner of the workspace for the command. Where that owner is root too,
+or the service is not root, the command keeps the service's uid without any capability, and only a kernel
+whose Landlock scopes signals (ABI 6, Linux 6.12) keeps it from killing the service.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from flynn.domain.errors import SandboxUnavailable
+from flynn.sandbox.command import Command
+from flynn.sandbox.launch import Launch, sealed_file
+from flynn.sandbox.limits import Limits
+from flynn.sandbox.policy import Policy
+from flynn.sandbox.view import View, owner_to_become
+
+ABI_WITH_SCOPES: Final = 6
+_PROC: Final = (
+    *("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version"),
+    *(
+        "sys/vm/overcommit_memory",
+        "sys/kernel/osrelease",
+        "sys/kernel/ngroups_max",
+        "sys/kernel/cap_last_cap",
+    ),
+)
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+
+
+class Landlock:
+    """Builds launches for the launcher alone."""
+
+    name = "landlock"
+
+    def __init__(
+        self, *, private_root: Path, view: View, limits: Limits, seccomp: bytes, abi: int, launcher: int
+    ) -> None:
+        self._private_root = private_root
+        self._view = view
+        self._limits = limits
+        self._seccomp = seccomp
+        self._abi = abi
+        self._launcher = launcher
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """What keeps a command in."""
+        scopes = ("scoped signals and abstract sockets",) if self._abi >= ABI_WITH_SCOPES else ()
+        return (
+            *(f"landlock (ABI {self._abi})", *scopes, "no sockets", "no capabilities", "no new privileges"),
+            *("seccomp", "resource limits", "supervisor"),
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What does not."""
+        root = os.getuid() == 0
+        uid = "in workspaces that root owns" if root else "commands have the service's uid"
+        scopes = () if self._abi >= ABI_WITH_SCOPES else ("scoped signals",)
+        return (
+            f"separate uid and process limit (NPROC): {uid}",
+            *scopes,
+            "private view: names and metadata outside can be seen, and those of the uid's own files changed",
+            "private /tmp: only TMPDIR is",
+            "read-only .git/hooks and .git/config",
+            "loopback network inside",
+        )
+
+    def prepare(self, command: Command, *, silence: float, errors: int | None) -> Launch:
+        """Make the launch of `command`.
+
+        Raises SandboxUnavailable when its workspace cannot be served, also where bubblewrap could: rules
+        of Landlock only add, so the service's code or data beneath the workspace cannot be taken out.
+        """
+        workspace = self._view.check(command.workspace)
+        identity = owner_to_become(workspace)
+        if identity is None and self._abi < ABI_WITH_SCOPES:
+            raise SandboxUnavailable(
+                f"Landlock ABI {self._abi} cannot keep a command from signalling this service: "
+                f"run as root with a workspace that another uid owns, or on Linux 6.12 or newer ({workspace})"
+            )
+        read = self._readable(command, workspace)
+        temporary, scratch = self._temporary(command, identity)
+        policy = Policy(
+            arguments=command.argv,
+            environment={**self._view.environment(str(temporary)), **command.environment},
+            root=str(workspace),
+            cwd=str(workspace / command.cwd),
+            seccomp=self._seccomp,
+            limits=self._limits.of_process(count_processes=identity is not None),
+            landlock=self._abi,
+            read=tuple(map(str, read)),
+            write=(str(temporary), *((str(workspace),) if command.writable else ())),
+            device=tuple(f"/dev/{name}" for name in _DEVICES),
+            isolate=True,
+            identity=identity,
+            deadline=command.deadline,
+            silence=silence,
+            errors=errors,
+            processes=self._limits.tree_processes,
+            memory=self._limits.tree_memory,
+            disk_reserve=self._limits.disk_reserve,
+        )
+        sealed = sealed_file("policy", policy.encode())
+        interpreter = str(self._view.interpreter)
+        return Launch(
+            argv=(interpreter, "-I", "-S", f"/proc/self/fd/{self._launcher}", str(sealed)),
+            descriptors=(sealed, self._launcher, *(() if errors is None else (errors,))),
+            own=(sealed,),
+            scratch=scratch,
+        )
+
+    def _readable(self, command: Command, workspace: Path) -> tuple[Path, ...]:
+        places = (*self._view.readonly, *command.extra_readonly, workspace)
+        for path in self._view.hidden:
+            if any(path.is_relative_to(place.resolve()) for place in places):
+                raise SandboxUnavailable(
+                    f"the service's data in {path} lies beneath what a command may read; move one of them"
+                )
+        for path in self._view.service if command.writable else ():
+            if path.is_relative_to(workspace):
+                raise SandboxUnavailable(
+                    f"the service's own code in {path} lies beneath the workspace; the landlock backend "
+                    "cannot keep it read-only there, bubblewrap can"
+                )
+        proc = (path for name in _PROC if (path := Path("/proc") / name).exists())
+        return (*places, *self._view.etc, *proc)
+
+    def _temporary(self, command: Command, identity: tuple[int, int] | None) -> tuple[Path, Path | None]:
+        """The private tmp, and whether it is only this command's."""
+        if command.private_tmp is not None and (identity is None or _walkable(command.private_tmp, identity)):
+            if identity is not None:
+                os.chown(command.private_tmp, *identity, follow_symlinks=False)
+            return command.private_tmp.resolve(), None
+        # Another uid cannot walk into the service's own directories.
+        parent = self._private_root if identity is None else None
+        scratch = Path(tempfile.mkdtemp(prefix="flynn-", dir=parent)).resolve()
+        if identity is not None:
+            os.chown(scratch, *identity)
+        return scratch, scratch
+
+
+def _walkable(path: Path, identity: tuple[int, int]) -> bool:
+    """Whether `identity` may pass through every directory above `path`."""
+    uid, gid = identity
+    for parent in path.resolve().parents:
+        status = parent.stat()
+        bit = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
+        if not status.st_mode & bit:
+            return False
+    return True

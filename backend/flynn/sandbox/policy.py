@@ -1,0 +1,64 @@
+"""What the launcher is told: a policy, and the form in which it travels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flynn.domain.errors import SandboxUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything the launcher enforces on one command; paths are absolute, as seen inside.
+
+    `landlock` is the ABI to apply (0: none); `read`, `write` and `device` are its
+    rules. `isolate` has Landlock deny TCP as well. `identity` is the (uid, gid) to become. `errors` is
+    the descriptor for the command's stderr where it is not merged. `silence` in seconds.
+    """
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    root: str
+    cwd: str
+    seccomp: bytes
+    limits: tuple[tuple[int, int], ...]
+    landlock: int
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    isolate: bool = False
+    identity: tuple[int, int] | None = None
+    deadline: float | None = None
+    silence: float = 10.0
+    errors: int | None = None
+    processes: int = 0
+    memory: int = 0
+    disk_reserve: int = 0
+
+    def encode(self) -> bytes:
+        """NUL-separated pairs of field and value; SandboxUnavailable when a value holds a NUL."""
+        parts: list[str] = []
+        for name, value in self._pairs():
+            if "\0" in value:
+                raise SandboxUnavailable(f"a command's {name} must not contain a NUL character")
+            parts += (name, value)
+        return b"".join(part.encode(errors="surrogateescape") + b"\0" for part in parts)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        yield from (("arg", argument) for argument in self.arguments)
+        yield from (("env", f"{name}={value}") for name, value in self.environment.items())
+        yield from (("limit", f"{number}={value}") for number, value in self.limits)
+        yield from (("read", path) for path in self.read)
+        yield from (("write", path) for path in self.write)
+        yield from (("device", path) for path in self.device)
+        yield from (("root", self.root), ("cwd", self.cwd), ("seccomp", self.seccomp.hex()))
+        yield from (("landlock", str(self.landlock)), ("silence", str(self.silence)))
+        yield from (("processes", str(self.processes)), ("memory", str(self.memory)))
+        yield ("disk_reserve", str(self.disk_reserve))
+        if self.isolate:
+            yield ("isolate", "1")
+        if self.identity is not None:
+            yield from (("uid", str(self.identity[0])), ("gid", str(self.identity[1])))
+        if self.deadline is not None:
+            yield ("deadline", repr(self.deadline))
+        if self.errors is not None:
+            yield ("errors", str(self.errors))

@@ -1,0 +1,114 @@
+"""What the inside of a sandbox sees of the host beside its workspace: named places, all read-only.
+
+Never a home directory, the service's data, all of /etc, or a socket of the host. Links of a merged
+/usr are taken as this distribution has them.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from flynn.domain.errors import SandboxUnavailable
+
+_TOP_LEVEL: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_ETC: Final = (
+    *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf"),
+    *("os-release", "protocols", "services", "ssl/certs", "ca-certificates.conf"),
+)
+_SYSTEM: Final = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Host places that are visible, at their own paths.
+
+    `links` are (path, target) of a merged /usr. `service` are the places that hold the service's own
+    code, which nothing inside may ever write. `programs` go to the end of PATH. `hidden` are kept out
+    of sight even where they lie beneath something visible.
+    """
+
+    readonly: tuple[Path, ...]
+    etc: tuple[Path, ...]
+    links: tuple[tuple[Path, str], ...]
+    service: tuple[Path, ...]
+    programs: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+    interpreter: Path
+
+    def environment(self, temporary: str) -> dict[str, str]:
+        """The environment of every command, built from nothing; `temporary` is the private tmp inside."""
+        return {
+            "PATH": ":".join((*_PATH, *map(str, self.programs))),
+            "HOME": temporary,
+            "TMPDIR": temporary,
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+        }
+
+    def check(self, workspace: Path) -> Path:
+        """The workspace's real path; SandboxUnavailable when it cannot be one."""
+        try:
+            real = workspace.resolve(strict=True)
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"the workspace {workspace} cannot be opened: {error.strerror}"
+            ) from error
+        if not real.is_dir():
+            raise SandboxUnavailable(f"the workspace {real} is not a directory")
+        if real == Path("/") or any(real.is_relative_to(place) for place in _SYSTEM):
+            raise SandboxUnavailable(f"{real} belongs to the system and cannot be a workspace")
+        if any(real.is_relative_to(place) for place in self.service):
+            raise SandboxUnavailable(f"{real} holds the service's own code and cannot be a workspace")
+        return real
+
+
+def look(*, private_root: Path, extra_readonly: Iterable[Path] = ()) -> View:
+    """Survey this host. `extra_readonly` are the operator's toolchains, `private_root` is hidden."""
+    merged = [Path("/") / name for name in _TOP_LEVEL]
+    links = tuple((path, str(path.readlink())) for path in merged if path.is_symlink())
+    places = [Path("/usr"), *(path for path in merged if path.is_dir() and not path.is_symlink())]
+    places += [store for store in (Path("/nix/store"), Path("/gnu/store")) if store.is_dir()]
+    prefixes = _prefixes()
+    places += [*prefixes, *(path for path in extra_readonly if path.exists())]
+    home = Path.home().resolve()
+    code = Path(__file__).resolve().parent.parent
+    return View(
+        readonly=tuple(_without_nested(p for p in places if not home.is_relative_to(p) or p == Path("/usr"))),
+        etc=tuple(path for name in _ETC if (path := Path("/etc") / name).exists()),
+        links=links,
+        service=tuple(dict.fromkeys((*prefixes, code))),
+        programs=tuple(path for prefix in reversed(prefixes) if (path := prefix / "bin").is_dir()),
+        hidden=(private_root.resolve(),),
+        interpreter=interpreter(),
+    )
+
+
+def interpreter() -> Path:
+    """The interpreter itself, not a virtual environment's link to it."""
+    base: str = getattr(sys, "_base_executable", None) or sys.executable
+    return Path(base).resolve()
+
+
+def owner_to_become(workspace: Path) -> tuple[int, int] | None:
+    """Whom to become: the workspace's owner, when the service is root and somebody else owns it."""
+    if os.getuid() != 0:
+        return None
+    owner = workspace.stat()
+    return None if owner.st_uid == 0 else (owner.st_uid, owner.st_gid)
+
+
+def _prefixes() -> list[Path]:
+    """The running Python: its installation, and the virtual environment on top of it."""
+    spelled = [Path(sys.base_prefix), interpreter().parent.parent, Path(sys.prefix)]
+    both = [path for prefix in spelled for path in (prefix, prefix.resolve())]
+    return [path for path in dict.fromkeys(both) if path not in (Path("/usr"), Path("/"))]
+
+
+def _without_nested(places: Iterable[Path]) -> list[Path]:
+    """Drop what lies beneath another place of the list, and duplicates."""
+    unique = list(dict.fromkeys(places))
+    return [p for p in unique if not any(p != other and p.is_relative_to(other) for other in unique)]
