@@ -1,14 +1,12 @@
 """Prompts: which words a model gets, that they are the same bytes each time, and what a fault says."""
 
 import shutil
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from flynn.agent.agent_file import TOOL_NAMES, AgentFile, parse_agent
-from flynn.agent.loop import Notes
 from flynn.agent.prompt import NOTES, Prompts
 from flynn.domain.errors import ConfigurationError
 
@@ -122,10 +120,6 @@ def test_a_note_with_missing_or_strange_facts_is_refused(copied: Path) -> None:
 def test_every_tool_is_described_and_every_note_is_known(prompts: Prompts) -> None:
     assert set(prompts.tool_descriptions()) == set(TOOL_NAMES)
     assert {path.stem for path in (DIRECTORY / "notes").glob("*.md")} == set(NOTES)
-
-
-def test_the_loop_finds_every_note_it_sends() -> None:
-    assert {field.name for field in fields(Notes)} | {"refused"} == set(NOTES)
 
 
 def test_a_fault_in_a_template_stops_the_start_and_is_located(copied: Path) -> None:
