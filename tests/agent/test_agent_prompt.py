@@ -104,7 +104,7 @@ def test_notes_say_what_happened(prompts: Prompts) -> None:
     assert "stays done" in prompts.note("stopped_call")
     assert "did nothing" in prompts.note("skipped_call")
     assert "Do not take it up again" in prompts.note("interrupted")
-    assert "was not done" in prompts.note("refused")
+    assert "stays done" in prompts.note("refused")
 
 
 def test_a_note_with_missing_or_strange_facts_is_refused(copied: Path) -> None:
