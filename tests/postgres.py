@@ -1,0 +1,122 @@
+"""A real PostgreSQL for tests: one server a test process, a prepared template, a database a test.
+
+    async def prepare(url: str) -> None: ...            # migrate, once a process
+
+    @pytest.fixture
+    def database() -> Iterator[TestDatabase]:
+        with TestDatabases.shared().new(prepare) as database:
+            yield database
+
+The server starts with the first database (about 0.7 s) and ends with the process. It runs on a thread and
+a loop of its own, so that it outlives the tests' loops. With pytest-xdist each worker has its own.
+"""
+
+import asyncio
+import atexit
+import itertools
+import shutil
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import asyncpg
+from sqlalchemy import make_url
+
+from flynn.store.embedded import EmbeddedPostgres
+
+Prepare = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A database of one test: `url` for SQLAlchemy, `dsn` for psycopg and asyncpg."""
+
+    __test__ = False
+
+    name: str
+    url: str
+    dsn: str
+
+
+class TestDatabases:
+    """Makes databases for tests on one server. Its methods block and may be called from any thread."""
+
+    __test__ = False
+
+    _shared: ClassVar["TestDatabases | None"] = None
+
+    def __init__(self) -> None:
+        # Durability is of no use here, so memory will do.
+        memory = Path("/dev/shm")
+        base = memory if memory.is_dir() and shutil.disk_usage(memory).free > 2_000_000_000 else None
+        self._directory = Path(tempfile.mkdtemp(prefix="flynn-tests-", dir=base))
+        self.server = EmbeddedPostgres(
+            self._directory / "postgres", fsync=False, settings={"autovacuum": "off"}
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="test-postgres", daemon=True)
+        self._thread.start()
+        self._numbers = itertools.count(1)
+        self._templates: dict[Prepare, str] = {}
+        self._lock = threading.Lock()
+        self._await(self.server.start())
+
+    @classmethod
+    def shared(cls) -> "TestDatabases":
+        """The one of this process; the first call starts it."""
+        if cls._shared is None:
+            cls._shared = cls()
+            atexit.register(cls._shared.stop)
+        return cls._shared
+
+    @contextmanager
+    def new(self, prepare: Prepare | None = None) -> Iterator[TestDatabase]:
+        """A database of its own, as `prepare` left its template; dropped at the end, in use or not."""
+        with self._lock:
+            if prepare is not None and prepare not in self._templates:
+                template = self._create(f"template_{next(self._numbers)}", "template1")
+                self._await(_run(prepare, template.url))
+                self._templates[prepare] = template.name
+            source = self._templates[prepare] if prepare is not None else "template1"
+            database = self._create(f"test_{next(self._numbers)}", source)
+        try:
+            yield database
+        finally:
+            self._execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """End the server and remove its files."""
+        self._await(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _create(self, name: str, template: str) -> TestDatabase:
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        url, dsn = (
+            make_url(address).set(database=name).render_as_string(hide_password=False)
+            for address in (self.server.url, self.server.dsn)
+        )
+        return TestDatabase(name=name, url=url, dsn=dsn)
+
+    def _execute(self, statement: str) -> None:
+        async def execute() -> None:
+            connection = await asyncpg.connect(self.server.dsn)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        self._await(execute())
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
+
+
+async def _run(prepare: Prepare, url: str) -> None:
+    await prepare(url)
