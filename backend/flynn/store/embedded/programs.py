@@ -105,12 +105,13 @@ async def spawn(
     directory: Path,
     death_signal: signal.Signals,
     stdin: int = DEVNULL,
+    output: int = PIPE,
 ) -> Process:
     """Start `program` in `directory`, under `account`, in a session of its own.
 
     It is sent `death_signal` when the thread that runs this event loop ends, however that happens
     (Linux). `directory` is entered before the account is taken, so its parents need not be open to it.
-    Standard output and error are one pipe. Raises OSError when no process can be started.
+    Standard output and error go to `output`. Raises OSError when no process can be started.
     """
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -122,24 +123,24 @@ async def spawn(
         cwd=directory,
         env=_ENVIRONMENT,
         stdin=stdin,
-        stdout=PIPE,
+        stdout=output,
         stderr=STDOUT,
         start_new_session=True,  # Ctrl-C in a terminal is for the service, which then stops its server
     )
 
 
-async def find_programs(account: Account, data_directory: Path) -> Path:
+async def find_programs(account: Account, *places: Path) -> Path:
     """The directory of `initdb` and `postgres`, from which `account` can run them.
 
     When the account cannot reach the installed ones (below root's home, say), they are copied once into
-    the first of: the data directory, /var/cache/flynn, the directory for temporary files. A copy belongs
-    to root and nobody else may write to it. Raises ConfigurationError when no place will do.
+    the first of `places`, /var/cache/flynn and the directory for temporary files that it can reach. A copy
+    belongs to root and nobody else may write to it. Raises ConfigurationError when no place will do.
     """
     installed = await asyncio.to_thread(_installed)
     binaries = Path(PACKAGE, INSTALL, "bin")
     if not account.foreign or await _runs(installed / binaries, account):
         return installed / binaries
-    places = (data_directory, _SYSTEM_CACHE, Path(tempfile.gettempdir()))
+    places = (*places, _SYSTEM_CACHE, Path(tempfile.gettempdir()))
     trouble = ""
     for place in places:
         try:

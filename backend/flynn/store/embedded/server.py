@@ -12,18 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-import asyncpg
 import psutil
-from sqlalchemy import URL
 
 from flynn.domain.errors import ConfigurationError
-from flynn.store.embedded.cluster import SUPERUSER, DataDirectory, here, kill, last_word
+from flynn.store.embedded.cluster import DataDirectory, here, kill, last_word
+from flynn.store.embedded.configuration import server_settings
 from flynn.store.embedded.programs import Account, choose_account, find_programs, spawn
+from flynn.store.embedded.role import address, ensure_role
 from flynn.store.embedded.servers import (
     end_orphan,
     end_server,
     kill_servers,
-    mark_of,
     read_pid_file,
     servers_over,
 )
@@ -31,8 +30,6 @@ from flynn.telemetry.logging import Logger, get_logger
 from flynn.telemetry.redaction import register_secret
 
 State = Literal["stopped", "starting", "running", "restarting"]
-
-ROLE = "flynn"
 
 READY_SECONDS = 120.0
 """Longest wait for a server to be ready; after a crash it first replays its log."""
@@ -90,12 +87,12 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """For SQLAlchemy: `postgresql+asyncpg://…?host=…`. Holds the password. Valid after `start`."""
-        return self._address("postgresql+asyncpg", ROLE, self._database)
+        return address("postgresql+asyncpg", self._socket_directory, self._password, database=self._database)
 
     @property
     def dsn(self) -> str:
         """For libpq, psycopg and asyncpg: `postgresql://…?host=…`. Holds the password."""
-        return self._address("postgresql", ROLE, self._database)
+        return address("postgresql", self._socket_directory, self._password, database=self._database)
 
     @property
     def pid(self) -> int | None:
@@ -124,8 +121,7 @@ class EmbeddedPostgres:
             await asyncio.to_thread(self._directory.acquire)
             new = await self._prepare()
             await self._launch()
-            if new or not await self._enterable():
-                await self._make_database()
+            await ensure_role(self._socket_directory, self._password, self._database, new=new)
         except BaseException:
             await self._end()
             raise
@@ -160,62 +156,38 @@ class EmbeddedPostgres:
         self._socket_directory = await asyncio.to_thread(directory.socket_directory, account)
         return existing is None
 
-    def _server_settings(self) -> dict[str, str]:
-        """On the command line, not in a file, so that a new version's settings reach an old cluster."""
-        cluster = self._directory.cluster
-        separate = self._socket_directory != cluster
-        durable = "on" if self._fsync else "off"
-        return {
-            "cluster_name": mark_of(cluster),
-            "listen_addresses": "",
-            "unix_socket_directories": str(self._socket_directory) if separate else ".",
-            "unix_socket_permissions": "0700",
-            "max_connections": str(self._max_connections),
-            "password_encryption": "scram-sha-256",
-            "timezone": "UTC",
-            # Durability, and a log that a base backup can be replayed from.
-            "fsync": durable,
-            "synchronous_commit": durable,
-            "full_page_writes": durable,
-            "wal_level": "replica",
-            "max_wal_senders": "4",
-            "max_wal_size": "512MB",
-            "min_wal_size": "64MB",
-            # A small service's memory.
-            "shared_buffers": "32MB",
-            "huge_pages": "off",
-            "jit": "off",
-            "max_worker_processes": "4",
-            "max_logical_replication_workers": "0",
-            # Errors of statements reach who sent them; their text and values have no business in a log.
-            "log_min_messages": "log",
-            "log_min_error_statement": "panic",
-            "log_error_verbosity": "terse",
-            "log_checkpoints": "off",
-            "log_line_prefix": "",
-            "log_timezone": "UTC",
-            "lc_messages": "C",
-            **self._settings,
-        }
-
     async def _launch(self) -> None:
         """Start a postmaster and wait until it takes connections; raises ConfigurationError if it ends."""
         if self._account is None:
             raise RuntimeError("the embedded server was never prepared")
         cluster = self._directory.cluster
-        arguments = [f"--{name}={value}" for name, value in self._server_settings().items()]
+        settings = server_settings(
+            cluster,
+            socket_directory=self._socket_directory,
+            fsync=self._fsync,
+            max_connections=self._max_connections,
+            overrides=self._settings,
+        )
         self._said.clear()
+        # A pipe of our own: asyncio's `wait` would go on for as long as a backend holds one of its pipes.
+        reader, writer = os.pipe()
         try:
             self._server = await spawn(
                 self._programs / "postgres",
-                *("-D", here(cluster), *arguments),
+                *("-D", here(cluster), *(f"--{name}={value}" for name, value in settings.items())),
                 account=self._account,
                 directory=cluster,
                 death_signal=signal.SIGINT,
+                output=writer,
             )
-        except OSError as error:
-            raise ConfigurationError(f"PostgreSQL cannot be started: {error.strerror}.") from error
-        self._listener = asyncio.create_task(self._listen(self._server), name="embedded-postgres-log")
+        except BaseException as error:
+            os.close(reader)
+            if isinstance(error, OSError):
+                raise ConfigurationError(f"PostgreSQL cannot be started: {error.strerror}.") from error
+            raise
+        finally:
+            os.close(writer)
+        self._listener = asyncio.create_task(self._listen(reader), name="embedded-postgres-log")
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while not self._ready(self._server):
@@ -236,50 +208,27 @@ class EmbeddedPostgres:
         claim = read_pid_file(self._directory.cluster)
         return claim is not None and claim.pid == server.pid and claim.status == "ready"
 
-    async def _listen(self, server: Process) -> None:
-        """Pass on what the server says, until it closes its pipe."""
-        if server.stdout is None:
-            raise RuntimeError("the server's output is not piped")
-        async for raw in server.stdout:
-            line = raw.decode(errors="replace").rstrip()
-            self._said.append(line)
-            match _SAID.match(line):
-                case re.Match() as said if said["severity"] in ("FATAL", "PANIC"):
-                    self._log.warning("PostgreSQL reports a failure", said=said["text"])
-                case re.Match() as said:
-                    self._log.debug("PostgreSQL reports", said=said["text"])
-                case None:
-                    self._log.debug("PostgreSQL writes", said=line)
-
-    async def _enterable(self) -> bool:
-        """Whether the service's role and database are there."""
+    async def _listen(self, reader: int) -> None:
+        """Pass on what the server says, until it closes its end of the pipe; closes `reader`."""
+        stream = asyncio.StreamReader()
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reader, "rb", buffering=0)
+        )
         try:
-            connection = await asyncpg.connect(self.dsn)
-        except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError):
-            return False
-        await connection.close()
-        return True
-
-    async def _make_database(self) -> None:
-        """Make the role and the database as far as they are missing: a crash can fall between them."""
-        try:
-            superuser = await asyncpg.connect(self._address("postgresql", SUPERUSER, SUPERUSER))
-        except asyncpg.InvalidPasswordError as error:
-            raise ConfigurationError(
-                f"The password in {self._directory.path / 'password'} does not open the database beside "
-                "it: restore the one that belongs to it."
-            ) from error
-        try:
-            # No parameters in utility statements; the password is URL-safe base64, the names are plain.
-            known = await superuser.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", ROLE)
-            verb = "ALTER" if known else "CREATE"
-            await superuser.execute(
-                f"{verb} ROLE {ROLE} LOGIN CREATEDB REPLICATION PASSWORD '{self._password}'"
-            )
-            if not await superuser.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", self._database):
-                await superuser.execute(f"CREATE DATABASE {self._database} OWNER {ROLE}")
+            async for raw in stream:
+                self._hear(raw.decode(errors="replace").rstrip())
         finally:
-            await superuser.close()
+            pipe.close()
+
+    def _hear(self, line: str) -> None:
+        self._said.append(line)
+        match _SAID.match(line):
+            case re.Match() as said if said["severity"] in ("FATAL", "PANIC"):
+                self._log.warning("PostgreSQL reports a failure", said=said["text"])
+            case re.Match() as said:
+                self._log.debug("PostgreSQL reports", said=said["text"])
+            case None:
+                self._log.debug("PostgreSQL writes", said=line)
 
     async def _supervise(self) -> None:
         """Restart the server whenever it ends by itself, waiting longer each time it does not last."""
@@ -309,20 +258,16 @@ class EmbeddedPostgres:
                     self._log.info("the database server is back", pid=self.pid)
 
     async def _clear_away(self) -> None:
-        """End what a dead postmaster left: its backends, or a successor that was never ready."""
-        await self._end_server()
-        if self._account is not None:
-            cluster, account = self._directory.cluster, self._account
-            await kill_servers(await asyncio.to_thread(servers_over, cluster, account))
-
-    async def _end_server(self) -> None:
+        """End the server, or what a dead one left: backends that compute do not notice its death."""
         if (server := self._server) is not None and server.returncode is None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 await end_server(psutil.Process(server.pid))
             kill(server)
             await server.wait()
+        if server is not None and self._account is not None:
+            cluster, account = self._directory.cluster, self._account
+            await kill_servers(await asyncio.to_thread(servers_over, cluster, account))
         if self._listener is not None:
-            # A backend that outlived its postmaster would hold the pipe open.
             await asyncio.wait([self._listener], timeout=1)
             self._listener.cancel()
             self._listener = None
@@ -330,7 +275,7 @@ class EmbeddedPostgres:
     async def _end(self) -> None:
         """End the server, release the directory; also when the caller is being cancelled."""
         try:
-            await asyncio.shield(ending := asyncio.ensure_future(self._end_server()))
+            await asyncio.shield(ending := asyncio.ensure_future(self._clear_away()))
         except asyncio.CancelledError:
             await ending
             raise
@@ -341,8 +286,3 @@ class EmbeddedPostgres:
             self._server = None
             self._directory.release()
             self.state = "stopped"
-
-    def _address(self, driver: str, user: str, database: str) -> str:
-        place = {"host": os.fspath(self._socket_directory)}
-        url = URL.create(driver, username=user, password=self._password, database=database, query=place)
-        return url.render_as_string(hide_password=False)

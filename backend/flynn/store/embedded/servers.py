@@ -59,8 +59,10 @@ def servers_over(cluster: Path, account: Account) -> list[psutil.Process]:
     Its name, its user and the mark in its command line must fit, and where the kernel lets us look (root
     without CAP_SYS_PTRACE may not) its executable and its working directory too.
     """
-    mark = mark_of(cluster)
-    place = cluster.stat()
+    try:
+        mark, place = mark_of(cluster), cluster.stat()
+    except FileNotFoundError:
+        return []
     found = []
     for process in psutil.process_iter():
         try:
