@@ -264,7 +264,8 @@ class EmbeddedPostgres:
                 await end_server(psutil.Process(server.pid))
             kill(server)
             await server.wait()
-        if server is not None and self._account is not None:
+        # A shutdown in order left nobody; it takes no thread either, which a program's last moments lack.
+        if server is not None and server.returncode != 0 and self._account is not None:
             cluster, account = self._directory.cluster, self._account
             await kill_servers(await asyncio.to_thread(servers_over, cluster, account))
         if self._listener is not None:
