@@ -133,6 +133,10 @@ async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
         yield server
 
 
+async def is_now(postgres: EmbeddedPostgres, state: str) -> bool:
+    return postgres.state == state
+
+
 async def test_a_restart_of_the_database_leaves_a_running_job_unharmed(postgres: EmbeddedPostgres) -> None:
     async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=5) as pool:
         bench = Bench(pool)
@@ -140,19 +144,26 @@ async def test_a_restart_of_the_database_leaves_a_running_job_unharmed(postgres:
 
         async def handler(run_id: UUID, claim: Claim) -> None:
             await bench.note(run_id, claim, "start")
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(2)
             endings.append(claim.ending)
             claim.confirm()
             await bench.note(run_id, claim, "end")
 
-        engine = Engine(dsn=postgres.dsn, queues=None, concurrency=4, settle_seconds=3, handler=handler)
+        engine = Engine(
+            dsn=postgres.dsn,
+            queues=None,
+            concurrency=4,
+            lease_seconds=10,
+            settle_seconds=0,
+            handler=handler,
+        )
         serving = asyncio.create_task(engine.run())
         run_id = await bench.put(lock="conversation:1")
         await until(has(bench, run_id, (1, "start")))
         assert postgres.pid is not None
         os.kill(postgres.pid, signal.SIGKILL)
-        await asyncio.sleep(1)
-        assert postgres.state == "running"
+        await until(lambda: is_now(postgres, "restarting"))
+        await until(lambda: is_now(postgres, "running"))
         later = await bench.put()
         await until(has(bench, run_id, (1, "end")))
         await until(has(bench, later, (1, "end")))
