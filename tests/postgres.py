@@ -13,10 +13,13 @@ a loop of its own, so that it outlives the tests' loops. With pytest-xdist each 
 
 import asyncio
 import atexit
+import contextlib
+import fcntl
 import itertools
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ import asyncpg
 from sqlalchemy import make_url
 
 from flynn.store.embedded import EmbeddedPostgres
+
+_PREFIX = "flynn-tests-"
 
 Prepare = Callable[[str], Awaitable[None]]
 
@@ -53,7 +58,8 @@ class TestDatabases:
         # Durability is of no use here, so memory will do.
         memory = Path("/dev/shm")
         base = memory if memory.is_dir() and shutil.disk_usage(memory).free > 2_000_000_000 else None
-        self._directory = Path(tempfile.mkdtemp(prefix="flynn-tests-", dir=base))
+        _sweep(base or Path(tempfile.gettempdir()))
+        self._directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         self.server = EmbeddedPostgres(
             self._directory / "postgres", fsync=False, settings={"autovacuum": "off"}
         )
@@ -116,6 +122,15 @@ class TestDatabases:
 
     def _await(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
+
+
+def _sweep(base: Path) -> None:
+    """Remove what a test process that was killed left behind: old, and owned by nobody."""
+    for left in base.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), (left / "postgres" / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - left.stat().st_mtime > 600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 async def _run(prepare: Prepare, url: str) -> None:

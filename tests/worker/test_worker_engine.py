@@ -1,6 +1,7 @@
 """The engine on a database that stays: delivery, hand-back, locks, orphans, stop."""
 
 import asyncio
+import contextlib
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from tests.postgres import TestDatabase, TestDatabases
 from tests.worker.engine_bench import Bench, prepare
 
 from flynn.domain.errors import LeaseLost
+from flynn.worker import engine as engine_module
 from flynn.worker.engine import Engine
 from flynn.worker.engine_delivery import Handler
 from flynn.worker.engine_lease import Claim, Ending, WorkerLease, boot_time
@@ -299,6 +301,30 @@ async def test_stop_lets_what_ends_soon_end(bench: Bench, start: Start) -> None:
     await stopping
     assert await bench.trace(run_id) == [(1, "start"), (1, "end")]
     assert await bench.trace(late) == []
+
+
+async def test_a_handler_that_ignores_its_cancellation_is_given_up_but_its_job_is_not_handed_back(
+    bench: Bench, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr(engine_module, "WRITE_SECONDS", 0.1)
+    freed = asyncio.Event()
+
+    async def deaf(run_id: UUID, claim: Claim) -> None:
+        await bench.note(run_id, claim, "start")
+        while not freed.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await freed.wait()
+
+    engine = await start(deaf)
+    run_id = await bench.put()
+    await until(traced(bench, run_id, (1, "start")))
+    owner = await bench.jobs()
+    await engine.stop(0)
+    assert await bench.jobs() == owner  # while it may still act, nobody else may
+    await start()
+    await until(traced(bench, run_id, (1, "start"), (2, "start"), (2, "end")))
+    freed.set()
 
 
 async def test_an_engine_that_is_cancelled_hands_its_runs_back(database: TestDatabase, bench: Bench) -> None:
