@@ -199,9 +199,13 @@ async def test_stop_ends_a_server_that_is_being_restarted(path: Path) -> None:
     async with EmbeddedPostgres(path, fsync=False) as server:
         first = server.pid
         assert first is not None
-        (path / "cluster" / "global" / "pg_control").rename(path / "aside")
+        control = path / "cluster" / "global" / "pg_control"
+        aside = control.rename(path / "aside")
         os.kill(first, signal.SIGKILL)
         await until(lambda: server.state == "restarting")
     assert server.state == "stopped"
     mark = mark_of(path / "cluster")
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in " ".join(p.info["cmdline"] or ())]
+    aside.rename(control)
+    async with server:  # which also clears away the shared memory of the one that was killed
+        assert server.pid is not None
