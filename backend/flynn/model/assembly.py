@@ -42,11 +42,6 @@ class Assembly:
         self._blocks: dict[int, Block] = {}
         self._pieces: dict[tuple[int, str], list[str]] = {}
 
-    @property
-    def began(self) -> bool:
-        """Whether a content block has begun."""
-        return bool(self._blocks)
-
     def feed(self, event: dict[str, Json]) -> StreamItem | None:
         """Take in one event; the item that a viewer should see, if any.
 
