@@ -10,8 +10,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tests.postgres import TestDatabase, TestDatabases
-from tests.worker.engine_bench import Bench, prepare
 
 from flynn.domain.errors import LeaseLost
 from flynn.worker import engine as engine_module
@@ -19,6 +17,8 @@ from flynn.worker.engine import Engine
 from flynn.worker.engine_delivery import Handler
 from flynn.worker.engine_lease import Claim, Ending, WorkerLease, boot_time
 from flynn.worker.runner import Lease
+from tests.postgres import TestDatabase, TestDatabases
+from tests.worker.engine_bench import Bench, prepare
 
 LEASE, MARGIN = 1.5, 0.5
 

@@ -11,13 +11,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from tests.postgres import TestDatabase, TestDatabases
-from tests.worker import engine_bench
-from tests.worker.engine_bench import Bench, prepare
 
 from flynn.store.embedded import EmbeddedPostgres
 from flynn.worker.engine import Engine
 from flynn.worker.engine_lease import Claim, Ending, boot_time
+from tests.postgres import TestDatabase, TestDatabases
+from tests.worker import engine_bench
+from tests.worker.engine_bench import Bench, prepare
 
 LEASE, MARGIN = 1.5, 0.5
 ROOT = Path(__file__).parents[2]

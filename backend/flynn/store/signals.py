@@ -61,7 +61,7 @@ class Signals:
                 await self._hear(connection)
             await asyncio.sleep(0.5)
 
-    async def _hear(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def _hear(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         gone = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: gone.set())
