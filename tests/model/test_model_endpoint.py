@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from tests.model.conftest import Connect
-from tests.model.raw_server import problem, replying
+from tests.model.raw_server import hanging, problem, replying
 
-from flynn.model.failures import Permanent, RetryLater
+from flynn.model.failures import BrokenStream, Permanent, RetryLater
 from flynn.model.request import ModelRequest
 from flynn.model.switches import Switches
 
@@ -95,3 +95,31 @@ async def test_a_model_that_the_key_does_not_know(connect: Connect) -> None:
     _, claude = await connect(replying(404, problem("not_found_error", "model: nope")))
     with pytest.raises(Permanent, match="model: nope"):
         await claude.facts("nope")
+
+
+async def test_answers_that_are_no_json(connect: Connect, request_: ModelRequest) -> None:
+    _, claude = await connect(replying(200, "<html>Sign in</html>"))
+    assert await claude.count_tokens(request_) is None
+    with pytest.raises(BrokenStream, match="Sign in"):
+        await claude.facts("haiku")
+    _, claude = await connect(replying(200, "{oops", content_type="application/json"))
+    with pytest.raises(BrokenStream, match="no JSON"):
+        await claude.count_tokens(request_)
+    with pytest.raises(BrokenStream, match="no JSON"):
+        await claude.facts("haiku")
+
+
+async def test_calls_beside_the_stream_meet_the_same_failures(
+    connect: Connect, request_: ModelRequest
+) -> None:
+    _, claude = await connect(hanging(None), idle_timeout_seconds=0.1)
+    with pytest.raises(RetryLater, match=r"within 0\.1 s"):
+        await claude.count_tokens(request_)
+    with pytest.raises(RetryLater, match=r"within 0\.1 s"):
+        await claude.facts("haiku")
+
+
+async def test_a_models_name_stays_one_segment_of_the_path(connect: Connect) -> None:
+    server, claude = await connect(replying(200, MODEL))
+    await claude.facts("../keys?x=1")
+    assert server.requests[0].line == "GET /v1/models/..%2Fkeys%3Fx%3D1 HTTP/1.1"

@@ -1,6 +1,7 @@
 """Every way in which a call gives nothing to adopt, by its class, with what it is known to have cost."""
 
 import asyncio
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -168,6 +169,20 @@ async def test_an_error_without_a_body_has_words_too(connect: Connect, request_:
     assert failure.detail == "HTTP 418: Status"
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "silent"])
+async def test_an_error_whose_words_do_not_come(connect: Connect, request_: ModelRequest, cut: bool) -> None:
+    async def handler(_: RawServer, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nhalf")
+        await writer.drain()
+        if cut:
+            writer.close()
+        else:
+            await asyncio.Event().wait()
+
+    failure = await failure_of(connect, request_, handler, idle_timeout_seconds=0.2)
+    assert isinstance(failure, RetryLater)
+
+
 # -- no answer -----------------------------------------------------------------------------------------
 
 
@@ -192,6 +207,24 @@ async def test_no_head_within_the_idle_timeout(connect: Connect, request_: Model
     failure = await failure_of(connect, request_, hanging(None), idle_timeout_seconds=0.2)
     assert isinstance(failure, RetryLater)
     assert failure.detail == "The provider did not answer within 0.2 s."
+
+
+async def test_no_connection_within_the_connect_timeout(request_: ModelRequest) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        claude = Claude(api_key="k", base_url=f"http://127.0.0.1:{port}", connect_timeout_seconds=0.2)
+        with pytest.raises(RetryLater, match=r"No connection to the provider within 0.2 s\.") as caught:
+            await anext(claude.stream(request_))
+        assert caught.value.usage_final
+        await claude.close()
+        for one in waiting:
+            one.close()
 
 
 async def test_a_base_url_that_is_none(request_: ModelRequest) -> None:

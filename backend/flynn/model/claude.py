@@ -11,15 +11,16 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, Omit, Timeout
 
 from flynn.domain.content import Json
 from flynn.model.assembly import Assembly, broken
-from flynn.model.diagnosis import of_connection, of_error_event, of_status
+from flynn.model.diagnosis import of_error_event, of_no_answer, of_status
 from flynn.model.facts import ModelFacts, facts_of
-from flynn.model.failures import CallFailed, Permanent
+from flynn.model.failures import BrokenStream, CallFailed, Permanent
 from flynn.model.request import ModelRequest
 from flynn.model.stream import ModelStream, StreamItem, Tally
 from flynn.model.switches import Switches
@@ -28,6 +29,8 @@ from flynn.model.wire import decode, encode
 ANTHROPIC_URL = "https://api.anthropic.com"
 
 _ANTHROPIC = Switches()
+_NO_ANSWER = (APIError, httpx2.HTTPError, ValueError)
+"""What the SDK raises for no answer, for an error whose body was cut, and for an answer that is no JSON."""
 _STREAMED: Final[bool] = True
 _LACKING = frozenset({404, 405, 501})
 _DRAIN_SECONDS = 0.1
@@ -91,21 +94,26 @@ class Claude:
         except APIStatusError as error:
             if error.status_code in _LACKING and error.type is None:
                 return None
-            raise of_status(error) from error
-        except APIError as error:
+            raise of_status(error) from None
+        except _NO_ANSWER as error:
             raise self._unanswered(error) from None
         tokens = counted.get("input_tokens") if isinstance(counted, dict) else None
         return tokens if isinstance(tokens, int) else None
 
     async def facts(self, model: str) -> ModelFacts:
         """What the Models API says of `model`. Raises a CallFailed, Permanent for an unknown model."""
+        path = f"/v1/models/{quote(model, safe='')}"
         try:
-            info = await self._connected().models.retrieve(model, extra_headers=self._headers)
+            described = await self._connected().get(path, cast_to=object, options={"headers": self._headers})
         except APIStatusError as error:
-            raise of_status(error) from error
-        except APIError as error:
+            raise of_status(error) from None
+        except _NO_ANSWER as error:
             raise self._unanswered(error) from None
-        return facts_of(info)
+        if not isinstance(described, dict):
+            raise BrokenStream(
+                f"The endpoint does not describe the model {model!r} but says: {described!s:.200}"
+            )
+        return facts_of(described)
 
     async def close(self) -> None:
         """Close the connections. Calls that are under way fail."""
@@ -156,16 +164,16 @@ class Claude:
                 stream_cls=AsyncStream[Any],
             )
         except APIStatusError as error:
-            raise of_status(error) from error
-        except APIError as error:
+            raise of_status(error) from None
+        except _NO_ANSWER as error:
             # Not chained: the transport's words may quote the header that holds the key.
             raise self._unanswered(error) from None
         if isinstance(response, AsyncStream):
             raise TypeError("the SDK answered a call for the raw response with a parsed stream")
         return response
 
-    def _unanswered(self, error: APIError) -> CallFailed:
-        return of_connection(error, connect_timeout=self._connect_timeout, idle_timeout=self._idle_timeout)
+    def _unanswered(self, error: Exception) -> CallFailed:
+        return of_no_answer(error, connect_timeout=self._connect_timeout, idle_timeout=self._idle_timeout)
 
     async def _next(self, events: AsyncIterator[Any], tally: Tally) -> dict[str, Json] | None:
         """The next event that carries data; None at the end of the stream.

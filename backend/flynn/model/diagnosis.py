@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx2
-from anthropic import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from anthropic import APIError, APIStatusError
 
 from flynn.domain.content import Json
 from flynn.model.failures import BrokenStream, CallFailed, Permanent, RetryLater
@@ -59,25 +59,29 @@ def _retryable(code: str | None, kind: str | None, status: int, should_retry: st
     )
 
 
-def of_connection(error: APIError, *, connect_timeout: float, idle_timeout: float) -> CallFailed:
-    """The failure behind a call that got no answer. Whether it arrived, and is billed, nobody knows."""
-    cause = error.__cause__
-    if isinstance(cause, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | httpx2.InvalidURL):
-        # Not the exception's own words: they quote the header, and the header holds the key.
-        return Permanent(
-            "The call cannot be made: the base URL is no http(s) URL, or the key holds characters "
-            "that no HTTP header may carry.",
-            usage_final=True,
-        )
-    if isinstance(cause, httpx2.ConnectTimeout):
-        return RetryLater(f"No connection to the provider within {connect_timeout:g} s.", usage_final=True)
-    if isinstance(error, APITimeoutError):
-        return RetryLater(f"The provider did not answer within {idle_timeout:g} s.")
-    if isinstance(cause, httpx2.ConnectError):
-        return RetryLater(f"No connection to the provider: {cause}.", usage_final=True)
-    if isinstance(error, APIConnectionError):
-        return RetryLater(f"The connection to the provider failed: {cause or error}.")
-    return BrokenStream(f"The provider's answer could not be read: {error.message}")
+def of_no_answer(error: Exception, *, connect_timeout: float, idle_timeout: float) -> CallFailed:
+    """The failure behind a call without a usable answer. Whether it is billed is known for a few alone."""
+    cause = error.__cause__ if isinstance(error, APIError) else error
+    match cause:
+        case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
+            # Not the exception's own words: they quote the header, and the header holds the key.
+            return Permanent(
+                "The call cannot be made: the base URL is no http(s) URL, or the key holds characters "
+                "that no HTTP header may carry.",
+                usage_final=True,
+            )
+        case httpx2.ConnectTimeout():
+            return RetryLater(
+                f"No connection to the provider within {connect_timeout:g} s.", usage_final=True
+            )
+        case httpx2.TimeoutException():
+            return RetryLater(f"The provider did not answer within {idle_timeout:g} s.")
+        case httpx2.ConnectError():
+            return RetryLater(f"No connection to the provider: {cause}.", usage_final=True)
+        case ValueError():
+            return BrokenStream(f"The provider's answer is no JSON: {cause}.")
+        case _:
+            return RetryLater(f"The connection to the provider failed: {cause or error}.")
 
 
 def of_error_event(event: dict[str, Json], tally: Tally) -> CallFailed:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from anthropic.types import ModelInfo
-
 from flynn.domain.content import Json
 from flynn.model.catalog import EFFORTS
 
@@ -27,9 +25,8 @@ class ModelFacts:
     pdf_input: bool | None
 
 
-def facts_of(info: ModelInfo) -> ModelFacts:
-    """The facts in `info`. What an endpoint leaves out is None, or empty."""
-    raw: dict[str, Json] = info.to_dict(mode="json")
+def facts_of(raw: dict[str, Json]) -> ModelFacts:
+    """The facts in a ModelInfo object (SDK types/model_info.py). What it leaves out is None, or empty."""
     capabilities = _object(raw.get("capabilities"))
     effort = _supported(_object(capabilities.get("effort")))
     return ModelFacts(
