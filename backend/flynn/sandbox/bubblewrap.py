@@ -1,10 +1,9 @@
 """The bubblewrap backend: namespaces and a private view of the file system, the launcher inside.
 
-As root the outer process becomes the owner of the workspace first, so that files which a command
-creates belong to that owner, and a workspace of an ordinary user never meets a uid 0. Where root itself
-owns the workspace, the command runs as root's uid mapped to an ordinary uid inside, without any
-capability; such files belong to root, like the workspace, and NPROC does not bind (the supervisor's
-count of processes does).
+Where the service is root and another uid owns the workspace, the command becomes that uid, so that what
+it creates belongs to the workspace's owner. Where root itself owns the workspace, the command runs as
+root's uid mapped to an ordinary uid inside, without any capability: what it creates belongs to root, like
+the workspace, and NPROC does not bind (the supervisor's count of processes does).
 Sources: bwrap(1), user_namespaces(7), pid_namespaces(7).
 """
 
@@ -19,6 +18,7 @@ from flynn.sandbox.command import Command
 from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
+from flynn.sandbox.user_mapping import UserMapping
 from flynn.sandbox.view import View, owner_to_become
 
 _UID_FOR_ROOT: Final = 1000
@@ -28,7 +28,16 @@ _SHARED_MEMORY: Final = 256 * 2**20
 _TEMPORARY: Final = 1024 * 2**20
 
 _NAMESPACES: Final = ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts")
-_PROCESS: Final = ("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL")
+_PROCESS: Final = (
+    "--die-with-parent",
+    "--new-session",
+    "--as-pid-1",
+    "--cap-drop",
+    "ALL",
+    "--hostname",
+    "sandbox",
+)
+_SEALED: Final = ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/")
 _READONLY_PROC: Final = (
     "/proc/sys",
     "/proc/sysrq-trigger",
@@ -38,6 +47,9 @@ _READONLY_PROC: Final = (
     "/proc/acpi",
 )
 _MASKED_PROC: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/kmsg")
+Mount = tuple[Path, list[str]]
+"""Where something is mounted, and bubblewrap's words for it."""
+
 _GIT_READONLY: Final = ("hooks", "config", "config.worktree")
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 
@@ -48,9 +60,19 @@ class Bubblewrap:
     name = "bubblewrap"
 
     def __init__(
-        self, *, program: Path, view: View, limits: Limits, seccomp: bytes, landlock: int, launcher: int
+        self,
+        *,
+        program: Path,
+        by_descriptor: bool,
+        view: View,
+        limits: Limits,
+        seccomp: bytes,
+        landlock: int,
+        launcher: int,
     ) -> None:
+        """`by_descriptor`: the program knows --bind-fd (0.10, and older ones with the fix of 2024)."""
         self._program = program
+        self._by_descriptor = by_descriptor
         self._view = view
         self._limits = limits
         self._seccomp = seccomp
@@ -70,8 +92,10 @@ class Bubblewrap:
     def missing(self) -> tuple[str, ...]:
         """What does not."""
         landlock = () if self._landlock else ("landlock: the kernel has none",)
+        planted = "proof against a .git that is exchanged for a link while a command starts: no --bind-fd"
+        descriptors = () if self._by_descriptor else (planted,)
         root = "process limit (NPROC) and a separate uid in workspaces that root owns: the service is root"
-        return (*landlock, *((root,) if os.getuid() == 0 else ()))
+        return (*landlock, *descriptors, *((root,) if os.getuid() == 0 else ()))
 
     def prepare(self, command: Command, *, silence: float, errors: int | None) -> Launch:
         """Make the launch of `command`; SandboxUnavailable when its workspace cannot be served."""
@@ -79,28 +103,39 @@ class Bubblewrap:
         identity = owner_to_become(workspace)
         uid, gid = identity or (os.getuid(), os.getgid())
         inside = (uid or _UID_FOR_ROOT, gid or _UID_FOR_ROOT)
+        policy = self._policy(command, workspace, identity=identity, silence=silence, errors=errors).encode()
         own: list[int] = []
         try:
-            policy = self._policy(command, workspace, uid=uid, silence=silence, errors=errors)
-            own.append(sealed_file("policy", policy.encode()))
-            arguments = [str(self._program), *_NAMESPACES, *_PROCESS]
-            arguments += ["--uid", str(inside[0]), "--gid", str(inside[1]), "--hostname", "sandbox"]
-            arguments += self._system(command, own, inside)
-            arguments += self._mounts(command, workspace, own)
-            arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"]
-            arguments += [str(self._view.interpreter), "-I", "-S", f"/proc/self/fd/{self._launcher}"]
-            arguments.append(str(own[0]))
+            own.append(sealed_file("policy", policy))
+            view = [*self._system(command, own, inside), *self._mounts(command, workspace, own)]
             if identity and command.private_tmp:
                 os.chown(command.private_tmp, *identity, follow_symlinks=False)
+            mapping = UserMapping(*identity) if identity else None
         except BaseException:
             for descriptor in own:
                 os.close(descriptor)
             raise
-        handed = (*own, self._launcher, *(() if errors is None else (errors,)))
-        return Launch(argv=tuple(arguments), descriptors=handed, own=tuple(own), identity=identity)
+        mapped = mapping.words() if mapping else ["--uid", str(inside[0]), "--gid", str(inside[1])]
+        launcher = [str(self._view.interpreter), "-I", "-S", f"/proc/self/fd/{self._launcher}", str(own[0])]
+        return Launch(
+            argv=(str(self._program), *_NAMESPACES, *_PROCESS, *mapped, *view, *_SEALED, "--", *launcher),
+            descriptors=(
+                *(*own, self._launcher),
+                *(mapping.inside if mapping else ()),
+                *(() if errors is None else (errors,)),
+            ),
+            own=tuple(own),
+            mapping=mapping,
+        )
 
     def _policy(
-        self, command: Command, workspace: Path, *, uid: int, silence: float, errors: int | None
+        self,
+        command: Command,
+        workspace: Path,
+        *,
+        identity: tuple[int, int] | None,
+        silence: float,
+        errors: int | None,
     ) -> Policy:
         write = [_TMP, _SHM, *([str(workspace)] if command.writable else [])]
         return Policy(
@@ -109,11 +144,12 @@ class Bubblewrap:
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=self._seccomp,
-            limits=self._limits.of_process(count_processes=uid != 0),
+            limits=self._limits.of_process(count_processes=identity is not None or os.getuid() != 0),
             landlock=self._landlock,
             read=("/",),
             write=tuple(write),
             device=tuple(f"/dev/{name}" for name in _DEVICES),
+            identity=identity,
             deadline=command.deadline,
             silence=silence,
             errors=errors,
@@ -121,6 +157,12 @@ class Bubblewrap:
             memory=self._limits.tree_memory,
             disk_reserve=self._limits.disk_reserve,
         )
+
+    def _bind(self, option: str, descriptor: int, destination: Path) -> list[str]:
+        """Show what `descriptor` is, whatever its path may lead to by now and whoever may walk there."""
+        if self._by_descriptor:
+            return [f"{option}-fd", str(descriptor), str(destination)]
+        return [option, f"/proc/self/fd/{descriptor}", str(destination)]
 
     def _system(self, command: Command, own: list[int], inside: tuple[int, int]) -> list[str]:
         """The fixed part of the view: /proc, /dev, /etc, /tmp."""
@@ -134,7 +176,7 @@ class Bubblewrap:
         if command.private_tmp is None:
             view += ["--perms", "1777", "--size", str(_TEMPORARY), "--tmpfs", _TMP]
         else:
-            view += ["--bind", _source(command.private_tmp, own), _TMP]
+            view += self._bind("--bind", _open(command.private_tmp, own), Path(_TMP))
         view += ["--dir", "/run", "--dir", "/var", "--symlink", f"..{_TMP}", f"/var{_TMP}"]
         for link, target in self._view.links:
             view += ["--symlink", target, str(link)]
@@ -148,8 +190,8 @@ class Bubblewrap:
     def _mounts(self, command: Command, workspace: Path, own: list[int]) -> list[str]:
         """Everything at its own path, parents before what lies beneath them."""
 
-        def mount(option: str, path: Path) -> tuple[Path, list[str]]:
-            return path, [option, _source(path, own), str(path)]
+        def mount(option: str, path: Path) -> Mount:
+            return path, self._bind(option, _open(path, own), path)
 
         mounts = [mount("--ro-bind", path) for path in (*self._view.readonly, *command.extra_readonly)]
         mounts.append(mount("--bind" if command.writable else "--ro-bind", workspace))
@@ -161,18 +203,32 @@ class Bubblewrap:
         if command.writable:
             service = [path for path in self._view.service if path.is_relative_to(workspace)]
             mounts += [mount("--ro-bind", path) for path in service]
-            mounts += _protect_git(workspace, own)
+            mounts += [
+                (path, self._bind(option, descriptor, path))
+                for option, descriptor, path in _protected_git(workspace, own)
+            ]
         mounts.sort(key=lambda mount: len(mount[0].parts))
-        return [word for _, words in mounts for word in words]
+        return [*_parents(seen), *(word for _, words in mounts for word in words)]
 
 
-def _source(path: Path, own: list[int]) -> str:
-    """Name `path` through a descriptor: the outer process may not be allowed to walk to it itself."""
+def _parents(places: list[Path]) -> list[str]:
+    """Directories above `places`, made beforehand: bubblewrap makes them for its own uid alone."""
+    above = {parent for place in places for parent in place.parents[:-1]}
+    needed = [path for path in above if not any(path.is_relative_to(place) for place in places)]
+    return [
+        word
+        for path in sorted(needed, key=lambda path: len(path.parts))
+        for word in ("--perms", "0755", "--dir", str(path))
+    ]
+
+
+def _open(path: Path, own: list[int]) -> int:
+    """Open a place that is to be shown."""
     try:
         own.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
     except OSError as error:
         raise SandboxUnavailable(f"{path} cannot be shown in the sandbox: {error.strerror}") from error
-    return f"/proc/self/fd/{own[-1]}"
+    return own[-1]
 
 
 def _etc(uid: int, gid: int) -> dict[str, str]:
@@ -184,35 +240,32 @@ def _etc(uid: int, gid: int) -> dict[str, str]:
     }
 
 
-def _protect_git(workspace: Path, own: list[int]) -> list[tuple[Path, list[str]]]:
+def _protected_git(workspace: Path, own: list[int]) -> list[tuple[str, int, Path]]:
     """Make .git a mount point, which cannot be renamed, with hooks and config read-only inside it.
 
-    What is missing is created first, else the command could create it. Everything is opened link by
-    link without following any, since the workspace may hold links planted to lead bubblewrap astray.
+    What is missing is created first, else the command could create it. Everything is opened name by
+    name without following a link, since the workspace may hold links planted to lead bubblewrap astray.
+    Returns option, source and destination of each mount.
     """
-    mounts: list[tuple[Path, list[str]]] = []
-
-    def mount(option: str, descriptor: int, path: Path) -> None:
-        mounts.append((path, [option, f"/proc/self/fd/{descriptor}", str(path)]))
-
-    root = os.open(workspace, os.O_PATH | os.O_DIRECTORY)
-    own.append(root)
-    git = _open_beneath(root, ".git", own)
+    git = _open_beneath(_open(workspace, own), ".git", own)
     if git is None:
-        return mounts
+        return []
     mode = os.fstat(git).st_mode
     if stat.S_ISREG(mode):
-        mount("--ro-bind", git, workspace / ".git")
+        return [("--ro-bind", git, workspace / ".git")]
     if not stat.S_ISDIR(mode):
-        return mounts
-    mount("--bind", git, workspace / ".git")
+        return []
     if _open_beneath(git, "HEAD", own) is not None:
         _create_missing(git)
-    for name in _GIT_READONLY:
-        part = _open_beneath(git, name, own)
-        if part is not None and not stat.S_ISLNK(os.fstat(part).st_mode):
-            mount("--ro-bind", part, workspace / ".git" / name)
-    return mounts
+    parts = [(name, _open_beneath(git, name, own)) for name in _GIT_READONLY]
+    return [
+        ("--bind", git, workspace / ".git"),
+        *(
+            ("--ro-bind", part, workspace / ".git" / name)
+            for name, part in parts
+            if part is not None and not stat.S_ISLNK(os.fstat(part).st_mode)
+        ),
+    ]
 
 
 def _open_beneath(directory: int, name: str, own: list[int]) -> int | None:

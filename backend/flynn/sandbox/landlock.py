@@ -19,7 +19,7 @@ from flynn.sandbox.command import Command
 from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
-from flynn.sandbox.view import View, owner_to_become
+from flynn.sandbox.view import View, owner_to_become, walkable
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -31,6 +31,9 @@ _PROC: Final = (
         "sys/kernel/cap_last_cap",
     ),
 )
+_ETC: Final = ("/etc/passwd", "/etc/group")
+_GIT: Final = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+"""Files that are there but refused make git fail, where files that are absent do not."""
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 
@@ -90,7 +93,7 @@ class Landlock:
         temporary, scratch = self._temporary(command, identity)
         policy = Policy(
             arguments=command.argv,
-            environment={**self._view.environment(str(temporary)), **command.environment},
+            environment={**self._view.environment(str(temporary)), **_GIT, **command.environment},
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=self._seccomp,
@@ -130,12 +133,12 @@ class Landlock:
                     f"the service's own code in {path} lies beneath the workspace; the landlock backend "
                     "cannot keep it read-only there, bubblewrap can"
                 )
-        proc = (path for name in _PROC if (path := Path("/proc") / name).exists())
-        return (*places, *self._view.etc, *proc)
+        names = (*_ETC, *(f"/proc/{name}" for name in _PROC))
+        return (*places, *self._view.etc, *(path for path in map(Path, names) if path.exists()))
 
     def _temporary(self, command: Command, identity: tuple[int, int] | None) -> tuple[Path, Path | None]:
         """The private tmp, and whether it is only this command's."""
-        if command.private_tmp is not None and (identity is None or _walkable(command.private_tmp, identity)):
+        if command.private_tmp is not None and (identity is None or walkable(command.private_tmp, identity)):
             if identity is not None:
                 os.chown(command.private_tmp, *identity, follow_symlinks=False)
             return command.private_tmp.resolve(), None
@@ -145,14 +148,3 @@ class Landlock:
         if identity is not None:
             os.chown(scratch, *identity)
         return scratch, scratch
-
-
-def _walkable(path: Path, identity: tuple[int, int]) -> bool:
-    """Whether `identity` may pass through every directory above `path`."""
-    uid, gid = identity
-    for parent in path.resolve().parents:
-        status = parent.stat()
-        bit = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
-        if not status.st_mode & bit:
-            return False
-    return True

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flynn.sandbox.user_mapping import UserMapping
+
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 
@@ -20,14 +22,14 @@ LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 class Launch:
     """What to spawn. `descriptors` are handed on, `own` are closed once the process runs.
 
-    `identity` is the (uid, gid) of the outermost process where it is not the service's own. `scratch` is
-    a directory to remove after the run.
+    `mapping` is what bubblewrap's user namespace waits for. `scratch` is a directory to remove after the
+    run.
     """
 
     argv: tuple[str, ...]
     descriptors: tuple[int, ...]
     own: tuple[int, ...]
-    identity: tuple[int, int] | None = None
+    mapping: UserMapping | None = None
     scratch: Path | None = None
 
     def close(self) -> None:

@@ -143,15 +143,16 @@ def landlock_version() -> int:
     return max(version, 0)
 
 
-def restrict_files(policy: Policy) -> None:
-    """Apply Landlock: `read`, `write` and `device` name what may be touched; the rest is denied.
+def draw_rules(policy: Policy) -> int | None:
+    """Make a Landlock ruleset: `read`, `write` and `device` name what may be touched, no more.
 
     With `isolate`, TCP is denied too; from ABI 6 so are signals and abstract sockets to the outside.
-    Rights that the policy's ABI does not know are left out.
+    Rights that the policy's ABI does not know are left out. Done while still privileged, since another
+    uid may not be able to walk to these places. Returns the ruleset's descriptor, None for ABI 0.
     """
     version = int(_one(policy, "landlock") or 0)
     if not version:
-        return
+        return None
     if version > landlock_version():
         raise SetUpFailed(f"Landlock ABI {version} is needed, the kernel has {landlock_version()}")
     handled = (1 << 13) - 1
@@ -167,8 +168,14 @@ def restrict_files(policy: Policy) -> None:
     for field, access in (("read", _FS_READ), ("write", everything), ("device", _FS_DEVICE)):
         for path in policy.get(field, []):
             _allow(ruleset, path, access & handled)
-    _check(_libc.syscall(_NR_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")
-    os.close(ruleset)
+    return ruleset
+
+
+def restrict_files(ruleset: int | None) -> None:
+    """Apply the ruleset; it cannot be taken back."""
+    if ruleset is not None:
+        _check(_libc.syscall(_NR_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")
+        os.close(ruleset)
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:
@@ -226,10 +233,11 @@ def confine_and_execute(policy: Policy, output_for_errors: int) -> int:
             _libc.signal(signal_number, None)
         _check(_libc.sigprocmask(2, bytes(128), None), "sigprocmask")
         set_limits(policy)
+        ruleset = draw_rules(policy)
         drop_privileges(policy)
         _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "pdeathsig")
         _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-        restrict_files(policy)
+        restrict_files(ruleset)
         filter_calls(policy)
         enter_directory(policy)
         check_deadline(policy)

@@ -4,9 +4,11 @@ import asyncio
 import ctypes
 import os
 import shutil
+import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -21,7 +23,7 @@ from flynn.sandbox.launch import compiled_launcher, sealed_file
 from flynn.sandbox.launcher import landlock_version
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.probe import find_leaks
-from flynn.sandbox.view import View, look
+from flynn.sandbox.view import View, look, walkable
 
 Preference = Literal["auto", "bubblewrap", "landlock", "none"]
 
@@ -107,6 +109,7 @@ class _Machine:
                 found.append(
                     Bubblewrap(
                         program=program,
+                        by_descriptor=_binds_by_descriptor(program),
                         view=self.view,
                         limits=self.limits,
                         seccomp=seccomp.encode(seccomp.assemble(architecture, network=True)),
@@ -132,9 +135,12 @@ class _Machine:
 
     async def probe(self, backend: Backend) -> str | None:
         """Why `backend` is rejected, or None."""
-        apart = backend.name == "landlock" and self.landlock < ABI_WITH_SCOPES and os.getuid() == 0
-        owner = _FIRST_SEPARATE_UID if apart else None
-        return await find_leaks(backend, self.view.interpreter, private_root=self.private_root, owner=owner)
+        interpreter, owner = self.view.interpreter, None
+        if backend.name == "landlock" and self.landlock < ABI_WITH_SCOPES and os.getuid() == 0:
+            owner = _FIRST_SEPARATE_UID
+        reachable = owner is None or walkable(interpreter, (owner, owner))
+        name = str(interpreter) if reachable else "python3"
+        return await find_leaks(backend, name, private_root=self.private_root, owner=owner)
 
 
 def _survey(private_root: Path, extra_readonly: Sequence[Path], limits: Limits, launcher: int) -> _Machine:
@@ -146,6 +152,14 @@ def _survey(private_root: Path, extra_readonly: Sequence[Path], limits: Limits, 
         landlock=min(landlock_version(), _KNOWN_ABI),
         private_root=private_root.resolve(),
     )
+
+
+def _binds_by_descriptor(program: Path) -> bool:
+    """Whether this bubblewrap knows --bind-fd, by its own account."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        told = subprocess.run((program, "--help"), env={}, capture_output=True, timeout=5, check=False)
+        return b"--ro-bind-fd" in told.stdout
+    return False
 
 
 def _find_bubblewrap() -> Path | None:

@@ -31,11 +31,12 @@ def _directory(parent: Path | None) -> Iterator[Path]:
 
 
 async def find_leaks(
-    backend: Backend, interpreter: Path, *, private_root: Path, owner: int | None = None
+    backend: Backend, interpreter: str, *, private_root: Path, owner: int | None = None
 ) -> str | None:
     """Run the canaries in `backend`; None when all were stopped, else why the backend is rejected.
 
-    `owner` is a uid that shall own the workspace, which then lies in the system's temporary directory.
+    `interpreter` is a Python's absolute path, or a name to find inside. `owner` is a uid that shall own
+    the workspace, which then lies in the system's temporary directory.
     """
     with _directory(private_root) as outside, _directory(None if owner else outside) as base:
         workspace = base / "workspace"
@@ -50,7 +51,7 @@ async def find_leaks(
             source = _CANARIES.read_text(encoding="utf-8")
             places = (str(workspace), str(secret), str(outside), str(port), str(unix_socket))
             command = Command(
-                argv=(str(interpreter), "-I", "-S", "-c", source, *places, str(os.getpid())),
+                argv=(interpreter, "-I", "-S", "-c", source, *places, str(os.getpid())),
                 workspace=workspace,
                 timeout_seconds=_SECONDS,
             )

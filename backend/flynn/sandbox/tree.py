@@ -43,6 +43,8 @@ class Tree:
         self._loop = asyncio.get_running_loop()
         self._silence = silence
         self._process = _spawn(launch)
+        if launch.mapping is not None:
+            launch.mapping.serve(self._loop)
         self._handle = os.pidfd_open(self._process.pid)
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._heartbeat: int | None = _own(self._process.stdin)
@@ -121,7 +123,6 @@ class Tree:
 
 def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
     # Not asyncio's: its end would be waited for by a thread, and its signals sent by number.
-    uid, gid = launch.identity or (None, None)
     try:
         return subprocess.Popen(
             launch.argv,
@@ -134,11 +135,10 @@ def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
             env={},
             cwd="/",
             start_new_session=True,
-            user=uid,
-            group=gid,
-            extra_groups=None if uid is None else [],
         )
     except OSError as error:
+        if launch.mapping is not None:
+            launch.mapping.discard()
         raise SandboxUnavailable(f"{launch.argv[0]} cannot be started: {error.strerror}") from error
 
 

@@ -16,7 +16,7 @@ from flynn.domain.errors import SandboxUnavailable
 _TOP_LEVEL: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC: Final = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf"),
-    *("os-release", "protocols", "services", "ssl/certs", "ca-certificates.conf"),
+    *("os-release", "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "ca-certificates.conf"),
 )
 _SYSTEM: Final = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 _PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -74,10 +74,10 @@ def look(*, private_root: Path, extra_readonly: Iterable[Path] = ()) -> View:
     places += [store for store in (Path("/nix/store"), Path("/gnu/store")) if store.is_dir()]
     prefixes = _prefixes()
     places += [*prefixes, *(path for path in extra_readonly if path.exists())]
-    home = Path.home().resolve()
+    home = _home()
     code = Path(__file__).resolve().parent.parent
     return View(
-        readonly=tuple(_without_nested(p for p in places if not home.is_relative_to(p) or p == Path("/usr"))),
+        readonly=tuple(_without_nested(p for p in places if not (home and home.is_relative_to(p)))),
         etc=tuple(path for name in _ETC if (path := Path("/etc") / name).exists()),
         links=links,
         service=tuple(dict.fromkeys((*prefixes, code))),
@@ -99,6 +99,24 @@ def owner_to_become(workspace: Path) -> tuple[int, int] | None:
         return None
     owner = workspace.stat()
     return None if owner.st_uid == 0 else (owner.st_uid, owner.st_gid)
+
+
+def walkable(path: Path, identity: tuple[int, int]) -> bool:
+    """Whether the (uid, gid) `identity` may pass through every directory above `path`."""
+    uid, gid = identity
+    for parent in path.resolve().parents:
+        status = parent.stat()
+        bit = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
+        if not status.st_mode & bit:
+            return False
+    return True
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:  # a uid without a name, as containers have
+        return None
 
 
 def _prefixes() -> list[Path]:

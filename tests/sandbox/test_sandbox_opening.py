@@ -1,0 +1,242 @@
+"""Which backend is taken, what is said of it, and that nothing runs where none holds."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flynn.domain.errors import SandboxUnavailable
+from flynn.sandbox import canaries, seccomp
+from flynn.sandbox.command import Command
+from flynn.sandbox.landlock import Landlock
+from flynn.sandbox.launch import compiled_launcher, sealed_file
+from flynn.sandbox.launcher import landlock_version
+from flynn.sandbox.limits import Limits
+from flynn.sandbox.opening import Preference, open_sandbox
+from flynn.sandbox.probe import find_leaks
+from flynn.sandbox.view import look
+from tests.sandbox.conftest import BACKENDS, Open
+
+WORKER = Path(__file__).with_name("worker.py")
+BACKEND = Path(__file__).resolve().parents[2] / "backend"
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_bubblewrap_is_taken_first(tmp_path: Path) -> None:
+    started = time.monotonic()
+    sandbox = await open_sandbox(private_root=tmp_path / "private")
+    assert time.monotonic() - started < 1.5
+    assert sandbox.report.backend == "bubblewrap"
+    assert sandbox.report.reason is None
+    assert "seccomp" in sandbox.report.layers
+    assert list((tmp_path / "private").iterdir()) == []
+
+
+@pytest.mark.needs("landlock")
+async def test_landlock_is_taken_where_bubblewrap_is_missing(tmp_path: Path) -> None:
+    sandbox = await open_sandbox(private_root=tmp_path / "private", bwrap=tmp_path / "no-such-bwrap")
+    assert sandbox.report.backend == "landlock"
+    assert sandbox.report.reason is not None
+    assert "no program at" in sandbox.report.reason
+    assert any("private view" in layer for layer in sandbox.report.missing)
+
+
+async def test_a_bubblewrap_that_does_not_contain_is_rejected(tmp_path: Path) -> None:
+    """It claims to, by running what comes after the options; the canaries tell."""
+    pretender = tmp_path / "bwrap"
+    pretender.write_text(
+        '#!/bin/bash\n[ "$1" = --help ] && exit\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+    )
+    pretender.chmod(0o755)
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer="bubblewrap", bwrap=pretender)
+    assert sandbox.report.backend is None
+    assert sandbox.report.reason is not None
+    assert "reach a loopback listener" in sandbox.report.reason or "needed" in sandbox.report.reason
+
+
+async def test_a_bubblewrap_that_fails_is_rejected_with_its_words(tmp_path: Path) -> None:
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/bash\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer="bubblewrap", bwrap=broken)
+    assert sandbox.report.backend is None
+    assert "No permissions to create new namespace" in (sandbox.report.reason or "")
+
+
+async def test_without_a_backend_nothing_runs(tmp_path: Path, workspace: Path) -> None:
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer="none")
+    with pytest.raises(SandboxUnavailable, match="turned off by the operator"):
+        await sandbox.run(Command(argv=("touch", "ran"), workspace=workspace))
+    assert not (workspace / "ran").exists()
+
+
+def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
+    """The control of the probe: unconfined, what may succeed for this user does."""
+    (tmp_path / "secret").write_text("x")
+    with subprocess.Popen(["/bin/sleep", "60"]) as other:
+        tried = canaries.canaries([str(tmp_path / "secret"), str(tmp_path), "1", "/none", str(other.pid)])
+        for name in ("read a file outside", "signal the service", "gain privileges", "escape the filter"):
+            tried[name]()
+        other.kill()
+
+
+@pytest.mark.needs("landlock")
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("abi", [1, 3, 5])
+async def test_landlock_without_scopes_needs_a_workspace_of_another_uid(tmp_path: Path, abi: int) -> None:
+    view = look(private_root=tmp_path / "private")
+    launcher = sealed_file("launcher", compiled_launcher())
+    program = seccomp.encode(seccomp.assemble(seccomp.machine(), network=False))
+    backend = Landlock(
+        private_root=tmp_path, view=view, limits=Limits(), seccomp=program, abi=abi, launcher=launcher
+    )
+    try:
+        own = await find_leaks(backend, "python3", private_root=tmp_path)
+        assert own is not None
+        assert "cannot keep a command from signalling" in own
+        assert await find_leaks(backend, "python3", private_root=tmp_path, owner=20000) is None
+    finally:
+        os.close(launcher)
+    assert landlock_version() >= abi
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_the_services_own_data_is_hidden_in_a_workspace_around_it(
+    prefer: Preference, tmp_path: Path, workspace: Path
+) -> None:
+    data = workspace / "data"
+    sandbox = await open_sandbox(private_root=data, prefer=prefer)
+    (data / "key").write_text("the-secret")
+    command = Command(argv=("bash", "-c", "ls -A data; cat data/key; echo x > data/y"), workspace=workspace)
+    if prefer == "landlock":
+        with pytest.raises(SandboxUnavailable, match="lies beneath what a command may read"):
+            await sandbox.run(command)
+        return
+    done = await sandbox.run(command)
+    assert b"the-secret" not in done.output
+    assert [path.name for path in data.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_tree_that_uses_too_much_memory_is_killed(
+    prefer: Preference, tmp_path: Path, workspace: Path
+) -> None:
+    sandbox = await open_sandbox(
+        private_root=tmp_path / "p",
+        prefer=prefer,
+        limits=Limits(tree_memory=100 * 2**20),
+    )
+    script = "import time; x = bytearray(b'x') * (70 << 20); time.sleep(30)"
+    shell = f'for i in 1 2 3; do python3 -S -c "{script}" & done; wait'
+    done = await sandbox.run(Command(argv=("bash", "-c", shell), workspace=workspace, timeout_seconds=20))
+    assert done.kill_reason == "more than 100 MiB of memory together"
+    assert done.exit_code is None
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_full_disk_is_not_filled_further(prefer: Preference, tmp_path: Path, workspace: Path) -> None:
+    free = shutil.disk_usage(workspace).free
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer=prefer)
+    assert sandbox.report.backend == prefer
+    strict = await open_sandbox(
+        private_root=tmp_path / "p",
+        prefer=prefer,
+        limits=Limits(disk_reserve=free * 2),
+    )
+    done = await strict.run(Command(argv=("sleep", "20"), workspace=workspace))
+    assert done.kill_reason is not None
+    assert "are left on the workspace's disk" in done.kill_reason
+
+
+def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
+    done = subprocess.run(
+        [str(SYSTEM_PYTHON), "-B", str(WORKER), json.dumps(order)],
+        env={"PYTHONPATH": str(BACKEND), "PATH": "/usr/bin:/bin"},
+        user=uid,
+        group=uid,
+        extra_groups=[],
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.fixture
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that every user can walk to."""
+    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="an interpreter that every user can reach is needed")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_an_ordinary_user_has_the_same_sandbox(prefer: Preference, public: Path) -> None:
+    uid = 31234
+    workspace = public / "workspace"
+    workspace.mkdir()
+    os.chown(workspace, uid, uid)
+    os.chown(public, uid, uid)
+    script = "id -u; echo x > made; cat /proc/1/environ; ulimit -u; kill -0 $PPID && echo reached; echo end"
+    order = {
+        "private_root": str(public / "private"),
+        "prefer": prefer,
+        "workspace": str(workspace),
+        "script": script,
+    }
+    answer = await asyncio.to_thread(_as_user, uid, order)
+    assert answer["backend"] == prefer, answer
+    output = str(answer["output"])
+    assert output.startswith(f"{uid}\n")
+    assert output.endswith("end\n")
+    assert "reached" not in output
+    assert "PYTHONPATH" not in output
+    assert (workspace / "made").stat().st_uid == uid
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_root_becomes_the_owner_of_the_workspace(
+    prefer: Preference, opened: Open, public: Path, tmp_path: Path
+) -> None:
+    uid = 20007
+    workspace, private_tmp = public / "workspace", tmp_path / "private-tmp"
+    workspace.mkdir()
+    private_tmp.mkdir()
+    os.chown(workspace, uid, uid)
+    script = 'id -u; ulimit -u; echo x > made && echo y > "$TMPDIR/note" && cat "$TMPDIR/note"; python3 -V'
+    command = Command(argv=("bash", "-c", script), workspace=workspace, private_tmp=private_tmp)
+    done = await (await opened(prefer)).run(command)
+    user, processes, note, version = done.output.decode().splitlines()
+    assert (user, processes, note) == (str(uid), "256", "y")
+    assert version.startswith("Python 3")
+    assert (workspace / "made").stat().st_uid == uid
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_the_process_limit_binds_where_the_uid_is_separate(
+    prefer: Preference, opened: Open, public: Path
+) -> None:
+    workspace = public / "workspace"
+    workspace.mkdir()
+    os.chown(workspace, 20008, 20008)
+    script = (
+        "import os, time\nn = 0\ntry:\n while n < 400:\n  if not os.fork(): time.sleep(60)\n  n += 1\n"
+        "except BlockingIOError: print(n)"
+    )
+    command = Command(argv=("python3", "-S", "-c", script), workspace=workspace, timeout_seconds=15)
+    done = await (await opened(prefer)).run(command)
+    assert done.exit_code == 0
+    assert 200 < int(done.output) <= 256
