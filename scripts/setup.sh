@@ -111,7 +111,7 @@ install_packages() {
     requirements=(-r requirements-dev.txt -r requirements-build.txt)
   fi
   say "installing the $mode requirements"
-  local pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet --no-input install)
+  local pip=(.venv/bin/python -m pip --disable-pip-version-check -qq --no-input install)
   "${pip[@]}" --require-hashes "${requirements[@]}" ||
     die "the requirements could not be installed; the lines above say why"
   "${pip[@]}" --no-deps --no-build-isolation --editable . ||

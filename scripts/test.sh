@@ -88,6 +88,7 @@ if [ "$checks" = true ]; then
     typed+=(bench)
   fi
   stage types mypy "${typed[@]}"
+  stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
 fi
 if [ "${selection[0]:-}" != none ]; then
   stage tests run_tests
