@@ -15,7 +15,7 @@ import pytest
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox.command import Command, Sandbox
-from flynn.sandbox.launcher import descendants
+from flynn.sandbox.process_tree import descendants
 from tests.sandbox.census import Census
 from tests.sandbox.conftest import BACKENDS, Shell
 

@@ -14,9 +14,9 @@ import pytest
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox import canaries, seccomp
 from flynn.sandbox.command import Command
+from flynn.sandbox.file_rules import landlock_version
 from flynn.sandbox.landlock import Landlock
 from flynn.sandbox.launch import compiled_launcher, sealed_file
-from flynn.sandbox.launcher import landlock_version
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.opening import Preference, open_sandbox
 from flynn.sandbox.probe import find_leaks

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox.command import Command, Completed, SandboxReport
+from flynn.sandbox.confinement import SET_UP_FAILED, STATUS_SET_UP_FAILED
 from flynn.sandbox.launch import Launch
-from flynn.sandbox.launcher import KILLED, SET_UP_FAILED, STATUS_SET_UP_FAILED
+from flynn.sandbox.launcher import KILLED
 from flynn.sandbox.output import Output
 from flynn.sandbox.tree import Sinks, Tree
 

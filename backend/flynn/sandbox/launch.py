@@ -10,12 +10,14 @@ import marshal
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Final
 
 from flynn.sandbox.user_mapping import UserMapping
 
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+_PARTS: Final = ("kernel", "file_rules", "confinement", "process_tree")
+"""What the launcher imports, in an order in which each needs only what came before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,22 @@ def sealed_file(name: str, content: bytes) -> int:
 
 
 def compiled_launcher() -> bytes:
-    """The launcher as byte code: compiling it at each start would cost more than all that it does."""
-    code = compile(LAUNCHER.read_bytes(), "launcher.py", "exec", dont_inherit=True, optimize=2)
+    """The launcher as one file of byte code: compiling it at each start would cost more than all it does.
+
+    Its parts are put into `sys.modules` under their own names before the launcher itself runs.
+    """
+    parts = [(f"{__package__}.{name}", marshal.dumps(_compiled(name))) for name in _PARTS]
+    start = (
+        "import marshal, sys\n"
+        f"for name, code in {parts!r}:\n"
+        "    sys.modules[name] = module = type(sys)(name)\n"
+        "    exec(marshal.loads(code), module.__dict__)\n"
+        f"exec(marshal.loads({marshal.dumps(_compiled('launcher'))!r}))\n"
+    )
+    code = compile(start, "launcher", "exec", dont_inherit=True)
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def _compiled(name: str) -> CodeType:
+    source = Path(__file__).with_name(f"{name}.py").read_bytes()
+    return compile(source, f"{name}.py", "exec", dont_inherit=True, optimize=2)

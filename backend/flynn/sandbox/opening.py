@@ -18,9 +18,9 @@ from flynn.sandbox import seccomp
 from flynn.sandbox.bubblewrap import Bubblewrap
 from flynn.sandbox.command import Sandbox, SandboxReport
 from flynn.sandbox.confined import Backend, ConfinedSandbox, RefusingSandbox
+from flynn.sandbox.file_rules import landlock_version
 from flynn.sandbox.landlock import ABI_WITH_SCOPES, Landlock
 from flynn.sandbox.launch import compiled_launcher, sealed_file
-from flynn.sandbox.launcher import landlock_version
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.probe import find_leaks
 from flynn.sandbox.view import View, look, walkable

@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox.launch import Launch
-from flynn.sandbox.launcher import descendants, kill_tree
+from flynn.sandbox.process_tree import descendants, kill_tree
 
 _PIECE: Final = 1 << 16
 _GRACE_SECONDS: Final = 1.0
