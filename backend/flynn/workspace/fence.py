@@ -14,10 +14,11 @@ def _always() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """What must hold in the instant before a file is replaced.
+    """What must hold in the instant before a file is replaced or a command is started.
 
     `deadline` is on CLOCK_BOOTTIME, in seconds: that clock goes on while the machine sleeps, when a
-    lease runs out too. `confirm` raises LeaseLost; it is called from the thread that does the file work.
+    lease runs out too. `confirm` raises LeaseLost; it is called from
+    the thread that acts, which for files is not the event loop's.
     """
 
     deadline: float | None = None
@@ -31,7 +32,7 @@ class Fence:
     def check(self) -> None:
         """Return when the side effect may happen. Raises LeaseLost when it may not."""
         if self._stopped.is_set():
-            raise LeaseLost("The call was cancelled before the file was replaced; nothing was written.")
+            raise LeaseLost("The call was cancelled before it acted; nothing was done.")
         if self.deadline is not None and time.clock_gettime(time.CLOCK_BOOTTIME) >= self.deadline:
-            raise LeaseLost("The lease's deadline passed before the file was replaced; nothing was written.")
+            raise LeaseLost("The lease's deadline passed before the call acted; nothing was done.")
         self.confirm()

@@ -32,22 +32,23 @@ def create_scratch(base: Path, conversation: UUID) -> Path:
 def read_note(scratch: Path, name: str, limit: int) -> bytes | None:
     """Take the small file `name` that a command left in `scratch`, and remove it.
 
-    None when there is none, or it is no regular file, or longer than `limit` bytes.
+    None when there is none, or it is no regular file, or longer than `limit` bytes, or the command has
+    locked us out.
     """
-    with _directory(scratch) as directory:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
+    try:
+        with _directory(scratch) as directory:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             source = os.open(name, flags, dir_fd=directory)
-        except OSError:
-            return None
-        try:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                return None
-            os.unlink(name, dir_fd=directory)
-            data = os.read(source, limit + 1)
-            return data if len(data) <= limit else None
-        finally:
-            os.close(source)
+            try:
+                if not stat.S_ISREG(os.fstat(source).st_mode):
+                    return None
+                os.unlink(name, dir_fd=directory)
+                data = os.read(source, limit + 1)
+            finally:
+                os.close(source)
+    except OSError:
+        return None
+    return data if len(data) <= limit else None
 
 
 def remove_scratch(scratch: Path) -> None:

@@ -1,0 +1,92 @@
+"""Changing a file that the model has seen: the rule, the act, and the evidence of it."""
+
+import asyncio
+import difflib
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from flynn.domain.evidence import FileChanged
+from flynn.tools.tool import ToolContext
+from flynn.workspace.entry import Content
+from flynn.workspace.fence import Fence
+from flynn.workspace.replacement import Replaced, replace
+
+_Result = TypeVar("_Result")
+_DIFFED = 2_000
+"""Lines on both sides together up to which a real difference is made; it takes quadratic time."""
+
+
+def unseen(context: ToolContext, path: str, content: Content) -> str | None:
+    """Why `path`, which holds `content`, may not be changed now; None when the model has seen it."""
+    seen = context.seen.get(path)
+    if seen is None:
+        return f"{path} has not been read yet in this conversation. Read it, then make the change."
+    if seen != content.sha256:
+        return (
+            f"{path} has changed since you last saw it (by a command or by somebody else). "
+            "Read it again, then make the change."
+        )
+    return None
+
+
+async def change(context: ToolContext, path: str, before: Content | None, data: bytes) -> FileChanged:
+    """Make `data` the content of `path`, which holds `before` (None: nothing yet).
+
+    Raises what `flynn.workspace.replacement.replace` raises. Cancelled, it waits until the file work has
+    stopped; what is not yet renamed then stays as it was.
+    """
+    fence = Fence(deadline=context.deadline, confirm=context.confirm)
+    expected = before.sha256 if before else None
+
+    def act() -> Replaced:
+        return replace(context.workspace, path, data, expected=expected, fence=fence)
+
+    written = await _in_thread(act, fence)
+    added, removed = line_changes(before.data if before else b"", data)
+    return FileChanged(
+        path=written.path,
+        before=expected,
+        after=written.sha256,
+        lines_added=added,
+        lines_removed=removed,
+    )
+
+
+async def _in_thread(act: Callable[[], _Result], fence: Fence) -> _Result:
+    work = asyncio.ensure_future(asyncio.to_thread(act))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        fence.stop()
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # seen here: it does not matter any more
+        raise
+
+
+def line_changes(before: bytes, after: bytes) -> tuple[int, int]:
+    """How many lines a change adds and removes, as a diff counts them.
+
+    Beyond _DIFFED changed lines they are counted as sets with repetition: a line that only moved is
+    then no change.
+    """
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    old, new = old[start : len(old) - end], new[start : len(new) - end]
+    if not old or not new:
+        return len(new), len(old)
+    if len(old) + len(new) > _DIFFED:
+        was, is_now = Counter(old), Counter(new)
+        return (is_now - was).total(), (was - is_now).total()
+    added = removed = 0
+    for tag, old_from, old_to, new_from, new_to in difflib.SequenceMatcher(None, old, new).get_opcodes():
+        if tag != "equal":
+            added += new_to - new_from
+            removed += old_to - old_from
+    return added, removed

