@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flynn.domain.addresses import libpq_url
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import MODEL_ALIASES, VARIABLES, Settings
+from flynn.telemetry.redaction import redact
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,7 +41,7 @@ def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
     assert settings.anthropic_api_key is None
     assert settings.database_url is settings.redis_url is None
     assert settings.data_dir == tmp_path / "data"
-    assert settings.default_workspace() == tmp_path / "data" / "workspaces" / "default"
+    assert settings.workspace is None
     assert settings.model_aliases == MODEL_ALIASES
     assert settings.model_aliases["haiku"] == "claude-haiku-5-5"
     assert settings.message_max_bytes == 1_048_576
@@ -124,6 +126,7 @@ def test_secrets_are_in_no_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTGRES_PASSWORD", "geheim3")
     settings = Settings.load()
     assert "geheim" not in f"{settings!r} {settings}"
+    assert "geheim" not in redact("sk-ant-api03-geheim geheim/1 geheim%2F1 geheim2 geheim3")
     assert set(settings.secrets()) == {"sk-ant-api03-geheim", "geheim/1", "geheim2", "geheim3"}
 
 
@@ -153,8 +156,9 @@ def test_a_database_address_serves_both_drivers(
     monkeypatch.setenv("DATABASE_URL", given)
     monkeypatch.setenv("POSTGRES_PASSWORD", "a@b/c")
     settings = Settings.load()
-    assert settings.sqlalchemy_url() == sqlalchemy
-    assert settings.libpq_url() == libpq
+    assert settings.database_url == sqlalchemy
+    assert settings.database_url is not None
+    assert libpq_url(settings.database_url) == libpq
 
 
 def test_lists_and_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flynn.domain import addresses
 from flynn.domain.errors import ConfigurationError
+from flynn.telemetry.redaction import register_secret
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,12 @@ MODEL_ALIASES = {
     "opus": "claude-opus-5-5",
     "fable": "claude-fable-5-2",
 }
+
+
+def _database(url: str, info: ValidationInfo) -> str:
+    url = addresses.database_url(url)
+    password = info.data.get("postgres_password")
+    return addresses.with_password(url, password.get_secret_value()) if password else url
 
 
 def _origins(value: object) -> object:
@@ -104,18 +111,18 @@ class Settings(BaseSettings):
         "Where the Messages API is served; another server may need the FLYNN_ENDPOINT_ switches.",
         "an address such as https://api.anthropic.com",
     )
-    database_url: Annotated[str, AfterValidator(addresses.database_url)] | None = _setting(
-        "DATABASE_URL",
-        None,
-        "PostgreSQL 16, as postgresql://user:password@host:5432/name. Unset: the service runs its own "
-        "server in the data directory.",
-        "postgresql://user:password@host:port/name",
-    )
     postgres_password: SecretStr | None = _setting(
         "POSTGRES_PASSWORD",
         None,
         "Password of the database in docker-compose.yml; also used when DATABASE_URL names a user "
         "without a password.",
+    )
+    database_url: Annotated[str, AfterValidator(_database)] | None = _setting(
+        "DATABASE_URL",
+        None,
+        "PostgreSQL 16, as postgresql://user:password@host:5432/name. Unset: the service runs its own "
+        "server in the data directory.",
+        "postgresql://user:password@host:port/name",
     )
     redis_url: Annotated[str, AfterValidator(addresses.redis_url)] | None = _setting(
         "REDIS_URL",
@@ -249,8 +256,8 @@ class Settings(BaseSettings):
     def load(cls, env_file: Path | None = Path(".env"), **overrides: Any) -> Self:
         """Read the settings; `overrides`, by field name, win over everything; None is not one.
 
-        Warns of variables that start with FLYNN_ and that nobody reads. Raises ConfigurationError with
-        one line for each wrong value.
+        Registers every secret for redaction, and warns of variables that start with FLYNN_ and that
+        nobody reads. Raises ConfigurationError with one line for each wrong value.
         """
         unknown_fields = overrides.keys() - cls.model_fields.keys()
         if unknown_fields:
@@ -264,22 +271,9 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{env_file} cannot be read: {error}") from None
         _check_sources({k: v for k, v in in_file.items() if v}, env_file)
+        for secret in settings.secrets():
+            register_secret(secret)
         return settings
-
-    def default_workspace(self) -> Path:
-        """The directory of the default workspace, absolute."""
-        return self.workspace or self.data_dir / "workspaces" / "default"
-
-    def sqlalchemy_url(self) -> str | None:
-        """DATABASE_URL for SQLAlchemy on asyncpg, completed with POSTGRES_PASSWORD; secret."""
-        if self.database_url is None or self.postgres_password is None:
-            return self.database_url
-        return addresses.with_password(self.database_url, self.postgres_password.get_secret_value())
-
-    def libpq_url(self) -> str | None:
-        """The same database for libpq's programs and psycopg; secret."""
-        url = self.sqlalchemy_url()
-        return addresses.libpq_url(url) if url else None
 
     def secrets(self) -> list[str]:
         """Every secret value in these settings, to be kept out of logs and of what the model reads."""
