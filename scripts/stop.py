@@ -38,7 +38,7 @@ def recorded(record: Path) -> tuple[psutil.Process, str] | None:
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started_at) <= SAME_TIME
-        ours = any("flynn" in part for part in process.cmdline())
+        ours = any(Path(part).name.startswith("flynn") for part in process.cmdline())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
     if not (same and ours) or process.status() == psutil.STATUS_ZOMBIE:
