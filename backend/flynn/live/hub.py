@@ -1,0 +1,115 @@
+"""The hub: one per process. Opens viewers, and every two seconds compares them with the log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+from uuid import UUID
+
+import structlog
+
+from flynn.domain.errors import InvalidInput
+from flynn.live.bus import SUBSCRIPTION_LIMIT, Bus
+from flynn.live.viewer import ReadLog, Viewer
+
+ReadMarks = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
+"""`marks(conversation_ids)`: the high-water mark of each, in one query."""
+
+RECONCILE_EVERY = 2.0
+"""Seconds between two comparisons of the watched conversations with the log."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """Opens viewers over a bus and a log that it is handed as two functions; checks nobody's access.
+
+    Use it as a context manager: inside, it reconciles.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        marks: ReadMarks,
+        replay: ReadLog,
+        interval: float = RECONCILE_EVERY,
+        limit: int = SUBSCRIPTION_LIMIT,
+    ) -> None:
+        self._bus = bus
+        self._marks = marks
+        self._replay = replay
+        self._interval = interval
+        self._limit = limit
+        self._viewers: dict[UUID, set[Viewer]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._reconcile_for_ever(), name="live: reconcile with the log")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    @asynccontextmanager
+    async def view(
+        self, conversation_id: UUID, *, after_seq: int | None = None, limit: int | None = None
+    ) -> AsyncIterator[Viewer]:
+        """Follow a conversation: everything after `after_seq` (None: from now on), then live.
+
+        Subscribes, reads the mark, and lets the viewer replay. Raises InvalidInput when `after_seq` lies
+        beyond the log's end, and whatever `marks` raises.
+        """
+        async with self._bus.subscribe(conversation_id, limit=limit or self._limit) as subscription:
+            mark = (await self._marks([conversation_id])).get(conversation_id, 0)
+            cursor = mark if after_seq is None else after_seq
+            if cursor > mark:
+                raise InvalidInput(
+                    f"after_seq is {cursor}, but the conversation's last event is {mark}. "
+                    "Start again with after_seq 0.",
+                    errors=[{"field": "after_seq", "message": f"must be at most {mark}"}],
+                )
+            viewer = Viewer(
+                conversation_id,
+                subscription,
+                cursor=cursor,
+                target=mark,
+                replay=self._replay,
+                partial=self._bus.partial,
+            )
+            self._viewers.setdefault(conversation_id, set()).add(viewer)
+            try:
+                yield viewer
+            finally:
+                viewers = self._viewers[conversation_id]
+                viewers.discard(viewer)
+                if not viewers:
+                    del self._viewers[conversation_id]
+
+    @property
+    def watched(self) -> int:
+        """How many conversations have viewers here."""
+        return len(self._viewers)
+
+    async def reconcile(self) -> None:
+        """Compare all watched conversations with the log, in one query."""
+        if not self._viewers:
+            return
+        for conversation_id, mark in (await self._marks(list(self._viewers))).items():
+            for viewer in self._viewers.get(conversation_id, ()):
+                viewer.reconcile(mark)
+
+    async def _reconcile_for_ever(self) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self.reconcile()
+                failing = False
+            except Exception as error:  # whatever it is: this loop outlives it
+                if not failing:
+                    _log.warning("cannot read the marks", error=str(error) or type(error).__name__)
+                failing = True

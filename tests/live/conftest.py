@@ -1,0 +1,47 @@
+"""Both buses over one set of tests."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from flynn.live.bus import Bus
+from flynn.live.memory import MemoryBus
+from flynn.live.redis import RedisBus
+from tests.live.redis_server import RedisServer
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A running redis-server, the test's own."""
+    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis", marks=pytest.mark.needs("redis-server")),
+        pytest.param("redis, two processes", marks=pytest.mark.needs("redis-server")),
+    ],
+)
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Bus, Bus]]:
+    """A bus to publish on and one to listen on: the same, or two that meet in Redis."""
+    async with AsyncExitStack() as stack:
+        if request.param == "memory":
+            bus = await stack.enter_async_context(MemoryBus())
+            yield bus, bus
+            return
+        server: RedisServer = request.getfixturevalue("redis_server")
+        one = await stack.enter_async_context(RedisBus(server.url))
+        if request.param == "redis":
+            yield one, one
+        else:
+            yield one, await stack.enter_async_context(RedisBus(server.url))
