@@ -97,7 +97,9 @@ class Query:
 
     def _received(self, step: int, message: MessageReceived) -> Reply:
         spent = cost(self._frame.model, message.usage)
-        if not message.content:
+        # The API sends empty text blocks now and then, and refuses them when they come back.
+        content = [b for b in message.content if b.get("type") != "text" or b.get("text")]
+        if not content:
             detail = "The model ended its turn without a word."
             return Reply(
                 [
@@ -118,7 +120,7 @@ class Query:
                     message_id=message.message_id,
                     model=message.model,
                     stop_reason=message.stop_reason,
-                    content=message.content,
+                    content=content,
                 ),
                 ev.StepCompleted(
                     step=step,

@@ -124,6 +124,10 @@ class Views:
                 raise NotFound(f"There is no conversation {conversation_id}.")
             return await log.read(connection, conversation_id, after_seq=after_seq, limit=limit)
 
+    async def envelopes(self, conversation_id: UUID, after_seq: int) -> list[dict[str, Any]]:
+        """A page of envelopes after `after_seq`, for somebody whose access was checked before."""
+        return [recorded.envelope() for recorded in await self.replay(conversation_id, after_seq)]
+
     async def replay(self, conversation_id: UUID, after_seq: int, limit: int = 500) -> list[Recorded]:
         """Events after `after_seq` for somebody whose access was checked before."""
         async with self._database.statement() as connection:
