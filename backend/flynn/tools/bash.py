@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Callable
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flynn.domain.errors import SandboxUnavailable, WorkspaceError
 from flynn.domain.evidence import CommandRan
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.sandbox.command import Command, Completed
 from flynn.tools.listing import middle_cut
+from flynn.tools.schema import Arguments
 from flynn.tools.tool import ToolContext
 from flynn.workspace.fence import Fence
 from flynn.workspace.scratch import read_note
@@ -25,10 +26,8 @@ _LONGEST_COMMAND = 100_000
 """Characters; the kernel takes 128 KiB in one argument (MAX_ARG_STRLEN, execve(2))."""
 
 
-class BashArguments(BaseModel):
+class BashArguments(Arguments):
     """What Bash takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     command: str = Field(min_length=1, max_length=_LONGEST_COMMAND, description="The command to run")
     timeout: int | None = Field(
@@ -53,9 +52,8 @@ class Bash:
     async def run(self, arguments: BaseModel, context: ToolContext) -> ToolResult:
         """Run the command to its end or its timeout, and say how it ended."""
         asked = BashArguments.model_validate(arguments)
-        refusal = _unusable(asked.command)
-        if refusal is not None:
-            return ToolResult.error(refusal)
+        if "\0" in asked.command:
+            return ToolResult.error("A command cannot hold a NUL character; make one with printf '\\0'.")
         cwd, notes = _directory(context)
         note = f".flynn-cwd-{secrets.token_hex(8)}"
         timeout = (asked.timeout or DEFAULT_TIMEOUT_MS) / 1000
@@ -110,16 +108,6 @@ class _Decoder:
         rest = self._decoder.decode(b"", final=True)
         if rest:
             self._sink(rest)
-
-
-def _unusable(command: str) -> str | None:
-    if "\0" in command:
-        return "A command cannot hold a NUL character; make one with printf '\\\\0'."
-    try:
-        command.encode()
-    except UnicodeEncodeError:
-        return "The command holds half of a surrogate pair, which is no text; write the whole character."
-    return None
 
 
 def _carrying(command: str, note: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flynn.domain.tool_result import ToolResult
 from flynn.tools.change import change, unseen
@@ -10,6 +10,7 @@ from flynn.tools.listing import numbered, plural
 from flynn.tools.match import Match, explain_absence, find, line_of, substitute
 from flynn.tools.near import missing
 from flynn.tools.read import MAX_FILE
+from flynn.tools.schema import Arguments
 from flynn.tools.text import Text, decode
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
@@ -21,10 +22,8 @@ _SHOWN_BYTES = 8_000
 _PLACES = 10
 
 
-class EditArguments(BaseModel):
+class EditArguments(Arguments):
     """What Edit takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file_path: str = Field(
         min_length=1, description="The file to change: absolute, or relative to the workspace"

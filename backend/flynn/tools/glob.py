@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.domain.evidence import Searched
@@ -16,6 +16,7 @@ from flynn.tools.listing import bounded, plural
 from flynn.tools.near import missing
 from flynn.tools.pattern import BadPattern, compile_glob
 from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, shown
+from flynn.tools.schema import Arguments
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
@@ -27,10 +28,8 @@ _WALKED = 200_000
 """Files that a walk in process meets before it gives up."""
 
 
-class GlobArguments(BaseModel):
+class GlobArguments(Arguments):
     """What Glob takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     pattern: str = Field(min_length=1, description="The glob that file paths are to match")
     path: str | None = Field(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flynn.domain.evidence import Searched
 from flynn.domain.tool_result import ToolResult
@@ -11,6 +11,7 @@ from flynn.sandbox.command import Completed
 from flynn.tools.listing import bounded, plural
 from flynn.tools.near import missing
 from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, shown
+from flynn.tools.schema import Arguments
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
 
@@ -25,10 +26,8 @@ _NOTHING_FOUND, _FAILED = 1, 2
 Mode = Literal["files_with_matches", "content", "count"]
 
 
-class GrepArguments(BaseModel):
+class GrepArguments(Arguments):
     """What Grep takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     pattern: str = Field(min_length=1, description="The regular expression to find (Rust syntax)")
     path: str | None = Field(
@@ -93,8 +92,8 @@ class Grep:
     async def run(self, arguments: BaseModel, context: ToolContext) -> ToolResult:
         """Show the files, lines or counts, or explain what is wrong with the pattern."""
         asked = GrepArguments.model_validate(arguments)
-        if refusal := _unusable(asked):
-            return ToolResult.error(refusal)
+        if "\0" in f"{asked.pattern}{asked.glob}{asked.type}":
+            return ToolResult.error("An argument cannot hold a NUL character; in pattern write \\x00.")
         try:
             with context.workspace.locate(asked.path or ".") as entry:
                 place = entry.path
@@ -110,20 +109,6 @@ class Grep:
         if done.exit_code not in (0, _NOTHING_FOUND) and not done.output and done.errors:
             return ToolResult.error(_explained(done.errors.decode("utf-8", "replace")))
         return _account(asked, done)
-
-
-def _unusable(asked: GrepArguments) -> str | None:
-    for name in ("pattern", "glob", "type"):
-        value = getattr(asked, name)
-        if value is None:
-            continue
-        if "\0" in value:
-            return f"{name} cannot hold a NUL character; write it as \\x00."
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return f"{name} holds half of a surrogate pair, which is no text; write the whole character."
-    return None
 
 
 def _options(asked: GrepArguments) -> tuple[str, ...]:

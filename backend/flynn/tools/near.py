@@ -47,6 +47,6 @@ def _near(name: str, names: list[str]) -> list[str]:
     folded = {candidate.rstrip("/").casefold(): candidate for candidate in names}
     wanted = name.casefold()
     stem = wanted.rsplit(".", 1)[0]
-    close = difflib.get_close_matches(wanted, folded, n=_SHOWN, cutoff=0.7)
+    close = difflib.get_close_matches(wanted, folded, n=_SHOWN, cutoff=0.6)
     same_stem = [key for key in folded if stem and key.rsplit(".", 1)[0] == stem]
     return [folded[key] for key in dict.fromkeys((*close, *same_stem))][:_SHOWN]

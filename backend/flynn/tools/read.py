@@ -3,12 +3,14 @@
 import asyncio
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from flynn.domain.errors import PathEscapes
 from flynn.domain.evidence import FileRead
 from flynn.domain.tool_result import ToolResult
 from flynn.tools.listing import numbered, plural
 from flynn.tools.near import missing
+from flynn.tools.schema import Arguments
 from flynn.tools.text import Text, decode, kind
 from flynn.tools.tool import ToolContext
 from flynn.workspace.entry import Content, Entry
@@ -22,12 +24,11 @@ DEFAULT_LINES = 2_000
 INLINE = 256 * 1024
 """Bytes that are read on the event loop: reading them takes less long than a hop to a thread and back."""
 _NAMES_SHOWN = 20
+_PRIVATE = "/tmp/"  # noqa: S108 - the sandbox's /tmp, named to say who sees it
 
 
-class ReadArguments(BaseModel):
+class ReadArguments(Arguments):
     """What Read takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file_path: str = Field(
         min_length=1, description="The file to read: absolute, or relative to the workspace"
@@ -53,9 +54,11 @@ class Read:
         try:
             entry = context.workspace.locate(asked.file_path)
         except PathMissing:
-            if asked.file_path.startswith("/tmp/"):  # noqa: S108 - the sandbox's /tmp, named to say who sees it
-                return ToolResult.error(f"Only Bash sees {asked.file_path}: use `cat` there.")
             return ToolResult.error(missing(context.workspace, asked.file_path, context.cwd))
+        except PathEscapes as error:
+            if asked.file_path.startswith(_PRIVATE):
+                return ToolResult.error(f"Only Bash sees {asked.file_path}: use `cat` there.")
+            return ToolResult.error(error.detail)
         with entry:
             refusal = _unreadable(entry)
             if refusal is not None:

@@ -1,11 +1,31 @@
-"""The input schema of a tool as the API takes it: JSON Schema without pydantic's noise."""
+"""The input of a tool: what every set of arguments has in common, and its JSON Schema for the API."""
 
-from pydantic import BaseModel
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 from flynn.domain.content import Json
 
 _NOISE = frozenset({"title", "default"})
 """Titles repeat the names. Defaults are said in the descriptions: a default of null says nothing."""
+
+
+class Arguments(BaseModel):
+    """The arguments of a tool: no others than its own, and text that can be written down."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        """Refuse lone surrogates, which JSON can carry but no file, path or command can."""
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise PydanticCustomError("string_unicode", "half of a surrogate pair") from None
+        return value
 
 
 def input_schema(arguments: type[BaseModel]) -> Json:

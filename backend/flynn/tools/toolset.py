@@ -87,6 +87,8 @@ def _problem(tool: Tool, found: Mapping[str, Any]) -> str:
             return f"{field} is missing: {_description(tool, field)}."
         case "extra_forbidden":
             return f"{field} is not a parameter of {tool.name}; it takes {_parameters(tool)}."
+        case "string_unicode":
+            return f"{field} holds half of a surrogate pair, which is no text; write the whole character."
         case _:
             given = ascii(found["input"])
             shown = given if len(given) <= _SHOWN else given[:_SHOWN] + "…"

@@ -2,22 +2,21 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flynn.domain.tool_result import ToolResult
 from flynn.tools.change import change, unseen
 from flynn.tools.listing import plural
 from flynn.tools.read import MAX_FILE
+from flynn.tools.schema import Arguments
 from flynn.tools.text import Text, decode
 from flynn.tools.tool import ToolContext
 from flynn.workspace.entry import Content
 from flynn.workspace.path import PathMissing
 
 
-class WriteArguments(BaseModel):
+class WriteArguments(Arguments):
     """What Write takes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file_path: str = Field(
         min_length=1, description="The file to write: absolute, or relative to the workspace"
@@ -49,11 +48,7 @@ class Write:
 
 
 async def _create(asked: WriteArguments, context: ToolContext) -> ToolResult:
-    try:
-        data = Text("").encode(asked.content)
-    except ValueError as error:
-        return ToolResult.error(f"Nothing was written. {error}")
-    made = await change(context, asked.file_path, None, data)
+    made = await change(context, asked.file_path, None, asked.content.encode())
     return ToolResult(content=f"Created {made.path}: {plural(made.lines_added, 'line')}.", evidence=(made,))
 
 
@@ -65,10 +60,8 @@ async def _replace(path: str, before: Content, content: str, context: ToolContex
         note = " Its line endings, CRLF, were kept."
     try:
         data = old.encode(content)
-    except ValueError as error:
-        if old.encoding != "latin-1":
-            return ToolResult.error(f"{path} was not written. {error}")
-        data = Text("").encode(content)
+    except ValueError:
+        data = content.encode()
         note += " It was Latin-1 and is UTF-8 now, because Latin-1 cannot hold all of it."
     if data == before.data:
         return ToolResult(content=f"{path} holds exactly this already; nothing was written.{note}")

@@ -5,6 +5,8 @@ Inside the rooms a path is a string relative to the workspace, `/` between its p
 
 import errno
 import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flynn.domain.errors import PathEscapes, WorkspaceError
 
@@ -96,6 +98,15 @@ def refusal(error: OSError, path: str) -> WorkspaceError:
             return WorkspaceError(f"The directories of {path} keep changing; try again later.")
         case _:
             return WorkspaceError(f"{path}: {error.strerror}.")
+
+
+@contextmanager
+def refusing(path: str) -> Iterator[None]:
+    """Raise what the file system refuses in here as the WorkspaceError of `refusal`."""
+    try:
+        yield
+    except OSError as error:
+        raise refusal(error, path) from error
 
 
 def _check(path: str) -> None:

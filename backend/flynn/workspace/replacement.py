@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.entry import Entry, digest
 from flynn.workspace.fence import Fence
-from flynn.workspace.path import ContentChanged, PathMissing, join, protected, split
+from flynn.workspace.path import ContentChanged, PathMissing, join, protected, refusing, split
 from flynn.workspace.root import Workspace
 
 _UNUSED_MODE = 0o666
@@ -48,10 +48,23 @@ def replace(workspace: Workspace, path: str, data: bytes, *, expected: str | Non
 
     `expected` is the sha256 of the content that may be replaced, None when there must be no such file:
     anything else raises ContentChanged. `fence` is checked right before the rename. Raises
-    WorkspaceError for what cannot or must not be written, LeaseLost from the fence, OSError when
-    the disk fails; in each case the old content stands. Blocks on the disk: run it in a thread.
+    WorkspaceError for what cannot or must not be written, a failing disk included, and LeaseLost from
+    the fence; in each case the old content stands. Blocks on the disk: run it in a thread.
     """
-    target = _find(workspace, path, create=expected is None)
+    with refusing(path):
+        return _replace(_find(workspace, path, create=expected is None), data, expected, fence)
+
+
+def refuse_protected(path: str) -> None:
+    """Raise WorkspaceError when the resolved relative `path` must not be written."""
+    if protected(path):
+        raise WorkspaceError(
+            f"{path} is protected: git's hooks and configuration decide what git runs, "
+            "so they are not written by tools. Leave this change to a person."
+        )
+
+
+def _replace(target: _Target, data: bytes, expected: str | None, fence: Fence) -> Replaced:
     with target.parent:
         _permit(target)
         directory = target.parent.fileno()
@@ -70,15 +83,6 @@ def replace(workspace: Workspace, path: str, data: bytes, *, expected: str | Non
             raise
         _sync_directory(target.parent)
         return Replaced(target.path, digest(data))
-
-
-def refuse_protected(path: str) -> None:
-    """Raise WorkspaceError when the resolved relative `path` must not be written."""
-    if protected(path):
-        raise WorkspaceError(
-            f"{path} is protected: git's hooks and configuration decide what git runs, "
-            "so they are not written by tools. Leave this change to a person."
-        )
 
 
 def _find(workspace: Workspace, path: str, *, create: bool) -> _Target:
@@ -170,10 +174,7 @@ def _stage(target: _Target, temporary: str, data: bytes) -> None:
     directory = target.parent.fileno()
     mode = _UNUSED_MODE if target.status is None else _PRIVATE_MODE
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        sink = os.open(temporary, flags, mode, dir_fd=directory)
-    except PermissionError as error:
-        raise WorkspaceError(f"The file system does not permit writing in {target.parent.path}.") from error
+    sink = os.open(temporary, flags, mode, dir_fd=directory)
     try:
         try:
             _take_over(sink, target)

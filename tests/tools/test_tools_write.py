@@ -1,0 +1,147 @@
+"""Write: whole files, and only over what was seen."""
+
+import asyncio
+import time
+
+import pytest
+
+from flynn.domain.errors import LeaseLost
+from flynn.domain.evidence import FileChanged
+from flynn.tools.change import line_changes
+from flynn.tools.tool import ToolContext
+from flynn.tools.toolset import execute
+from flynn.workspace.entry import digest
+from tests.tools.conftest import Conversation
+
+
+async def test_a_new_file_is_created_with_its_directories(talk: Conversation) -> None:
+    result = await talk.call("Write", file_path="a/b/c.txt", content="one\ntwo\n")
+    assert result.content == "Created a/b/c.txt: 2 lines."
+    assert (talk.root / "a/b/c.txt").read_text() == "one\ntwo\n"
+    assert result.evidence == (
+        FileChanged(
+            path="a/b/c.txt", before=None, after=digest(b"one\ntwo\n"), lines_added=2, lines_removed=0
+        ),
+    )
+
+
+async def test_what_was_written_counts_as_seen(talk: Conversation) -> None:
+    await talk.text("Write", file_path="file", content="one\n")
+    assert await talk.text("Write", file_path="file", content="one\ntwo\n") == "Replaced file: +1 −0 lines."
+
+
+async def test_an_unread_file_is_not_replaced(talk: Conversation) -> None:
+    file = talk.file("file", "precious")
+    assert "has not been read yet" in await talk.error("Write", file_path="file", content="new")
+    assert file.read_text() == "precious"
+
+
+async def test_a_file_that_changed_since_is_not_replaced(talk: Conversation) -> None:
+    file = talk.file("file", "old")
+    await talk.text("Read", file_path="file")
+    file.write_text("theirs")
+    assert "has changed since" in await talk.error("Write", file_path="file", content="new")
+    assert file.read_text() == "theirs"
+
+
+async def test_reading_through_a_link_is_seeing_its_target(talk: Conversation) -> None:
+    file = talk.file("real", "old")
+    (talk.root / "link").symlink_to("real")
+    await talk.text("Read", file_path="link")
+    await talk.text("Write", file_path="real", content="new")
+    assert file.read_text() == "new"
+
+
+async def test_crlf_marks_and_encodings_are_kept(talk: Conversation) -> None:
+    crlf = talk.file("crlf", b"a\r\nb\r\n")
+    wide = talk.file("wide", "\ufeffgrün\n".encode("utf-16-le"))
+    narrow = talk.file("narrow", "grün\n".encode("latin-1"))
+    for name in ("crlf", "wide", "narrow"):
+        await talk.text("Read", file_path=name)
+    assert "CRLF, were kept" in await talk.text("Write", file_path="crlf", content="c\nd\n")
+    await talk.text("Write", file_path="wide", content="blau\n")
+    await talk.text("Write", file_path="narrow", content="größer\n")
+    assert crlf.read_bytes() == b"c\r\nd\r\n"
+    assert wide.read_bytes() == "\ufeffblau\n".encode("utf-16-le")
+    assert narrow.read_bytes() == "größer\n".encode("latin-1")
+    assert "is UTF-8 now" in await talk.text("Write", file_path="narrow", content="10 €\n")
+    assert narrow.read_text() == "10 €\n"
+
+
+async def test_the_same_content_writes_nothing(talk: Conversation) -> None:
+    file = talk.file("file", "same\n")
+    await talk.text("Read", file_path="file")
+    before = file.stat().st_mtime_ns
+    result = await talk.call("Write", file_path="file", content="same\n")
+    assert "nothing was written" in str(result.content)
+    assert result.evidence == ()
+    assert file.stat().st_mtime_ns == before
+
+
+async def test_what_cannot_be_written_says_why(talk: Conversation) -> None:
+    (talk.root / "directory").mkdir()
+    talk.file(".git/config", "[core]\n")
+    await talk.text("Read", file_path=".git/config")
+    assert "directory" in await talk.error("Write", file_path="directory", content="x")
+    assert "surrogate" in await talk.error("Write", file_path="half", content="\ud800")
+    assert "protected" in await talk.error("Write", file_path=".git/config", content="x")
+    assert "protected" in await talk.error("Write", file_path=".git/hooks/pre-commit", content="x")
+    assert "outside the workspace" in await talk.error("Write", file_path="../x", content="x")
+    assert "not in the workspace" in await talk.error("Write", file_path="/etc/cron.d/x", content="x")
+
+
+async def test_a_lost_lease_leaves_the_tools(talk: Conversation) -> None:
+    context = ToolContext(
+        workspace=talk.workspace,
+        sandbox=talk.sandbox,
+        scratch=talk.scratch,
+        deadline=time.clock_gettime(time.CLOCK_BOOTTIME) - 1,
+    )
+    with pytest.raises(LeaseLost):
+        await execute("Write", {"file_path": "file", "content": "x"}, context)
+    assert list(talk.root.iterdir()) == []
+
+
+async def test_a_cancelled_write_is_over_when_it_returns(talk: Conversation) -> None:
+    talk.file("file", "old")
+    await talk.text("Read", file_path="file")
+    held = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold() -> None:
+        loop.call_soon_threadsafe(held.set)
+        time.sleep(0.2)
+        raise LeaseLost("asked too late")
+
+    context = ToolContext(
+        workspace=talk.workspace, sandbox=talk.sandbox, scratch=talk.scratch, seen=talk.seen, confirm=hold
+    )
+    call = asyncio.create_task(execute("Write", {"file_path": "file", "content": "new"}, context))
+    await held.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert [path.name for path in talk.root.iterdir()] == ["file"]
+    assert (talk.root / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        (b"", b"a\nb\n", (2, 0)),
+        (b"a\nb\n", b"", (0, 2)),
+        (b"a\nb\nc\n", b"a\nx\nc\n", (1, 1)),
+        (b"a\nb\nc\n", b"a\nc\n", (0, 1)),
+        (b"a\nb\nc\nd\n", b"x\nb\ny\nd\n", (2, 2)),
+        (b"a", b"a\n", (1, 1)),
+        (
+            b"".join(b"%d\n" % n for n in range(5000)),
+            b"".join(b"%d\n" % (n + n % 2) for n in range(5000)),
+            (2500, 2500),
+        ),
+    ],
+)
+def test_lines_are_counted_as_a_diff_counts_them(
+    before: bytes, after: bytes, counts: tuple[int, int]
+) -> None:
+    assert line_changes(before, after) == counts
