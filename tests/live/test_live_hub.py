@@ -68,6 +68,9 @@ async def joined(bus: MemoryBus, log: Log) -> AsyncIterator[Viewer]:
 ACTS = st.lists(
     st.one_of(
         st.tuples(st.just("commit"), st.booleans()),
+        st.tuples(st.just("commit"), st.booleans()),
+        st.tuples(st.just("commit"), st.just(True)),
+        st.tuples(st.just("pull"), st.integers(1, 4)),
         st.tuples(st.just("pull"), st.integers(1, 4)),
         st.tuples(st.just("again"), st.integers(1, 12)),
         st.tuples(st.just("reconcile"), st.just(0)),
@@ -75,7 +78,8 @@ ACTS = st.lists(
         st.tuples(st.just("breathe"), st.just(0)),
         st.tuples(st.just("hold"), st.integers(0, 3)),
     ),
-    max_size=60,
+    min_size=12,
+    max_size=80,
 )
 
 
@@ -142,6 +146,15 @@ async def test_any_interleaving_of_publications_losses_and_replays_yields_exactl
                 await take(viewer, 1)
     assert got == list(range(start + 1, len(log.events) + 1))
     await bus.__aexit__()
+
+
+async def test_what_was_lost_before_is_read_when_the_next_one_arrives() -> None:
+    log, bus = Log(), MemoryBus()
+    async with joined(bus, log) as viewer:
+        log.append()
+        log.append()
+        bus.publish(log.conversation, log.append())
+        assert shown(await pull(viewer, 3)) == [2, 3, 4]
 
 
 async def test_what_was_lost_last_is_found_by_comparing_marks() -> None:

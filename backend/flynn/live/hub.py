@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Self
 from uuid import UUID
 
-import structlog
-
 from flynn.domain.errors import InvalidInput
 from flynn.live.bus import SUBSCRIPTION_LIMIT, Bus
 from flynn.live.viewer import ReadLog, Viewer
+from flynn.telemetry.logging import get_logger
 
 ReadMarks = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
 """`marks(conversation_ids)`: the high-water mark of each, in one query."""
@@ -18,7 +17,7 @@ ReadMarks = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
 RECONCILE_EVERY = 2.0
 """Seconds between two comparisons of the watched conversations with the log."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Hub:

@@ -21,7 +21,6 @@ from typing import Self
 from uuid import UUID
 
 import orjson
-import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
@@ -37,6 +36,7 @@ from flynn.live.memory import MemoryBus
 from flynn.live.partial import Partial
 from flynn.live.redis_listener import Listener
 from flynn.live.subscription import Envelope, Subscription
+from flynn.telemetry.logging import get_logger
 
 TIMEOUT = 0.5
 """Seconds for a connection, and for an answer."""
@@ -53,7 +53,7 @@ PARTIAL_TTL = 900
 PARTIAL_PIECES = 256
 """Appended deltas after which a partial is written anew as one delta a block."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

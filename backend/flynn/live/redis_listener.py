@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from flynn.domain.content import Json
+from flynn.telemetry.logging import get_logger
 
 BEAT = 1.0
 """Seconds of silence after which Redis is asked whether it is still there."""
@@ -23,7 +23,7 @@ SILENCE = 2.5
 CONTROL = b"flynn:live"
 """A channel that is always subscribed to, so that the connection exists before anybody listens."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Listener:

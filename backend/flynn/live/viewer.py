@@ -5,14 +5,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-import structlog
-
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError
 from flynn.live.heard import Heard
 from flynn.live.subscription import Envelope, Item, Subscription
+from flynn.telemetry.logging import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 ReadLog = Callable[[UUID, int], Awaitable[list[Envelope]]]
 """`replay(conversation_id, after_seq)`: the next events after `after_seq` in the order of seq, a page at a
