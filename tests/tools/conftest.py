@@ -86,7 +86,10 @@ def no_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 @pytest.fixture
-def talk(tmp_path: Path, sandbox: Sandbox) -> Iterator[Conversation]:
+def talk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    """A conversation; its sandbox runs commands only in tests that say what that needs."""
+    needs = any("bubblewrap" in marker.args for marker in request.node.iter_markers("needs"))
+    sandbox: Sandbox = request.getfixturevalue("sandbox" if needs else "no_sandbox")
     (tmp_path / "workspace").mkdir()
     with Workspace.open(tmp_path / "workspace") as workspace:
         yield Conversation(workspace, sandbox, create_scratch(tmp_path / "scratch", uuid4()))

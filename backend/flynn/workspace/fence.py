@@ -31,8 +31,8 @@ class Fence:
 
     def check(self) -> None:
         """Return when the side effect may happen. Raises LeaseLost when it may not."""
-        if self._stopped.is_set():
-            raise LeaseLost("The call was cancelled before it acted; nothing was done.")
+        self.confirm()  # first: it may take its time, which the others then count
         if self.deadline is not None and time.clock_gettime(time.CLOCK_BOOTTIME) >= self.deadline:
             raise LeaseLost("The lease's deadline passed before the call acted; nothing was done.")
-        self.confirm()
+        if self._stopped.is_set():
+            raise LeaseLost("The call was cancelled before it acted; nothing was done.")
