@@ -91,7 +91,7 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
 @pytest.mark.needs("root")
 @pytest.mark.parametrize("abi", [1, 3, 5])
 async def test_landlock_without_scopes_needs_a_workspace_of_another_uid(tmp_path: Path, abi: int) -> None:
-    view = look(private_root=tmp_path / "private")
+    view = look(hidden=[tmp_path / "private"])
     launcher = sealed_file("launcher", compiled_launcher())
     program = seccomp.encode(seccomp.assemble(seccomp.machine(), network=False))
     backend = Landlock(
@@ -112,7 +112,7 @@ async def test_the_services_own_data_is_hidden_in_a_workspace_around_it(
     prefer: Preference, tmp_path: Path, workspace: Path
 ) -> None:
     data = workspace / "data"
-    sandbox = await open_sandbox(private_root=data, prefer=prefer)
+    sandbox = await open_sandbox(private_root=data / "private", hidden=[data], prefer=prefer)
     (data / "key").write_text("the-secret")
     command = Command(argv=("bash", "-c", "ls -A data; cat data/key; echo x > data/y"), workspace=workspace)
     if prefer == "landlock":
@@ -121,7 +121,8 @@ async def test_the_services_own_data_is_hidden_in_a_workspace_around_it(
         return
     done = await sandbox.run(command)
     assert b"the-secret" not in done.output
-    assert [path.name for path in data.iterdir()] == ["key"]
+    assert b"private" not in done.output
+    assert sorted(path.name for path in data.iterdir()) == ["key", "private"]
 
 
 @pytest.mark.parametrize("prefer", BACKENDS)

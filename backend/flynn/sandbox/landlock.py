@@ -72,6 +72,7 @@ class Landlock:
             *scopes,
             "private view: names and metadata outside can be seen, and those of the uid's own files changed",
             "private /tmp: only TMPDIR is",
+            *(("a TMPDIR that lasts, where a workspace's owner cannot walk to it",) if root else ()),
             "read-only .git/hooks and .git/config",
             "loopback network inside",
         )

@@ -26,7 +26,7 @@ import sys
 import time
 
 from flynn.sandbox.confinement import MARK, SET_UP_FAILED, STATUS_SET_UP_FAILED, confine_and_execute
-from flynn.sandbox.kernel import Fields, boot_time, check, close_descriptors, libc, one
+from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one
 from flynn.sandbox.process_tree import descendants, kill_tree
 
 KILLED = MARK + "killed: "
@@ -122,6 +122,12 @@ def watch(policy: Fields, child: int) -> int:
     return STATUS_KILLED
 
 
+def _worker_is_there() -> bool:
+    poller = select.poll()
+    poller.register(0, select.POLLIN)
+    return not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll(0))
+
+
 def supervise(policy: Fields) -> int:
     """Start the child and stay until the whole tree is gone."""
     alone = os.getpid() == 1
@@ -132,6 +138,8 @@ def supervise(policy: Fields) -> int:
     if apart is not None:
         os.dup2(int(apart), 3)
     close_descriptors(3 if apart is None else 4)
+    if not _worker_is_there():
+        raise SetUpFailed("the worker is gone")
     child = os.fork()
     if child == 0:
         os._exit(confine_and_execute(policy, 1 if apart is None else 3))

@@ -44,6 +44,7 @@ async def open_sandbox(
     prefer: Preference = "auto",
     bwrap: Path | None = None,
     extra_readonly: Sequence[Path] = (),
+    hidden: Sequence[Path] = (),
     limits: Limits | None = None,
     silence_seconds: float = 10.0,
 ) -> Sandbox:
@@ -52,7 +53,9 @@ async def open_sandbox(
     `private_root` is the service's own directory (created if missing): never visible inside, and the
     place of scratch directories. `prefer` narrows the choice to one backend; "none" turns running off.
     `bwrap` is bubblewrap's absolute path where it is not in a system directory. `extra_readonly` are the
-    operator's toolchains. A tree whose worker is silent for `silence_seconds` is killed.
+    operator's toolchains. `hidden` are further places of the service (its data directory) that stay out
+    of sight in a workspace around them; a workspace within one of them is fine. A tree whose worker is
+    silent for `silence_seconds` is killed.
     Does not raise for what the machine lacks. The service becomes undumpable.
     """
     if prefer == "none":
@@ -63,7 +66,13 @@ async def open_sandbox(
         return RefusingSandbox(SandboxReport(backend=None, reason="a sandbox needs Linux"))
     conceal_service()
     launcher = sealed_file("launcher", compiled_launcher())
-    machine = _survey(private_root, extra_readonly, limits or Limits(), launcher)
+    machine = _Machine(
+        view=_survey(private_root, extra_readonly, hidden),
+        limits=limits or Limits(),
+        launcher=launcher,
+        landlock=min(landlock_version(), _KNOWN_ABI),
+        private_root=private_root,
+    )
     backends, reasons = machine.backends(prefer, bwrap)
     findings = await asyncio.gather(*(machine.probe(backend) for backend in backends))
     for backend, leak in zip(backends, findings, strict=True):
@@ -143,15 +152,9 @@ class _Machine:
         return await find_leaks(backend, name, private_root=self.private_root, owner=owner)
 
 
-def _survey(private_root: Path, extra_readonly: Sequence[Path], limits: Limits, launcher: int) -> _Machine:
+def _survey(private_root: Path, extra_readonly: Sequence[Path], hidden: Sequence[Path]) -> View:
     private_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _Machine(
-        view=look(private_root=private_root, extra_readonly=extra_readonly),
-        limits=limits,
-        launcher=launcher,
-        landlock=min(landlock_version(), _KNOWN_ABI),
-        private_root=private_root.resolve(),
-    )
+    return look(hidden=(private_root, *hidden), extra_readonly=extra_readonly)
 
 
 def _binds_by_descriptor(program: Path) -> bool:

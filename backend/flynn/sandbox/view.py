@@ -66,8 +66,8 @@ class View:
         return real
 
 
-def look(*, private_root: Path, extra_readonly: Iterable[Path] = ()) -> View:
-    """Survey this host. `extra_readonly` are the operator's toolchains, `private_root` is hidden."""
+def look(*, hidden: Iterable[Path], extra_readonly: Iterable[Path] = ()) -> View:
+    """Survey this host. `extra_readonly` are the operator's toolchains."""
     merged = [Path("/") / name for name in _TOP_LEVEL]
     links = tuple((path, str(path.readlink())) for path in merged if path.is_symlink())
     places = [Path("/usr"), *(path for path in merged if path.is_dir() and not path.is_symlink())]
@@ -82,7 +82,7 @@ def look(*, private_root: Path, extra_readonly: Iterable[Path] = ()) -> View:
         links=links,
         service=tuple(dict.fromkeys((*prefixes, code))),
         programs=tuple(path for prefix in reversed(prefixes) if (path := prefix / "bin").is_dir()),
-        hidden=(private_root.resolve(),),
+        hidden=tuple(_without_nested(path.resolve() for path in hidden)),
         interpreter=interpreter(),
     )
 
