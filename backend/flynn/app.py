@@ -49,7 +49,7 @@ from flynn.telemetry.redaction import register_secret
 from flynn.tools.toolset import TOOLS
 from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
-from flynn.worker.engine import Engine, schema_sql
+from flynn.worker.engine import MARGIN_SECONDS, Engine, schema_sql
 from flynn.worker.runner import Caps, Runner
 
 OWNER_KEY = "owner.key"
@@ -200,7 +200,12 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(
-            open_sandbox(private_root=settings.data_dir / "private", prefer=settings.sandbox)
+            open_sandbox(
+                private_root=settings.data_dir / "private",
+                prefer=settings.sandbox,
+                # A worker that froze is followed by another after a lease; its trees are dead by then.
+                silence_seconds=settings.lease_seconds - MARGIN_SECONDS,
+            )
         )
         stack.callback(opening.cancel)
         database, address, embedded = await stack.enter_async_context(open_database(settings))
@@ -212,7 +217,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         model = Claude(
             api_key=api_key,
             base_url=settings.anthropic_base_url,
-            switches=_switches(settings),
+            switches=switches(settings),
             idle_timeout_seconds=settings.model_idle_seconds,
         )
         stack.push_async_callback(model.close)
@@ -297,7 +302,7 @@ async def _working(engine: Engine, signals: Signals, clock: Clock) -> AsyncItera
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _switches(settings: Settings) -> Switches:
+def switches(settings: Settings) -> Switches:
     return Switches(
         caching=settings.endpoint_cache,
         effort=settings.endpoint_effort,

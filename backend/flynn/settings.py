@@ -242,8 +242,7 @@ class Settings(BaseSettings):
     sandbox: Annotated[Literal["auto", "bubblewrap", "landlock", "none"], Choice] = _setting(
         "FLYNN_SANDBOX",
         "auto",
-        "Sandbox of commands: auto takes the strongest that works here; none lets them reach everything "
-        "that the service can.",
+        "Sandbox of commands: auto takes the strongest that works here; none turns Bash and Grep off.",
     )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80

@@ -6,7 +6,7 @@ not the order of seq: each `step.started` carries `input_seqs`, the manifest of 
 and the fold (flynn.agent.fold) concatenates stored blocks in manifest order.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -233,7 +233,7 @@ class Recorded(BaseModel):
             "conversation_id": str(self.conversation_id),
             "seq": self.seq,
             "type": self.event.type,
-            "at": self.at.isoformat(),
+            "at": self.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "run_id": str(self.run_id) if self.run_id else None,
             "data": data,
         }

@@ -7,7 +7,7 @@ from uuid import UUID
 from flynn.agent.fold import Transcript
 from flynn.domain import events as ev
 from flynn.domain.content import Json
-from flynn.domain.run import RunState
+from flynn.domain.run import Limits, RunState
 from flynn.store import log, prefixes, runs
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
@@ -61,7 +61,7 @@ async def claim(
         whole = await log.read(connection, conversation_id)
     journal = Journal(
         database,
-        Transcript(prefix=prefix, limits=run.limits),
+        Transcript(prefix=prefix, limits=_limits(run, prefix)),
         conversation_id=conversation_id,
         run_id=run_id,
         epoch=epoch,
@@ -70,3 +70,9 @@ async def claim(
     journal.apply(whole)
     journal.publish(recorded)
     return Held(conversation, run, prefix, journal)
+
+
+def _limits(run: RunRow, prefix: Json) -> Limits:
+    """The run's limits, and the agent's own where it is content with fewer turns."""
+    most = prefix.get("max_turns")
+    return run.limits.model_copy(update={"turns": min(run.limits.turns, most)}) if most else run.limits
