@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.model.raw_server import Handler, RawServer, serving
 
 from flynn.model.claude import Claude
 from flynn.model.request import ModelRequest
+from tests.model.raw_server import Handler, RawServer, serving
 
 Connect = Callable[..., Any]
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.model.conftest import Connect
-from tests.model.raw_server import hanging, problem, replying
 
 from flynn.model.failures import BrokenStream, Permanent, RetryLater
 from flynn.model.request import ModelRequest
 from flynn.model.switches import Switches
+from tests.model.conftest import Connect
+from tests.model.raw_server import hanging, problem, replying
 
 
 async def test_a_count_asks_for_the_prompt_alone(connect: Connect, request_: ModelRequest) -> None:

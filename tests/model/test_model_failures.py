@@ -7,6 +7,13 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+
+from flynn.domain.errors import ModelFailure
+from flynn.domain.usage import Usage
+from flynn.model.claude import Claude
+from flynn.model.failures import BrokenStream, CallFailed, Permanent, Refused, RetryLater, Truncated
+from flynn.model.request import ModelRequest
+from flynn.model.stream import BlockDelta
 from tests.model.conftest import Connect
 from tests.model.raw_server import (
     HEAD,
@@ -29,13 +36,6 @@ from tests.model.raw_server import (
     text,
     tool,
 )
-
-from flynn.domain.errors import ModelFailure
-from flynn.domain.usage import Usage
-from flynn.model.claude import Claude
-from flynn.model.failures import BrokenStream, CallFailed, Permanent, Refused, RetryLater, Truncated
-from flynn.model.request import ModelRequest
-from flynn.model.stream import BlockDelta
 
 
 async def failure_of(connect: Connect, request: ModelRequest, handler: Handler, **options: Any) -> CallFailed:

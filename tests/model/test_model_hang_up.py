@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.model.conftest import Connect
-from tests.model.raw_server import answer, hanging, playing, text
 
 from flynn.domain.usage import Usage
 from flynn.model.failures import CallFailed
 from flynn.model.request import ModelRequest
 from flynn.model.stream import BlockDelta
+from tests.model.conftest import Connect
+from tests.model.raw_server import answer, hanging, playing, text
 
 BEGUN = answer(text(0, "Hello"))[:3]
 

@@ -5,6 +5,11 @@ import json
 from typing import Any
 
 import pytest
+
+from flynn.domain.usage import Usage
+from flynn.model.request import ModelRequest
+from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived, StreamItem
+from flynn.model.switches import Switches
 from tests.model.conftest import Connect
 from tests.model.raw_server import (
     HEAD,
@@ -22,11 +27,6 @@ from tests.model.raw_server import (
     text,
     tool,
 )
-
-from flynn.domain.usage import Usage
-from flynn.model.request import ModelRequest
-from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived, StreamItem
-from flynn.model.switches import Switches
 
 
 async def items_of(

@@ -5,12 +5,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.model.conftest import Connect
-from tests.model.raw_server import answer, playing
 
 from flynn.model.failures import Permanent
 from flynn.model.request import ModelRequest
 from flynn.model.wire import decode, encode
+from tests.model.conftest import Connect
+from tests.model.raw_server import answer, playing
 
 
 @pytest.mark.parametrize(
