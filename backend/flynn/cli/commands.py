@@ -1,0 +1,152 @@
+"""The commands and their options. Each body is in the file of its noun."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from flynn import __version__
+from flynn.cli import agents as agents_command
+from flynn.cli import demo as demo_command
+from flynn.cli import doctor as doctor_command
+from flynn.cli import keys as keys_command
+from flynn.cli import run as run_command
+from flynn.cli import serve as serve_command
+from flynn.domain.errors import FlynnError
+from flynn.settings import Settings
+from flynn.simulator.__main__ import main as simulate
+
+app = typer.Typer(
+    name="flynn",
+    help="Flynn-Dev as a service: a DevOps agent with a durable log, a sandbox and evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys_app = typer.Typer(help="Keys of clients.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Data directory; else FLYNN_DATA_DIR or ./data.")
+]
+
+
+def _do(work: Coroutine[Any, Any, int]) -> None:
+    code = uvloop.run(work)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; else FLYNN_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; else FLYNN_PORT.")] = None,
+    data_dir: DataDir = None,
+    worker: Annotated[bool, typer.Option(help="Whether this process runs the agent too.")] = True,
+) -> None:
+    """Serve the API, the socket and (unless --no-worker) the agent."""
+    settings = Settings.load(host=host, port=port, data_dir=data_dir)
+    _do(serve_command.serve(settings, worker=worker))
+
+
+@app.command()
+def run(
+    instructions: Annotated[str, typer.Argument(help="What is to be done in this directory.")],
+    agent: Annotated[str, typer.Option(help="The agent that does it.")] = "flynn-dev",
+    directory: Annotated[Path, typer.Option(help="The directory; else this one.")] = Path(),
+    data_dir: DataDir = None,
+) -> None:
+    """Run one task in a directory and stream it to the terminal."""
+    settings = Settings.load(data_dir=data_dir)
+    _do(run_command.run(settings, instructions, agent=agent, directory=directory.resolve()))
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="Port to listen on; else FLYNN_PORT.")] = None,
+    data_dir: DataDir = None,
+    stay: Annotated[bool, typer.Option(help="Go on serving when the task is done.")] = True,
+) -> None:
+    """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
+    settings = Settings.load(port=port, data_dir=data_dir)
+    _do(demo_command.demo(settings, stay=stay))
+
+
+@app.command()
+def doctor(
+    live: Annotated[bool, typer.Option("--live", help="Make one cheap call to the model's API too.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Say how this machine and these settings are, part by part."""
+    settings = Settings.load(data_dir=data_dir)
+    _do(doctor_command.doctor(settings, live=live))
+
+
+@app.command()
+def agents(data_dir: DataDir = None) -> None:
+    """List the agents that can be served, and the files that cannot."""
+    raise typer.Exit(agents_command.list_agents(Settings.load(data_dir=data_dir)))
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database's schema to this version."""
+    _do(serve_command.migrate_only(Settings.load(data_dir=data_dir)))
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Whose key it is; a new name makes a new principal.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="chat, delegate, read or admin; may be given several times.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key and show, once, how to use it."""
+    settings = Settings.load(data_dir=data_dir)
+    _do(keys_command.create(settings, name, scope or ["chat", "delegate"]))
+
+
+@keys_app.command("list")
+def keys_list(data_dir: DataDir = None) -> None:
+    """List keys, without their secrets."""
+    _do(keys_command.show(Settings.load(data_dir=data_dir)))
+
+
+@keys_app.command("revoke")
+def keys_revoke(key_id: str, data_dir: DataDir = None) -> None:
+    """Close a key for good."""
+    _do(keys_command.revoke(Settings.load(data_dir=data_dir), key_id))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def simulator(context: typer.Context) -> None:
+    """Serve scripted models over the Messages API (--help lists its options)."""
+    raise typer.Exit(simulate(context.args))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run a command. What is wrong is said in one line; a stack trace is for bugs only."""
+    try:
+        app(standalone_mode=True)
+    except FlynnError as error:
+        for line in error.detail.splitlines():
+            print(f"flynn: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    except asyncio.CancelledError:
+        raise SystemExit(1) from None

@@ -1,0 +1,50 @@
+"""The way to a service: the one that owns the data directory, or one started here for a while."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from flynn.app import Service, open_service
+from flynn.cli.record import find_running, own
+from flynn.cli.serve import listen, port_of, serving, url_of
+from flynn.domain.errors import ConfigurationError
+from flynn.settings import Settings
+from flynn.telemetry import logging
+
+LOG = "run.log"
+"""File in the data directory with the log of a service that runs below a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the service is and its owner's key. `service` is there when it runs in this process."""
+
+    url: str
+    key: str
+    service: Service | None = None
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Connection]:
+    """Reach the running service of the data directory; where none runs, run one while the block lasts.
+
+    One started here listens on a free port of the loopback and logs to `run.log` in the data directory,
+    so that the terminal stays readable. Raises ConfigurationError when it cannot start.
+    """
+    running = find_running(settings)
+    if running is not None:
+        yield Connection(running.url, running.owner_key)
+        return
+    here = settings.model_copy(update={"host": "127.0.0.1"})
+    with own(here):
+        try:
+            log = (here.data_dir / LOG).open("a", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{here.data_dir / LOG} cannot be written: {error.strerror}.") from error
+        with log, listen(here.host, 0) as listener:
+            logging.configure(here.log_level, here.log_format, log)
+            try:
+                async with open_service(here) as service, serving(service, listener, signals=False):
+                    yield Connection(url_of(here.host, port_of(listener)), service.owner_key, service)
+            finally:
+                logging.configure(here.log_level, here.log_format)

