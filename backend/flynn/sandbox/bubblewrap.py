@@ -280,7 +280,9 @@ def _create_missing(git: int) -> None:
     owner = os.fstat(git)
     with suppress(FileExistsError):
         os.mkdir("hooks", dir_fd=git)
-        os.chown("hooks", owner.st_uid, owner.st_gid, dir_fd=git, follow_symlinks=False)
+        hooks = os.open("hooks", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=git)
+        os.fchown(hooks, owner.st_uid, owner.st_gid)
+        os.close(hooks)
     with suppress(FileExistsError):
         config = os.open("config", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=git)
         os.fchown(config, owner.st_uid, owner.st_gid)

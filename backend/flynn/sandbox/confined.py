@@ -96,7 +96,7 @@ class _Call:
         read, write = (None, None) if command.merge_output else os.pipe()
         self._started = self._loop.time()
         try:
-            launch = backend.prepare(command, silence=silence, errors=write)
+            launch = _prepare(backend, command, silence=silence, errors=write)
             self._scratch = launch.scratch
             sinks = Sinks(self._take, self._take_errors, self._take_words)
             try:
@@ -190,3 +190,11 @@ class _Call:
 
     def _take_words(self, piece: bytes) -> None:
         self._words += piece[: max(_WORDS_LIMIT - len(self._words), 0)]
+
+
+def _prepare(backend: Backend, command: Command, *, silence: float, errors: int | None) -> Launch:
+    try:
+        return backend.prepare(command, silence=silence, errors=errors)
+    except OSError as error:
+        # The workspace may be at work meanwhile: what was just looked at can be gone.
+        raise SandboxUnavailable(f"the sandbox could not be prepared: {error}") from error
