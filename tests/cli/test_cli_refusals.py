@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.conftest import Shell
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(shell: Shell) -> None:
     done = shell.flynn("serve", FLYNN_CONCURRENCY="many")
