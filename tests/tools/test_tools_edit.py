@@ -1,5 +1,7 @@
 """Edit: the same as Python's replace, and help where the text is not there."""
 
+import random
+import time
 from itertools import pairwise
 
 import pytest
@@ -193,3 +195,22 @@ async def test_emptying_a_file_says_so(talk: Conversation) -> None:
     await talk.text("Read", file_path="file")
     assert "empty now" in await talk.text("Edit", file_path="file", old_string="a\n", new_string="")
     assert file.read_bytes() == b""
+
+
+async def test_help_takes_a_bounded_time(talk: Conversation) -> None:
+    random.seed(7)
+    talk.file("file", "".join("".join(random.choices("ab", k=200)) + "\n" for _ in range(20_000)))
+    await talk.text("Read", file_path="file")
+    began = time.monotonic()
+    await talk.error(
+        "Edit", file_path="file", old_string="".join(random.choices("ab", k=200)), new_string="x"
+    )
+    assert time.monotonic() - began < 2
+
+
+async def test_a_large_file_is_edited_like_a_small_one(talk: Conversation) -> None:
+    file = talk.file("file", "line\n" * 100_000 + "end\n")
+    await talk.text("Read", file_path="file")
+    result = await talk.call("Edit", file_path="file", old_string="end", new_string="END")
+    assert "100001\tEND" in str(result.content)
+    assert file.read_text().endswith("line\nEND\n")

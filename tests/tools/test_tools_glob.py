@@ -1,6 +1,8 @@
 """Glob: names, newest first, with and without a sandbox."""
 
+import fnmatch
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,18 @@ from tests.tools.conftest import Conversation
         ("[!a-c]x", ["dx"], ["bx", "/x"]),
         ("[]x]", ["]", "x"], ["y"]),
         ("a[.b", [], []),
+        ("a{b", [], []),
+        ("{a,b}" * 9, [], []),
+        ("a**b", ["ab", "axb"], ["a/b"]),
+        ("a*b*c*d", ["abcd", "a-b-b-c-d-d"], ["abc", "ab/cd"]),
+        ("**/a/**/b/**/c", ["a/b/c", "x/a/y/a/b/z/c"], ["a/c", "b/a/c", "a/b/c/d"]),
+        ("a/**/b/**", ["a/b/c", "a/x/b/b"], ["a/b", "a/x"]),
+        ("*", ["a", "a/b", ".x"], []),
+        ("./*", ["a"], ["a/b"]),
+        ("x.{a,{b,c}d}", ["x.a", "x.bd", "y/x.cd"], ["x.b", "x.{a"]),
+        ("[{]x", ["{x"], ["x"]),
+        ("\\{x", ["{x"], ["x"]),
+        ("}", ["}"], ["x"]),
         ("\\*", ["*"], ["x"]),
         ("Dockerfile*", ["Dockerfile", "x/Dockerfile.dev"], ["dockerfile"]),
         ("docs/", ["docs/a", "docs/a/b"], ["docs2/a"]),
@@ -52,12 +66,41 @@ def test_any_pattern_compiles_or_is_refused(pattern: str) -> None:
     try:
         expression = compile_glob(pattern)
     except BadPattern:
-        assert "[" in pattern or "{" in pattern or not pattern.strip("./")
+        assert set("[{/.") & set(pattern) or "," in pattern
     else:
         expression.fullmatch("a/b")
 
 
-@given(st.lists(st.text("ab.-_ ", min_size=1, max_size=4), min_size=1, max_size=4))
+@given(
+    st.lists(st.sampled_from(["a", "b", "*", "**", "?", "a*", "*b", "a*b*a", "**b"]), min_size=2, max_size=4),
+    st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=5),
+)
+def test_patterns_agree_with_a_plain_reading(parts: list[str], names: list[str]) -> None:
+    def means(parts: list[str], names: list[str]) -> bool:
+        if not parts or not names:
+            return not parts and not names
+        if parts[0] == "**":
+            return (len(parts) == 1) or means(parts[1:], names) or means(parts, names[1:])
+        return fnmatch.fnmatchcase(names[0], parts[0]) and means(parts[1:], names[1:])
+
+    assert bool(compile_glob("/".join(parts)).fullmatch("/".join(names))) is means(parts, names)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 40 + "x", "**/a/" * 40 + "x", "{*a,*aa}" * 7 + "x", "**/*a*/" * 20 + "*a*x"]
+)
+def test_no_pattern_takes_long(pattern: str) -> None:
+    began = time.monotonic()
+    try:
+        expression = compile_glob(pattern)
+    except BadPattern:
+        return
+    assert not expression.fullmatch("a" * 250)
+    assert not expression.fullmatch("/".join(["a" * 20] * 100))
+    assert time.monotonic() - began < 2
+
+
+@given(st.lists(st.text("ab-_ ", min_size=1, max_size=4), min_size=1, max_size=4))
 def test_a_plain_path_matches_itself(parts: list[str]) -> None:
     path = "/".join(parts)
     assert compile_glob("/" + path).fullmatch(path)

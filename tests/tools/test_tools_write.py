@@ -90,6 +90,12 @@ async def test_what_cannot_be_written_says_why(talk: Conversation) -> None:
     assert "not in the workspace" in await talk.error("Write", file_path="/etc/cron.d/x", content="x")
 
 
+async def test_a_binary_file_is_not_written_over(talk: Conversation) -> None:
+    file = talk.file("file", b"\x7fELF\0")
+    assert "is binary; remove it" in await talk.error("Write", file_path="file", content="x")
+    assert file.read_bytes() == b"\x7fELF\0"
+
+
 async def test_a_lost_lease_leaves_the_tools(talk: Conversation) -> None:
     context = ToolContext(
         workspace=talk.workspace,

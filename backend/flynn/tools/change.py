@@ -1,18 +1,18 @@
 """Changing a file that the model has seen: the rule, the act, and the evidence of it."""
 
-import asyncio
 import difflib
 from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
 
 from flynn.domain.evidence import FileChanged
+from flynn.tools.thread import by_size, in_thread
 from flynn.tools.tool import ToolContext
-from flynn.workspace.entry import Content
+from flynn.workspace.entry import Content, Entry
 from flynn.workspace.fence import Fence
-from flynn.workspace.replacement import Replaced, replace
+from flynn.workspace.replacement import replace
 
-_Result = TypeVar("_Result")
+MAX_FILE = 32 * 1024 * 1024
+"""Bytes of a file that tools read: the whole of it is hashed, so that a change can tell what was seen."""
 _DIFFED = 2_000
 """Lines on both sides together up to which a real difference is made; it takes quadratic time."""
 
@@ -30,6 +30,11 @@ def unseen(context: ToolContext, path: str, content: Content) -> str | None:
     return None
 
 
+async def load(entry: Entry) -> Content:
+    """Read the whole of a file that is to be changed. Raises WorkspaceError over MAX_FILE bytes."""
+    return await by_size(entry.status.st_size, partial(entry.read, MAX_FILE))
+
+
 async def change(context: ToolContext, path: str, before: Content | None, data: bytes) -> FileChanged:
     """Make `data` the content of `path`, which holds `before` (None: nothing yet).
 
@@ -39,30 +44,18 @@ async def change(context: ToolContext, path: str, before: Content | None, data: 
     fence = Fence(deadline=context.deadline, confirm=context.confirm)
     expected = before.sha256 if before else None
 
-    def act() -> Replaced:
-        return replace(context.workspace, path, data, expected=expected, fence=fence)
+    def act() -> FileChanged:
+        written = replace(context.workspace, path, data, expected=expected, fence=fence)
+        added, removed = line_changes(before.data if before else b"", data)
+        return FileChanged(
+            path=written.path,
+            before=expected,
+            after=written.sha256,
+            lines_added=added,
+            lines_removed=removed,
+        )
 
-    written = await _in_thread(act, fence)
-    added, removed = line_changes(before.data if before else b"", data)
-    return FileChanged(
-        path=written.path,
-        before=expected,
-        after=written.sha256,
-        lines_added=added,
-        lines_removed=removed,
-    )
-
-
-async def _in_thread(act: Callable[[], _Result], fence: Fence) -> _Result:
-    work = asyncio.ensure_future(asyncio.to_thread(act))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        fence.stop()
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # seen here: it does not matter any more
-        raise
+    return await in_thread(act, fence.stop)
 
 
 def line_changes(before: bytes, after: bytes) -> tuple[int, int]:

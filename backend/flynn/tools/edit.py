@@ -1,17 +1,19 @@
 """Edit: one exact piece of text for another."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
 from flynn.domain.tool_result import ToolResult
-from flynn.tools.change import change, unseen
+from flynn.tools.change import change, load, unseen
 from flynn.tools.listing import numbered, plural
 from flynn.tools.match import Match, explain_absence, find, line_of, substitute
 from flynn.tools.near import missing
-from flynn.tools.read import MAX_FILE
 from flynn.tools.schema import Arguments
 from flynn.tools.text import Text, decode
+from flynn.tools.thread import by_size
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
 
@@ -57,25 +59,41 @@ class Edit:
             with context.workspace.locate(asked.file_path) as entry:
                 if not entry.is_file:
                     return ToolResult.error(f"{entry.path} is a {entry.kind}, not a file to edit.")
-                path, before = entry.path, entry.read(MAX_FILE)
+                path, before = entry.path, await load(entry)
         except PathMissing:
             return ToolResult.error(missing(context.workspace, asked.file_path, context.cwd))
         refusal = unseen(context, path, before)
         if refusal is not None:
             return ToolResult.error(refusal)
-        text = decode(before.data)
-        if text is None:
-            return ToolResult.error(f"{path} is binary; Edit changes text only.")
-        matches = find(text.content, old)
-        if len(matches) != 1 and not (asked.replace_all and matches):
-            return ToolResult.error(_mismatch(path, text, old, matches))
-        content = substitute(text.content, matches, new, text.line_ending)
-        try:
-            data = text.encode(content)
-        except ValueError as error:
-            return ToolResult.error(f"{path} was not changed. {error}")
-        made = await change(context, path, before, data)
-        return ToolResult(content=_account(path, content, matches, len(new)), evidence=(made,))
+        prepare = partial(_prepare, path, before.data, old, new, everywhere=asked.replace_all)
+        ready = await by_size(len(before.data), prepare)
+        if isinstance(ready, str):
+            return ToolResult.error(ready)
+        made = await change(context, path, before, ready.data)
+        return ToolResult(content=ready.account, evidence=(made,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A change that can be made: the new bytes, and what the model is told when they are written."""
+
+    data: bytes
+    account: str
+
+
+def _prepare(path: str, data: bytes, old: str, new: str, *, everywhere: bool) -> _Ready | str:
+    """Work out the change, or the sentence that says why there is none."""
+    text = decode(data)
+    if text is None:
+        return f"{path} is binary; Edit changes text only."
+    matches = find(text.content, old)
+    if len(matches) != 1 and not (everywhere and matches):
+        return _mismatch(path, text, old, matches)
+    content = substitute(text.content, matches, new, text.line_ending)
+    try:
+        return _Ready(text.encode(content), _account(path, content, matches, len(new)))
+    except ValueError as error:
+        return f"{path} was not changed. {error}"
 
 
 def _mismatch(path: str, text: Text, old: str, matches: list[Match]) -> str:

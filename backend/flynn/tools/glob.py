@@ -1,8 +1,8 @@
 """Glob: files by name, the newest first."""
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from flynn.tools.near import missing
 from flynn.tools.pattern import BadPattern, compile_glob
 from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, shown
 from flynn.tools.schema import Arguments
+from flynn.tools.thread import in_thread
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
@@ -62,7 +63,7 @@ class Glob:
         try:
             done = await search(context, ("--files", "--sortr=modified", "--null"), (operand(directory),))
         except SandboxUnavailable:
-            found = await asyncio.to_thread(_walked, context.workspace, directory, expression)
+            found = await in_thread(partial(_walked, context.workspace, directory, expression))
             return _account(found, "Without a sandbox .gitignore was not applied")
         if done.timed_out:
             return ToolResult.error(

@@ -1,16 +1,14 @@
 """Finding a piece of text in a file, and saying what is near when it is not there."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flynn.tools.listing import numbered
+from flynn.tools.near import closest
 
 _STRAIGHT = str.maketrans("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00a0", "''''\"\"\"\" ")
 _NUMBERED = re.compile(r"^\s*\d+(?:\t|→)", re.MULTILINE)
-_COMPARED = 5_000
-"""Lines of a file that are searched for the closest one; each costs a comparison."""
 _WIDTH = 200
 _SHOWN_LINES = 12
 _SHOWN_BYTES = 4_000
@@ -82,7 +80,7 @@ def _loosely(lines: Sequence[str], asked: Sequence[str]) -> int | None:
         return None
     loose = [_loose(line) for line in lines]
     for place in range(len(loose) - len(target) + 1):
-        if loose[place : place + len(target)] == target:
+        if loose[place] == target[0] and loose[place : place + len(target)] == target:
             return place
     if len(target) == 1:
         return next((place for place, line in enumerate(loose) if target[0] in line), None)
@@ -108,10 +106,8 @@ def _difference(lines: Sequence[str], place: int, asked: Sequence[str]) -> str:
 
 def _closest(lines: Sequence[str], asked: Sequence[str]) -> int | None:
     key = max(range(len(asked)), key=lambda index: len(asked[index].strip()))
-    wanted = asked[key].strip()[:_WIDTH]
-    compared = [line.strip()[:_WIDTH] for line in lines[:_COMPARED]]
-    near = difflib.get_close_matches(wanted, compared, n=1, cutoff=0.6)
-    return max(compared.index(near[0]) - key, 0) if near else None
+    near = closest(asked[key].strip(), [line.strip() for line in lines], 1, 0.6)
+    return max(near[0] - key, 0) if near else None
 
 
 def _excerpt(lines: Sequence[str], place: int, length: int) -> str:

@@ -1,6 +1,8 @@
-"""Guesses at what was meant when a path leads nowhere."""
+"""Guesses at what was meant: names and lines that are like what was asked for."""
 
-import difflib
+import time
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.path import PathMissing, join, split
@@ -8,6 +10,30 @@ from flynn.workspace.root import Workspace
 
 _MANY = 5_000
 _SHOWN = 5
+_WIDTH = 200
+_PATIENCE_SECONDS = 0.1
+"""A comparison takes quadratic time, and whoever makes the names and lines chooses how often."""
+
+
+def closest(wanted: str, candidates: Sequence[str], count: int, cutoff: float) -> list[int]:
+    """The places in `candidates` of those most like `wanted`, best first, at most `count`.
+
+    `cutoff` is the least likeness (0 to 1). Only so much time is spent: what comes late in a long list
+    of long candidates may not be looked at.
+    """
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted[:_WIDTH])
+    found: list[tuple[float, int]] = []
+    end = time.monotonic() + _PATIENCE_SECONDS
+    for place, candidate in enumerate(candidates):
+        matcher.set_seq1(candidate[:_WIDTH])
+        if matcher.real_quick_ratio() >= cutoff and matcher.quick_ratio() >= cutoff:
+            ratio = matcher.ratio()
+            if ratio >= cutoff:
+                found.append((-ratio, place))
+        if time.monotonic() > end:
+            break
+    return [place for _, place in sorted(found)[:count]]
 
 
 def missing(workspace: Workspace, path: str, cwd: str) -> str:
@@ -44,9 +70,9 @@ def _names(workspace: Workspace, directory: str) -> list[str]:
 
 
 def _near(name: str, names: list[str]) -> list[str]:
-    folded = {candidate.rstrip("/").casefold(): candidate for candidate in names}
+    folded = [candidate.rstrip("/").casefold() for candidate in names]
     wanted = name.casefold()
     stem = wanted.rsplit(".", 1)[0]
-    close = difflib.get_close_matches(wanted, folded, n=_SHOWN, cutoff=0.6)
-    same_stem = [key for key in folded if stem and key.rsplit(".", 1)[0] == stem]
-    return [folded[key] for key in dict.fromkeys((*close, *same_stem))][:_SHOWN]
+    same_stem = [place for place, key in enumerate(folded) if stem and key.rsplit(".", 1)[0] == stem]
+    places = dict.fromkeys((*closest(wanted, folded, _SHOWN, 0.6), *same_stem))
+    return [names[place] for place in places][:_SHOWN]

@@ -1,6 +1,6 @@
 """Read: the lines of a text file, numbered."""
 
-import asyncio
+from functools import partial
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
@@ -8,21 +8,19 @@ from pydantic import BaseModel, Field
 from flynn.domain.errors import PathEscapes
 from flynn.domain.evidence import FileRead
 from flynn.domain.tool_result import ToolResult
+from flynn.tools.change import MAX_FILE
 from flynn.tools.listing import numbered, plural
 from flynn.tools.near import missing
 from flynn.tools.schema import Arguments
 from flynn.tools.text import Text, decode, kind
+from flynn.tools.thread import by_size
 from flynn.tools.tool import ToolContext
 from flynn.workspace.entry import Content, Entry
 from flynn.workspace.path import PathMissing
 
-MAX_FILE = 32 * 1024 * 1024
-"""Bytes of a file that Read opens: the whole of it is hashed, so that Edit can tell what was seen."""
 MAX_RESULT = 100_000
 """Bytes of one result."""
 DEFAULT_LINES = 2_000
-INLINE = 256 * 1024
-"""Bytes that are read on the event loop: reading them takes less long than a hop to a thread and back."""
 _NAMES_SHOWN = 20
 _PRIVATE = "/tmp/"  # noqa: S108 - the sandbox's /tmp, named to say who sees it
 
@@ -63,9 +61,7 @@ class Read:
             refusal = _unreadable(entry)
             if refusal is not None:
                 return ToolResult.error(refusal)
-            if entry.status.st_size <= INLINE:
-                return _present(entry, asked)
-            return await asyncio.to_thread(_present, entry, asked)
+            return await by_size(entry.status.st_size, partial(_present, entry, asked))
 
 
 def _present(entry: Entry, asked: ReadArguments) -> ToolResult:

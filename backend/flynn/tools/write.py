@@ -5,11 +5,10 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from flynn.domain.tool_result import ToolResult
-from flynn.tools.change import change, unseen
+from flynn.tools.change import change, load, unseen
 from flynn.tools.listing import plural
-from flynn.tools.read import MAX_FILE
 from flynn.tools.schema import Arguments
-from flynn.tools.text import Text, decode
+from flynn.tools.text import decode
 from flynn.tools.tool import ToolContext
 from flynn.workspace.entry import Content
 from flynn.workspace.path import PathMissing
@@ -38,12 +37,9 @@ class Write:
             with context.workspace.locate(asked.file_path) as entry:
                 if not entry.is_file:
                     return ToolResult.error(f"{entry.path} is a {entry.kind}, not a file to write.")
-                path, before = entry.path, entry.read(MAX_FILE)
+                path, before = entry.path, await load(entry)
         except PathMissing:
             return await _create(asked, context)
-        refusal = unseen(context, path, before)
-        if refusal is not None:
-            return ToolResult.error(refusal)
         return await _replace(path, before, asked.content, context)
 
 
@@ -53,7 +49,12 @@ async def _create(asked: WriteArguments, context: ToolContext) -> ToolResult:
 
 
 async def _replace(path: str, before: Content, content: str, context: ToolContext) -> ToolResult:
-    old = decode(before.data) or Text("")
+    old = decode(before.data)
+    if old is None:
+        return ToolResult.error(f"{path} is binary; remove it with Bash before you write text there.")
+    refusal = unseen(context, path, before)
+    if refusal is not None:
+        return ToolResult.error(refusal)
     note = ""
     if old.line_ending == "\r\n" and "\r" not in content:
         content = content.replace("\n", "\r\n")
