@@ -46,26 +46,29 @@ class Budget:
 
     async def exceeded(self, transcript: Transcript, results: Sequence[ev.EventData]) -> Waits | None:
         """What the run has to wait for before another call, if anything."""
-        run = transcript.run
-        if run.turns >= run.limits.turns:
-            return Waits("turns", f"The run has used its {run.limits.turns} turns. Raise the limit to go on.")
+        run, limits = transcript.run, transcript.run.limits
+        if run.turns >= limits.turns:
+            detail = f"The run has used its {limits.turns} turns. Raise the limit to go on."
+            return Waits("turns", detail, limits=limits)
         prompt = self.prompt_estimate(transcript, results)
-        if prompt > run.limits.prompt_tokens:
+        if prompt > limits.prompt_tokens:
             prompt = await self._count(transcript, results) or prompt
-        if prompt > run.limits.prompt_tokens:
+        if prompt > limits.prompt_tokens:
             return Waits(
                 "context",
                 f"The next prompt would have about {prompt:,} tokens; the limit is "
-                f"{run.limits.prompt_tokens:,}, because calls above 100,000 cost five times as much. "
+                f"{limits.prompt_tokens:,}, because calls above 100,000 cost five times as much. "
                 "Raise the limit to go on at that price, or go on in a new conversation.",
+                limits=limits,
             )
         reserved = self.reservation(prompt, self._frame.max_tokens)
-        if run.nanodollars + reserved > run.limits.nanodollars:
+        if run.nanodollars + reserved > limits.nanodollars:
             return Waits(
                 "dollars",
                 f"The run has used ${dollars(run.nanodollars):.4f} and the next call could cost "
-                f"${dollars(reserved):.4f}; the limit is ${dollars(run.limits.nanodollars):.4f}. "
+                f"${dollars(reserved):.4f}; the limit is ${dollars(limits.nanodollars):.4f}. "
                 "Raise it to go on.",
+                limits=limits,
             )
         return None
 

@@ -44,6 +44,8 @@ class Call:
     call_id: str
     tool: str
     input: Json
+    run_id: UUID | None = None
+    """The run that asked for it; a later run closes the call without running it."""
     started: bool = False
     finished: bool = False
 
@@ -71,11 +73,6 @@ def digest(*parts: Json) -> bytes:
         h.update(part if isinstance(part, bytes) else orjson.dumps(part))
         h.update(b"\0")
     return h.digest()
-
-
-def _calls(content: Sequence[Block]) -> dict[str, Call]:
-    uses = [b for b in content if b.get("type") == "tool_use"]
-    return {b["id"]: Call(b["id"], b["name"], b["input"]) for b in uses}
 
 
 class Transcript:
@@ -144,7 +141,11 @@ class Transcript:
         return [c for c in self.calls.values() if not c.finished]
 
     def unanswered(self, after: int = 0) -> bool:
-        """Whether words later than seq `after` are in no manifest."""
+        """Whether words later than seq `after` are in no manifest.
+
+        Words that the model was silent about have had their answer, and are sent again with the next ones.
+        """
+        after = max(after, self.last_step_at if self.silent else 0)
         return any(seq > after and self.kinds[seq] == "words" for seq in self.pending)
 
     @property
@@ -231,7 +232,7 @@ class Transcript:
             self._messages.append({"role": "user", "content": self.added(list(step.manifest))})
         self._messages.append({"role": "assistant", "content": event.content})
         self.calls = {
-            b["id"]: Call(b["id"], b["name"], b["input"])
+            b["id"]: Call(b["id"], b["name"], b["input"], self.run.run_id)
             for b in event.content
             if b.get("type") == "tool_use"
         }

@@ -58,7 +58,9 @@ class Loop:
                 return
             if calls := self._calls(results):
                 group = self._group(calls)
-                yield Append([*results, *self._starts(group)])
+                # Reads that a lost worker had announced are not announced again.
+                if due := [*results, *self._starts(group)]:
+                    yield Append(due)
                 results = await self._execute(group)
             elif end := self._end():
                 if results:
@@ -85,15 +87,18 @@ class Loop:
     # -- what was half done --------------------------------------------------------------------------
 
     def _lost(self) -> list[ev.EventData]:
-        """Close what a lost worker left open: its model call, and the writers it had started."""
+        """Close what a lost worker left open: its model call, and the writers it had started.
+
+        Calls that an earlier run left behind are closed too, and never run: that run is over.
+        """
         found: list[ev.EventData] = []
         if self.transcript.open_step:
             found.append(self.query.lost(self.transcript))
-        found += [
-            finished(call, self.transcript.last_step, self._unknown())
-            for call in self.transcript.open_calls()
-            if call.started and self.toolbox.writes(call.tool)
-        ]
+        for call in self.transcript.open_calls():
+            if call.started and self.toolbox.writes(call.tool):
+                found.append(finished(call, self.transcript.last_step, self._unknown()))
+            elif call.run_id != self.transcript.run.run_id:
+                found.append(finished(call, self.transcript.last_step, self._called_off(call)))
         return found
 
     def _unknown(self) -> ToolResult:

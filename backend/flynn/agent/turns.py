@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from flynn.domain.content import Block
 from flynn.domain.events import EventData, WaitReason
+from flynn.domain.run import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,15 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The run lets go of its worker until what it waits for has come."""
+    """The run lets go of its worker until what it waits for has come.
+
+    `limits` are those that were found to be used up: when they were raised meanwhile, nothing is waited for.
+    """
 
     reason: WaitReason
     detail: str
     retry_at: datetime | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,10 @@ async def append(
     `epoch` is the worker's; intake's inputs have none. `progress` (turns, nano-dollars) goes to the run's
     row with them. With `expected_head` (and an epoch) it appends only if that is the last seq.
     Raises LeaseLost when the epoch has moved on, HeadMoved when only the head has, NotFound without such
-    a conversation.
+    a conversation, ValueError without events.
     """
+    if not events:
+        raise ValueError("an append needs at least one event")
     parameters: dict[str, object] = {
         "c": conversation_id,
         "n": len(events),

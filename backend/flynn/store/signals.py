@@ -42,11 +42,13 @@ class Signals:
         self, conversation_id: UUID, *, seq: Callable[[], int], catch_up: Callable[[], Awaitable[None]]
     ) -> Iterator[None]:
         """Call `catch_up` whenever the conversation may have more events than `seq()`."""
-        self._watches[conversation_id] = _Watch(seq, catch_up)
+        watch = self._watches[conversation_id] = _Watch(seq, catch_up)
         try:
             yield
         finally:
-            self._watches.pop(conversation_id, None)
+            # Another worker of this process may watch the conversation by now.
+            if self._watches.get(conversation_id) is watch:
+                del self._watches[conversation_id]
 
     async def run(self) -> None:
         """Listen and look until cancelled."""

@@ -77,10 +77,12 @@ class Endings:
         return _done(journal, recorded)
 
     async def wait(self, journal: Journal, stop: Waits) -> bool:
-        """Let the run wait, unless it was asked to stop meanwhile: then False."""
+        """Let the run wait, unless it was asked to stop or given more meanwhile: then False."""
         async with journal.turn, self.database.begin() as connection:
             await _look(connection, journal)
             if journal.transcript.interrupted is not None:
+                return False
+            if stop.limits is not None and stop.limits != journal.transcript.run.limits:
                 return False
             event = ev.RunWaiting(reason=stop.reason, detail=stop.detail, retry_at=stop.retry_at)
             recorded = await log.append(

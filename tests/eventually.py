@@ -1,0 +1,24 @@
+"""Waiting for something that another task or process brings about."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def eventually(
+    holds: Callable[[], bool | Awaitable[bool]], *, what: str = "it", seconds: float = 15
+) -> None:
+    """Return as soon as `holds()` is true; fail the test when it is not within `seconds`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        found = holds()
+        if found if isinstance(found, bool) else await found:
+            return
+        assert loop.time() < end, f"{what} did not happen within {seconds:g} s"
+        await asyncio.sleep(0.02)
+
+
+async def abandon(task: "asyncio.Task[None]") -> None:
+    """Take a task away as a lost worker goes: cancelled, and nothing that it raises matters."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
