@@ -203,6 +203,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             open_sandbox(
                 private_root=settings.data_dir / "private",
                 prefer=settings.sandbox,
+                hidden=[settings.data_dir.resolve()],
                 # A worker that froze is followed by another after a lease; its trees are dead by then.
                 silence_seconds=settings.lease_seconds - MARGIN_SECONDS,
             )
@@ -311,18 +312,23 @@ def switches(settings: Settings) -> Switches:
     )
 
 
+def _own_places(settings: Settings) -> tuple[Path, ...]:
+    """What no workspace may be, hold or lie in."""
+    data = settings.data_dir.resolve()
+    return data / "postgres", data / "private", data / OWNER_KEY
+
+
 def _caps(settings: Settings) -> Caps:
     return Caps(
         max_output_tokens=settings.max_output_tokens,
         output_ceiling=settings.max_output_tokens_ceiling,
         aliases=dict(settings.model_aliases),
         scratch=settings.data_dir.resolve() / "private" / "scratch",
+        forbidden=_own_places(settings),
     )
 
 
 def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
-    data = settings.data_dir.resolve()
-
     def opening(workspace_name: str, workspace_path: str) -> str:
         return prompts.opening(
             workspace_name=workspace_name,
@@ -341,7 +347,7 @@ def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
         ),
         admission=AdmissionLimits(principal=settings.principal_runs),
         message_max_bytes=settings.message_max_bytes,
-        forbidden_roots=(data / "postgres", data / "private", data / OWNER_KEY),
+        forbidden_roots=_own_places(settings),
         opening=opening,
         interrupted=prompts.note("interrupted"),
     )

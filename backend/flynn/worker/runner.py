@@ -69,6 +69,8 @@ class Caps:
     output_ceiling: int
     aliases: dict[str, str]
     scratch: Path
+    forbidden: tuple[Path, ...] = ()
+    """Places that no workspace may be, hold or lie in."""
 
 
 class Runner:
@@ -145,7 +147,9 @@ class Runner:
                 await self._endings.fail(journal, Failed("worker-lost", detail))
                 return
             try:
-                with Workspace.open(held.conversation.workspace_path) as workspace:
+                with Workspace.open(
+                    held.conversation.workspace_path, forbidden=self._caps.forbidden
+                ) as workspace:
                     await self._drive(held, self._loop(held, lease, workspace))
             except LeaseLost:
                 self._log.warning("the lease is lost; another worker goes on")
