@@ -304,6 +304,7 @@ async def _working(engine: Engine, signals: Signals, clock: Clock) -> AsyncItera
 
 
 def switches(settings: Settings) -> Switches:
+    """What the model's endpoint can do, as the settings say."""
     return Switches(
         caching=settings.endpoint_cache,
         effort=settings.endpoint_effort,
