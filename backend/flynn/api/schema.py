@@ -1,84 +1,165 @@
-"""The shapes of what is streamed: envelopes and their events, deltas, and the calls of the socket."""
+"""JSON Schema of what crosses the wire besides REST: events, deltas and the calls of Socket.IO."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
 
+from flynn.api.problem import Problem
+from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.events import Event
+from flynn.domain.events import EventData
 from flynn.domain.orders import ConversationOrder, InterruptOrder, MessageOrder, Watch
+from flynn.domain.views import Acknowledgement, ConversationView, RunView
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+EVENT_TYPES = tuple(str(event.model_fields["type"].default) for event in get_args(EventData))
+"""Every type of event, as it stands in an envelope."""
 
 
 class Envelope(BaseModel):
-    """An event as every door shows it; `data` has the fields of its `type` (see /api/v1/schema)."""
+    """An event of a conversation, as every door shows it. `seq` counts from 1 without gaps."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["conversation_id", "seq", "type", "at", "data"]}
+    )
 
     conversation_id: UUID
-    seq: int
-    type: str
+    seq: int = Field(ge=1)
+    type: str = Field(json_schema_extra={"enum": list(EVENT_TYPES)})
     at: datetime
-    run_id: UUID | None
-    data: dict[str, Any]
+    run_id: UUID | None = None
+    data: dict[str, Json] = Field(description="What the type says; see GET /api/v1/schema")
 
 
 class EventPage(BaseModel):
-    """A page of events; `next` is the `after_seq` of the next page, None at the end."""
-
-    model_config = ConfigDict(frozen=True)
+    """A page of events; `next` is the `after_seq` of the next page, null at the end of the log."""
 
     items: list[Envelope]
     next: int | None = None
 
 
-class MessageCall(MessageOrder):
-    """`message.send` over the socket."""
+class SendMessage(MessageOrder):
+    """`message.send`: say something in a conversation."""
 
     conversation_id: UUID
 
 
-class InterruptCall(InterruptOrder):
-    """`run.interrupt` over the socket."""
+class Interrupt(InterruptOrder):
+    """`run.interrupt`: stop the conversation's present run."""
 
     conversation_id: UUID
 
 
-class CloseCall(BaseModel):
-    """`conversation.close` over the socket."""
+class CloseConversation(BaseModel):
+    """`conversation.close`: stop following a conversation."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     conversation_id: UUID
 
 
-CALLS: dict[str, type[BaseModel]] = {
-    "conversation.create": ConversationOrder,
-    "conversation.open": Watch,
-    "conversation.close": CloseCall,
-    "message.send": MessageCall,
-    "run.interrupt": InterruptCall,
+class ConversationCreated(BaseModel):
+    """Answer to `conversation.create`."""
+
+    ok: Literal[True]
+    conversation: ConversationView
+
+
+class ConversationOpened(BaseModel):
+    """Answer to `conversation.open`: events up to `last_seq` follow, then live ones."""
+
+    ok: Literal[True]
+    last_seq: int
+
+
+class ConversationClosed(BaseModel):
+    """Answer to `conversation.close`."""
+
+    ok: Literal[True]
+
+
+class MessageAccepted(Acknowledgement):
+    """Answer to `message.send`: the words are committed."""
+
+    ok: Literal[True]
+
+
+class Interrupted(BaseModel):
+    """Answer to `run.interrupt`: the run as it is now, null when nothing was running."""
+
+    ok: Literal[True]
+    run: RunView | None
+
+
+class Failed(BaseModel):
+    """Answer to any call that could not be carried out."""
+
+    error: Problem
+
+
+class Session(BaseModel):
+    """`session`, sent after connecting. `watching` maps conversations to the seq they go on after."""
+
+    session: str
+    resumed: bool
+    principal: str
+    watching: dict[UUID, int]
+
+
+CALLS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "conversation.create": (ConversationOrder, ConversationCreated),
+    "conversation.open": (Watch, ConversationOpened),
+    "conversation.close": (CloseConversation, ConversationClosed),
+    "message.send": (SendMessage, MessageAccepted),
+    "run.interrupt": (Interrupt, Interrupted),
 }
-"""The socket's calls by name."""
+"""Client calls over Socket.IO: the one argument, and the acknowledgement when all went well."""
 
-router = APIRouter(tags=["schema"])
+SENT: dict[str, type[BaseModel]] = {
+    "session": Session,
+    "event": Envelope,
+    "delta": Delta,
+    "problem": Problem,
+}
+"""What the server sends over Socket.IO, and, but for `session`, over SSE."""
 
 
-@router.get("/schema")
-async def read_schema() -> dict[str, Any]:
-    """JSON Schema of all that is streamed, and of the socket's calls."""
-    return _SCHEMA
-
-
-def _schema() -> dict[str, Any]:
+def document() -> dict[str, Any]:
+    """The whole as one JSON Schema document; `calls` and `sent` refer into its `$defs`."""
+    events: list[type[BaseModel]] = list(get_args(EventData))
+    models: list[type[BaseModel]] = [
+        *events,
+        *SENT.values(),
+        *(model for pair in CALLS.values() for model in pair),
+        Failed,
+    ]
+    mapping, found = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
+    )
+    definitions: dict[str, Any] = found["$defs"]
+    for model in events:
+        definition = definitions[model.__name__]
+        kind = definition["properties"].pop("type")["const"]
+        definitions[f"{model.__name__}Envelope"] = {
+            "type": "object",
+            "title": kind,
+            "allOf": [{"$ref": "#/$defs/Envelope"}],
+            "properties": {"type": {"const": kind}, "data": {"$ref": f"#/$defs/{model.__name__}"}},
+            "required": ["type", "data"],
+        }
+    refs: dict[type[BaseModel], dict[str, Any]] = {model: mapping[model, "validation"] for model in models}
     return {
-        "envelope": Envelope.model_json_schema(),
-        "event": TypeAdapter[Any](Event).json_schema(),
-        "delta": Delta.model_json_schema(),
-        "calls": {name: model.model_json_schema() for name, model in CALLS.items()},
+        "$schema": DIALECT,
+        "title": "Flynn over Socket.IO and SSE",
+        "oneOf": [{"$ref": f"#/$defs/{model.__name__}Envelope"} for model in events],
+        "calls": {
+            name: {"argument": refs[argument], "acknowledgement": {"oneOf": [refs[done], refs[Failed]]}}
+            for name, (argument, done) in CALLS.items()
+        },
+        "sent": {name: refs[model] for name, model in SENT.items()},
+        "$defs": definitions,
     }
-
-
-_SCHEMA = _schema()

@@ -1,25 +1,25 @@
-"""The API: REST and Socket.IO in one ASGI application, behind one edge."""
+"""All doors of the service as one ASGI application."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from importlib import resources
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import socketio
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from flynn import __version__
-from flynn.api import catalog, conversations, health, problems, schema, tasks
-from flynn.api.auth import Authenticator
-from flynn.api.doors import House
-from flynn.api.edge import OVERHEAD, Edge
+from flynn.api.addresses import Doorkeeper
+from flynn.api.authentication import Authenticator
+from flynn.api.conversations import conversation_doors
+from flynn.api.door import answer_json
+from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.operations import operation_doors, reference_doors
+from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.sockets import Sockets
+from flynn.api.tasks import task_doors
+from flynn.api.things import agent_doors, key_doors, schema_door, workspace_doors
 from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
 from flynn.domain.views import AgentView
@@ -28,14 +28,15 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.store.views import Views
 
-PREFIX = "/api/v1"
-ASSETS = "/docs/assets"
-_DESCRIPTION = """
-Flynn-Dev as a service: chat with a DevOps agent, or delegate tasks to it and read the evidence.
+OVERHEAD = 65_536
+"""Bytes that a body may have beside its message: names, quotes, the other fields."""
 
-Every door but /health, /ready and this page needs a key (`flynn keys create NAME`), sent as
-`Authorization: Bearer fly_…`. Errors are RFC 9457 problems. Socket.IO is served at /socket.io; the shapes
-of its calls and of all events are at /api/v1/schema.
+_DESCRIPTION = """
+Flynn hosts a DevOps agent. People talk with it in *conversations*, programs delegate *tasks* to it.
+
+Every path under `/api/` needs a key: `Authorization: Bearer fly_…`. Errors are problem details (RFC 9457).
+Everything that happens in a conversation is an *event* with a `seq` that counts from 1 without gaps; read
+them as pages, as Server-Sent Events, or over Socket.IO. `GET /api/v1/schema` describes them.
 """
 
 
@@ -48,76 +49,82 @@ def create_api(
     agents: Callable[[], Sequence[AgentView]],
     ready: Callable[[], Awaitable[Readiness]],
     message_max_bytes: int,
-    allowed_origins: Sequence[str],
+    allowed_origins: Iterable[str],
     host: str,
 ) -> ASGIApp:
-    """Put the doors together over the parts behind them."""
-    house = House(intake=intake, views=views, hub=hub, bus=bus, agents=agents, ready=ready)
-    authenticator = Authenticator(views.authenticate)
+    """Put the doors together.
+
+    `message_max_bytes` bounds a message; bodies and Socket.IO frames may have six times that (JSON may
+    write a character as a backslash, u and four digits) and OVERHEAD. `host` is the address that is
+    listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
+    elsewhere that may connect. Of larger WebSocket messages, those that the ASGI server lets through are
+    answered with a 413 problem.
+    """
+    max_bytes = 6 * message_max_bytes + OVERHEAD
+    authenticator = Authenticator(views)
     app = FastAPI(
         title="Flynn",
         version=__version__,
         description=_DESCRIPTION,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.house = house
-    app.state.authenticator = authenticator
-    app.add_exception_handler(FlynnError, problems.on_flynn_error)
-    app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    app.add_exception_handler(HTTPException, problems.on_http_error)
-    app.add_exception_handler(Exception, problems.on_any_error)
-    app.include_router(health.router)
-    for door in (conversations.router, tasks.router, catalog.router, schema.router):
-        app.include_router(door, prefix=PREFIX)
-    _document(app)
+    api = APIRouter(prefix="/api/v1")
+    for doors in (
+        conversation_doors(intake=intake, views=views, hub=hub, authenticator=authenticator),
+        task_doors(intake=intake, views=views, hub=hub),
+        agent_doors(agents),
+        workspace_doors(intake=intake, views=views),
+        key_doors(intake=intake, views=views, authenticator=authenticator),
+        schema_door(),
+    ):
+        api.include_router(doors)
+    app.include_router(api)
+    app.include_router(operation_doors(ready))
+    app.include_router(reference_doors(app))
+    for kind in (FlynnError, HTTPException, Exception):
+        app.add_exception_handler(kind, _problem)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     sockets = Sockets(
-        house, authenticator, message_max_bytes=message_max_bytes, allowed_origins=allowed_origins
+        intake=intake,
+        views=views,
+        hub=hub,
+        bus=bus,
+        authenticator=authenticator,
+        max_bytes=max_bytes,
     )
-    doors = socketio.ASGIApp(sockets.server, app)
-    return Edge(
-        doors,
-        host=host,
-        allowed_origins=allowed_origins,
-        # JSON may write a character of the message in six (backslash, u, four digits).
-        body_max_bytes=6 * message_max_bytes + OVERHEAD,
+    return Gate(
+        socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close),
+        doorkeeper=Doorkeeper(host=host, allowed_origins=allowed_origins),
+        authenticator=authenticator,
+        max_bytes=max_bytes,
     )
 
 
-def _document(app: FastAPI) -> None:
-    """/docs from a package's own files, and an OpenAPI document that names keys and problems."""
-    static = resources.files("fastapi_offline") / "static"
-    app.mount(ASSETS, StaticFiles(directory=str(static)), name="docs-assets")
+async def _problem(request: Request, error: Exception) -> Response:
+    request_id = request.scope[REQUEST_ID]
+    found = named(error, request_id=request_id)
+    response = answer_json(problem_of(found, request_id=request_id), found.status)
+    for name, value in headers_of(found):
+        response.headers[name.decode()] = value.decode()
+    return response
 
-    @app.get("/docs", include_in_schema=False)
-    async def read_docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Flynn",
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
-            swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with the key that every path under /api/ needs."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            components = document.setdefault("components", {})
-            model = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            components["schemas"] |= model.pop("$defs", {})
-            components["schemas"]["Problem"] = model
-            components["securitySchemes"] = {
-                "key": {"type": "http", "scheme": "bearer", "bearerFormat": "fly_…"}
-            }
-            for path, methods in document["paths"].items():
-                for operation in methods.values():
-                    if path.startswith(PREFIX) and path != f"{PREFIX}/schema":
-                        operation["security"] = [{"key": []}]
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this way of extending it
+        document["components"]["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer", "description": "A key of this service: `fly_…`"}
+        }
+        for path, operations in document["paths"].items():
+            if path.startswith("/api/"):
+                for operation in operations.values():
+                    operation["security"] = [{"key": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

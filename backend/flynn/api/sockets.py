@@ -1,232 +1,225 @@
-"""Socket.IO: calls with acknowledgements in, events and deltas out. A hint channel over the log."""
+"""Socket.IO: calls that are acknowledged, and conversations that are followed. A door, nothing more.
 
-import asyncio
+A connection begins with `auth = {token, session?}`. A session is what survives it: which conversations
+are followed, and from which seq on. It is kept on the bus, so any process can take it up, and its cursors
+are those that the client has certainly received: a resumed conversation may repeat events, never skip any.
+"""
+
+import json
+import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
+import orjson
 import socketio
-from socketio.exceptions import ConnectionRefusedError as Refused
+from pydantic import BaseModel, ValidationError
 
-from flynn.api.auth import Authenticator
-from flynn.api.doors import House
-from flynn.api.problems import problem_of
-from flynn.api.schema import CALLS, CloseCall, InterruptCall, MessageCall
+from flynn.api.authentication import Authenticator
+from flynn.api.client import Client
+from flynn.api.gate import REQUEST_ID, WIRE
+from flynn.api.problem import named, problem_of
+from flynn.api.schema import CALLS, CloseConversation, Interrupt, SendMessage
+from flynn.api.validation import known_fields, refusal
 from flynn.domain.content import Json
-from flynn.domain.delta import Delta
-from flynn.domain.errors import FlynnError, InvalidInput
+from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.orders import ConversationOrder, InterruptOrder, MessageOrder, Watch
-from flynn.domain.principal import Principal, key_digest
-from flynn.live.viewer import Viewer
-from flynn.telemetry.logging import get_logger
+from flynn.domain.principal import Scope
+from flynn.intake import Intake
+from flynn.live.bus import Bus
+from flynn.live.hub import Hub
+from flynn.store.views import Views
+from flynn.telemetry.logging import bind, get_logger
 
-SESSION_SECONDS = 3600.0
-"""How long a session can be taken up again."""
-FRAME_OVERHEAD = 4 * 1024 * 1024
-"""Bytes of a frame over the message limit that are still read, so that they get a clear refusal."""
-MOST_WATCHED = 100
-"""Conversations that one connection may follow."""
-PACE = 64
-"""Items given to one client before its transport must have taken them."""
+PING_EVERY = 15
+"""Seconds between PINGs; a client that answers none for PING_TIMEOUT seconds is gone."""
 
-_log = get_logger("flynn.api.sockets")
+PING_TIMEOUT = 20
+
+ROOM_FOR_FRAMES = 65_536
+"""Bytes above the limit that Engine.IO takes: the wire refuses larger frames before, with a problem."""
+
+_READERS = (Scope.READ, Scope.CHAT, Scope.DELEGATE)
+_log = get_logger(__name__)
+
+Call: TypeAlias = Callable[[Client, Any], Awaitable[dict[str, Json]]]
 
 
-class Connection:
-    """One client: who it is, its session, and what it follows."""
+class _FastJson:
+    """JSON for python-socketio: orjson writes, the standard library reads (it takes lone surrogates)."""
 
-    def __init__(self, principal: Principal, session: str) -> None:
-        self.principal = principal
-        self.session = session
-        self.followed: dict[UUID, asyncio.Task[None]] = {}
-        self.viewers: dict[UUID, Viewer] = {}
+    @staticmethod
+    def dumps(value: Json, **_options: object) -> str:
+        """Write compact JSON."""
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:
+            return json.dumps(value, separators=(",", ":"))
 
-    def state(self) -> dict[str, Json]:
-        """What the session keeps: who, and how far each conversation was given out."""
-        cursors = {str(c): viewer.cursor for c, viewer in self.viewers.items()}
-        return {"principal": str(self.principal.id), "cursors": cursors}
+    loads = staticmethod(json.loads)
 
 
 class Sockets:
-    """The socket's side of the service. `server` is the engine behind the doors."""
+    """The Socket.IO server and its clients."""
 
     def __init__(
         self,
-        house: House,
-        authenticator: Authenticator,
         *,
-        message_max_bytes: int,
-        allowed_origins: Sequence[str],
+        intake: Intake,
+        views: Views,
+        hub: Hub,
+        bus: Bus,
+        authenticator: Authenticator,
+        max_bytes: int,
     ) -> None:
-        self._house = house
+        logger = logging.getLogger("flynn.socketio")
+        logger.setLevel(logging.WARNING)
+        self._intake = intake
+        self._views = views
+        self._hub = hub
+        self._bus = bus
         self._authenticator = authenticator
-        self._connections: dict[str, Connection] = {}
-        allowed = frozenset(o.rstrip("/").lower() for o in allowed_origins)
-
-        def origin_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
-            # The edge has judged already; engine.io wants to hear it itself.
-            given = (origin or "").rstrip("/").lower()
-            return not given or given in allowed or urlsplit(given).netloc == environ.get("HTTP_HOST")
-
+        self._clients: dict[str, Client] = {}
+        self._calls: dict[str, Call] = {
+            "conversation.create": self._create,
+            "conversation.open": self._open,
+            "conversation.close": self._close,
+            "message.send": self._send,
+            "run.interrupt": self._interrupt,
+        }
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             always_connect=True,
             transports=["websocket"],
-            cors_allowed_origins=origin_allowed,
-            max_http_buffer_size=message_max_bytes + FRAME_OVERHEAD,
-            ping_interval=20,
-            ping_timeout=20,
-            http_compression=False,
-            logger=False,
-            engineio_logger=False,
+            cors_allowed_origins=[],
+            max_http_buffer_size=max_bytes + ROOM_FOR_FRAMES,
+            ping_interval=PING_EVERY,
+            ping_timeout=PING_TIMEOUT,
+            json=_FastJson,
+            logger=logger,
+            engineio_logger=logger,
         )
-        self.server.on("connect", self._connect)
-        self.server.on("disconnect", self._disconnect)
-        self.server.on("*", self._call)
+        self.server.on("connect", self._connected)
+        self.server.on("disconnect", self._disconnected)
+        self.server.on("*", self._called)
 
-    # -- connections ---------------------------------------------------------------------------------
+    async def close(self) -> None:
+        """Leave every conversation; the process ends."""
+        for client in list(self._clients.values()):
+            await client.close()
+        self._clients.clear()
 
-    async def _connect(self, sid: str, _environ: object, auth: object = None) -> None:
+    async def _connected(self, sid: str, environ: dict[str, Any], auth: Json) -> bool:
+        scope = environ["asgi.scope"]
+        client = self._clients[sid] = Client(
+            sid, server=self.server, wire=scope[WIRE], bus=self._bus, hub=self._hub
+        )
+        try:
+            await self._welcome(client, auth)
+        except Exception as error:
+            found = named(error, request_id=scope[REQUEST_ID])
+            client.refuse(found)
+            await client.emit("problem", problem_of(found, request_id=scope[REQUEST_ID]))
+            self._clients.pop(sid, None)
+            client.abort_later()
+            return False
+        return True
+
+    async def _welcome(self, client: Client, auth: Json) -> None:
+        """Authenticate, take up or begin a session, say so, and go on where the session was."""
         given = auth if isinstance(auth, dict) else {}
-        token = given.get("token")
-        try:
-            principal = await self._authenticator.principal(token if isinstance(token, str) else None)
-        except Exception as error:
-            problem = problem_of(error)
-            raise Refused(problem["detail"], problem) from None
-        connection, cursors = await self._session(principal, given.get("session"))
-        self._connections[sid] = connection
-        await self.server.emit("session", {"session": connection.session, "conversations": cursors}, to=sid)
-        for conversation_id, cursor in cursors.items():
-            try:
-                await self._open(
-                    sid, connection, Watch(conversation_id=UUID(conversation_id), after_seq=cursor)
-                )
-            except Exception as error:
-                await self.server.emit("problem", problem_of(error), to=sid)
-
-    async def _session(self, principal: Principal, session: object) -> tuple[Connection, dict[str, int]]:
-        """A session taken up again, when it is this principal's; a new one otherwise."""
-        if isinstance(session, str) and session:
-            kept = await self._house.bus.load_session(key_digest(session))
-            if kept and kept.get("principal") == str(principal.id):
-                return Connection(principal, session), dict(kept.get("cursors", {}))
-        return Connection(principal, secrets.token_urlsafe(24)), {}
-
-    async def _disconnect(self, sid: str, _reason: object = None) -> None:
-        connection = self._connections.pop(sid, None)
-        if connection is None:
-            return
-        await self._save(connection)
-        for task in connection.followed.values():
-            task.cancel()
-
-    async def _save(self, connection: Connection) -> None:
-        await self._house.bus.save_session(
-            key_digest(connection.session), connection.state(), SESSION_SECONDS
+        token, session = given.get("token"), given.get("session")
+        if not isinstance(token, str) or not token:
+            raise Unauthenticated("Connect with `auth: {token: 'fly_…'}`.")
+        principal = await self._authenticator.key(token)
+        state = await self._bus.load_session(session) if isinstance(session, str) and session else None
+        if state is not None and state.get("principal") != str(principal.id):
+            state = None
+        resumed = state["watching"] if state is not None else {}
+        client.begin(
+            principal,
+            session=str(session) if state is not None else secrets.token_urlsafe(24),
+            still_allowed=lambda: self._authenticator.key(token),
         )
+        await client.emit(
+            "session",
+            {
+                "session": client.session,
+                "resumed": state is not None,
+                "principal": principal.name,
+                "watching": resumed,
+            },
+        )
+        for conversation_id, after_seq in resumed.items():
+            watch = Watch(conversation_id=conversation_id, after_seq=after_seq)
+            try:
+                await self._open(client, watch)
+            except (NotFound, InvalidInput) as error:
+                await client.emit("problem", {**problem_of(error), "conversation_id": conversation_id})
+        await client.save()
 
-    # -- calls ---------------------------------------------------------------------------------------
+    async def _disconnected(self, sid: str, _reason: str) -> None:
+        client = self._clients.pop(sid, None)
+        if client is not None:
+            await client.close()
 
-    async def _call(self, name: str, sid: str, *arguments: object) -> dict[str, Any]:
-        """Any call: an acknowledgement with `ok`, or with the problem."""
+    async def _called(self, name: str, sid: str, *arguments: Json) -> dict[str, Json]:
+        """Answer one call. Calls of a client are carried out one by one, in the order they came."""
+        request_id = secrets.token_hex(8)
         try:
-            return {"ok": True, **await self._answer(sid, name, arguments)}
+            client = self._client(sid)
+            with bind(request_id=request_id):
+                async with client.turn():
+                    call, order = self._read(name, arguments)
+                    return {"ok": True, **await call(client, order)}
         except Exception as error:
-            problem = problem_of(error)
-            if problem["status"] == 500:
-                _log.error("a call broke", call=name, exc_info=error)
-            return {"error": problem}
+            return {"error": problem_of(named(error, request_id=request_id), request_id=request_id)}
 
-    async def _answer(self, sid: str, name: str, arguments: Sequence[object]) -> dict[str, Any]:
-        connection = self._connections.get(sid)
-        if connection is None:
-            raise InvalidInput("This connection is closing; connect again.")
-        order = _order(name, arguments)
-        intake, principal = self._house.intake, connection.principal
-        match order:
-            case ConversationOrder():
-                view = await intake.create_conversation(principal, order)
-                return {"conversation": view.model_dump(mode="json")}
-            case Watch():
-                return {"last_seq": await self._open(sid, connection, order)}
-            case CloseCall():
-                self._close(connection, order.conversation_id)
-                await self._save(connection)
-                return {}
-            case MessageCall():
-                message = MessageOrder(text=order.text, client_message_id=order.client_message_id)
-                said = await intake.send_message(principal, order.conversation_id, message)
-                return said.model_dump(mode="json")
-            case InterruptCall():
-                run = await intake.interrupt(
-                    principal, order.conversation_id, InterruptOrder(reason=order.reason)
-                )
-                return {"run": run.model_dump(mode="json") if run else None}
-            case _:
-                raise TypeError(f"{name} has no answer")
+    def _client(self, sid: str) -> Client:
+        client = self._clients.get(sid)
+        if client is None:
+            raise Unauthenticated("This connection is not open.")
+        return client
 
-    async def _open(self, sid: str, connection: Connection, order: Watch) -> int:
-        view = await self._house.views.conversation(connection.principal, order.conversation_id)
-        if order.after_seq > view.last_seq:
-            raise InvalidInput(
-                f"after_seq is {order.after_seq}, but the last event is {view.last_seq}.",
-                errors=[{"field": "after_seq", "message": f"must be at most {view.last_seq}"}],
-            )
-        self._close(connection, order.conversation_id)
-        if len(connection.followed) >= MOST_WATCHED:
-            raise InvalidInput(f"A connection can follow {MOST_WATCHED} conversations; close one first.")
-        task = asyncio.create_task(self._follow(sid, connection, order))
-        connection.followed[order.conversation_id] = task
-        return view.last_seq
-
-    def _close(self, connection: Connection, conversation_id: UUID) -> None:
-        connection.viewers.pop(conversation_id, None)
-        task = connection.followed.pop(conversation_id, None)
-        if task is not None:
-            task.cancel()
-
-    async def _follow(self, sid: str, connection: Connection, order: Watch) -> None:
-        """Give a client all of a conversation, from its cursor on, at the pace that it takes it."""
+    def _read(self, name: str, arguments: tuple[Json, ...]) -> tuple[Call, BaseModel]:
+        """The call and its checked argument. Raises InvalidInput."""
+        call = self._calls.get(name)
+        if call is None:
+            raise InvalidInput(f"There is no call {name!r}; there are: {', '.join(self._calls)}.")
+        model, _ = CALLS[name]
+        if len(arguments) > 1 or (arguments and not isinstance(arguments[0], dict)):
+            raise InvalidInput(f"{name} takes one object with: {', '.join(known_fields(model))}.")
         try:
-            async with self._house.hub.view(order.conversation_id, after_seq=order.after_seq) as viewer:
-                connection.viewers[order.conversation_id] = viewer
-                await self._save(connection)
-                given = 0
-                while True:
-                    item = await viewer.next()
-                    if isinstance(item, Delta):
-                        await self.server.emit("delta", item.model_dump(mode="json"), to=sid)
-                    else:
-                        await self.server.emit("event", item, to=sid)
-                    given += 1
-                    if given % PACE == 0:
-                        await self._drained(sid)
-        except FlynnError as error:
-            await self.server.emit("problem", problem_of(error), to=sid)
-            await self.server.disconnect(sid)
-        except Exception as error:
-            _log.error("a viewer broke", exc_info=error)
-            await self.server.emit("problem", problem_of(error), to=sid)
-            await self.server.disconnect(sid)
+            return call, model.model_validate(arguments[0] if arguments else {})
+        except ValidationError as error:
+            found = refusal(error.errors(include_url=False), fields=known_fields(model))
+            raise found from error
 
-    async def _drained(self, sid: str) -> None:
-        """Wait until the transport has taken what was given to it, so that a slow client shows."""
-        eio_sid = self.server.manager.eio_sid_from_sid(sid, "/")
-        transport = self.server.eio.sockets.get(eio_sid)
-        # engine.io's queue tells nobody when it shrinks.
-        while transport is not None and not transport.closed and transport.queue.qsize() > PACE:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def _create(self, client: Client, order: ConversationOrder) -> dict[str, Json]:
+        client.principal.need(Scope.CHAT)
+        view = await self._intake.create_conversation(client.principal, order)
+        return {"conversation": view.model_dump(mode="json")}
 
+    async def _open(self, client: Client, watch: Watch) -> dict[str, Json]:
+        client.principal.need(*_READERS)
+        await self._views.conversation(client.principal, watch.conversation_id)
+        last_seq = await client.watch(watch.conversation_id, watch.after_seq)
+        return {"last_seq": last_seq}
 
-def _order(name: str, arguments: Sequence[object]) -> object:
-    """The call's body. Raises InvalidInput for an unknown call or a body that does not fit."""
-    model = CALLS.get(name)
-    if model is None:
-        raise InvalidInput(f"There is no call {name!r}; the calls are: {', '.join(CALLS)}.")
-    body = arguments[0] if arguments else {}
-    if not isinstance(body, dict):
-        raise InvalidInput(f"{name} takes one object, not {type(body).__name__}.")
-    return model.model_validate(body)
+    async def _close(self, client: Client, order: CloseConversation) -> dict[str, Json]:
+        await client.unwatch(order.conversation_id)
+        await client.save()
+        return {}
+
+    async def _send(self, client: Client, order: SendMessage) -> dict[str, Json]:
+        client.principal.need(Scope.CHAT)
+        message = MessageOrder(text=order.text, client_message_id=order.client_message_id)
+        done = await self._intake.send_message(client.principal, order.conversation_id, message)
+        return done.model_dump(mode="json")
+
+    async def _interrupt(self, client: Client, order: Interrupt) -> dict[str, Json]:
+        client.principal.need(Scope.CHAT, Scope.DELEGATE)
+        run = await self._intake.interrupt(
+            client.principal, order.conversation_id, InterruptOrder(reason=order.reason)
+        )
+        return {"run": run.model_dump(mode="json") if run is not None else None}

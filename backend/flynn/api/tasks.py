@@ -1,15 +1,12 @@
-"""Tasks over REST: delegate, wait, read the report, cancel."""
+"""Doors to tasks: delegate one, wait for it, read its report."""
 
 import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
-from fastapi.responses import Response
+from fastapi import APIRouter, Header, Query, Response
 
-from flynn.api.auth import Caller
-from flynn.api.doors import Cursor, House, Limit, Parts
-from flynn.api.problems import responses
+from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answer, declared
 from flynn.domain.delta import Delta
 from flynn.domain.errors import NotFound
 from flynn.domain.orders import MessageOrder, TaskOrder
@@ -17,91 +14,117 @@ from flynn.domain.principal import Principal
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement, Page, TaskView
+from flynn.intake import Intake
+from flynn.live.hub import Hub
+from flynn.live.viewer import ServiceEnds, SlowViewer
+from flynn.store.views import Views
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
-_STOPS = {"run.waiting", "run.completed", "run.failed", "run.cancelled", "task.reported"}
+LONGEST_WAIT = 60
+"""Seconds that a request may wait for its task."""
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=255, description="A post repeated with the same key is one task"),
-]
-
-
-@router.post("", status_code=202, responses=responses(400, 401, 403, 413, 422, 503))
-async def delegate_task(
-    order: TaskOrder,
-    caller: Caller,
-    parts: Parts,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> TaskView:
-    """Delegate a task: `{"instructions": …}` alone is enough."""
-    view, replayed = await parts.intake.delegate_task(caller, order, idempotency_key=idempotency_key)
-    response.headers["Location"] = f"/api/v1/tasks/{view.id}"
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return view
+_TURNS = ("run.", "task.")
+"""How types of events begin that can settle a task."""
 
 
-@router.get("", responses=responses(401, 403, 422, 503))
-async def list_tasks(
-    caller: Caller, parts: Parts, cursor: Cursor = None, limit: Limit = 50, state: RunState | None = None
-) -> Page[TaskView]:
-    """Tasks that you may see, newest first."""
-    return await parts.views.tasks(caller, cursor=cursor, limit=limit, state=state)
+def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
+    """The routes under /tasks."""
+    doors = APIRouter(prefix="/tasks", tags=["tasks"], route_class=Door)
+
+    @doors.post("", status_code=202, response_model=TaskView, responses=declared(409, body=True))
+    async def delegate_task(
+        principal: Delegator,
+        order: TaskOrder,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                min_length=1,
+                max_length=255,
+                description="The same key with the same order is the same task, not another one",
+            ),
+        ] = None,
+    ) -> Response:
+        """Delegate a task. The answer means that it is committed; Location is where to wait for it."""
+        task, replayed = await intake.delegate_task(principal, order, idempotency_key=idempotency_key)
+        headers = {"location": f"/api/v1/tasks/{task.id}"}
+        if replayed:
+            headers["idempotency-replayed"] = "true"
+        return answer(task, 202, headers=headers)
+
+    @doors.get("", response_model=Page[TaskView], responses=declared())
+    async def list_tasks(
+        principal: Reader,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+        state: Annotated[RunState | None, Query(description="Only tasks in this state")] = None,
+    ) -> Response:
+        """Tasks that this key may see, newest first."""
+        return answer(await views.tasks(principal, cursor=cursor, limit=limit, state=state))
+
+    @doors.get("/{task_id}", response_model=TaskView, responses=declared(404))
+    async def get_task(
+        principal: Reader,
+        task_id: UUID,
+        wait: Annotated[
+            float,
+            Query(
+                ge=0,
+                le=LONGEST_WAIT,
+                description="Seconds to wait until the task is over or waits for somebody",
+            ),
+        ] = 0,
+    ) -> Response:
+        """One task; with `wait`, as soon as it is over or waits for somebody, or when the time is up."""
+        return answer(await settled(principal, task_id, wait, views=views, hub=hub))
+
+    @doors.post("/{task_id}/cancel", response_model=TaskView, responses=declared(404))
+    async def cancel_task(principal: Delegator, task_id: UUID) -> Response:
+        """Stop a task. Of one that is over, this is the answer that it was."""
+        return answer(await intake.cancel_task(principal, task_id))
+
+    @doors.get("/{task_id}/report", response_model=Report, responses=declared(404))
+    async def get_report(principal: Reader, task_id: UUID) -> Response:
+        """The report of a task that is over; 404 until then."""
+        task = await views.task(principal, task_id)
+        if task.report is None:
+            raise NotFound(f"The task has no report yet: it is {task.state.value}.")
+        return answer(task.report)
+
+    @doors.post(
+        "/{task_id}/messages",
+        status_code=202,
+        response_model=Acknowledgement,
+        responses=declared(404, 409, body=True),
+    )
+    async def message_task(principal: Client, task_id: UUID, order: MessageOrder) -> Response:
+        """Say something to the agent that works on a task, or worked on it."""
+        task = await views.task(principal, task_id)
+        return answer(await intake.send_message(principal, task.conversation_id, order), 202)
+
+    return doors
 
 
-@router.get("/{task_id}", responses=responses(401, 403, 404, 422, 503))
-async def read_task(
-    task_id: UUID,
-    caller: Caller,
-    parts: Parts,
-    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end")] = 0,
-) -> TaskView:
-    """One task. With `wait`, the answer comes when the task is over or waits, or the time is up."""
-    task = await parts.views.task(caller, task_id)
-    if wait == 0 or _rests(task):
+async def settled(principal: Principal, task_id: UUID, seconds: float, *, views: Views, hub: Hub) -> TaskView:
+    """The task, as soon as it is over or waits for somebody, after `seconds` at the latest.
+
+    Woken by the conversation's events; no connection to the database is held meanwhile.
+    """
+    task = await views.task(principal, task_id)
+    if seconds == 0 or _settled(task):
         return task
-    return await _wait(parts, caller, task, wait)
-
-
-@router.get("/{task_id}/report", responses=responses(401, 403, 404, 422, 503))
-async def read_report(task_id: UUID, caller: Caller, parts: Parts) -> Report:
-    """The report of a task that is over; 404 until then."""
-    task = await parts.views.task(caller, task_id)
-    if task.report is None:
-        raise NotFound(f"The task {task_id} is {task.state.value}; its report comes with its end.")
-    return task.report
-
-
-@router.post("/{task_id}/cancel", responses=responses(401, 403, 404, 422, 503))
-async def cancel_task(task_id: UUID, caller: Caller, parts: Parts) -> TaskView:
-    """Stop a task. A task that is over stays as it ended."""
-    return await parts.intake.cancel_task(caller, task_id)
-
-
-@router.post("/{task_id}/messages", status_code=202, responses=responses(400, 401, 403, 404, 413, 422, 503))
-async def send_message(task_id: UUID, order: MessageOrder, caller: Caller, parts: Parts) -> Acknowledgement:
-    """Say something to the agent at work on a task."""
-    task = await parts.views.task(caller, task_id)
-    return await parts.intake.send_message(caller, task.conversation_id, order)
-
-
-def _rests(task: TaskView) -> bool:
-    return task.state.final or task.state is RunState.WAITING
-
-
-async def _wait(parts: House, caller: Principal, task: TaskView, seconds: float) -> TaskView:
-    """Follow the task's log until it rests; what is missed on the bus, the hub finds in the log."""
-    try:
-        async with asyncio.timeout(seconds):
-            async with parts.hub.view(task.conversation_id) as viewer:
-                while True:
-                    task = await parts.views.task(caller, task.id)
-                    if _rests(task):
-                        return task
+    async with hub.view(task.conversation_id) as viewer:
+        task = await views.task(principal, task_id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not _settled(task) and loop.time() < deadline:
+            try:
+                async with asyncio.timeout_at(deadline):
                     item = await viewer.next()
-                    while isinstance(item, Delta) or item["type"] not in _STOPS:
-                        item = await viewer.next()
-    except TimeoutError:
-        return await parts.views.task(caller, task.id)
+            except (TimeoutError, SlowViewer, ServiceEnds):
+                break
+            if not isinstance(item, Delta) and item["type"].startswith(_TURNS):
+                task = await views.task(principal, task_id)
+    return task
+
+
+def _settled(task: TaskView) -> bool:
+    return task.state.final or task.state is RunState.WAITING

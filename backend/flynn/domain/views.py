@@ -122,6 +122,12 @@ class Acknowledgement(_View):
     duplicate: bool = False
 
 
+class Interruption(_View):
+    """What an interrupt met: the run as it is now, None when nothing was running."""
+
+    run: RunView | None
+
+
 T = TypeVar("T")
 
 

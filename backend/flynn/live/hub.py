@@ -42,6 +42,7 @@ class Hub:
         self._limit = limit
         self._viewers: dict[UUID, set[Viewer]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._reconcile_for_ever(), name="live: reconcile with the log")
@@ -80,6 +81,8 @@ class Hub:
                 partial=self._bus.partial,
             )
             self._viewers.setdefault(conversation_id, set()).add(viewer)
+            if self._ended:
+                viewer.end()
             try:
                 yield viewer
             finally:
@@ -87,6 +90,13 @@ class Hub:
                 viewers.discard(viewer)
                 if not viewers:
                     del self._viewers[conversation_id]
+
+    def end(self) -> None:
+        """Tell everybody who follows a conversation, now or later, that the service ends."""
+        self._ended = True
+        for viewers in self._viewers.values():
+            for viewer in viewers:
+                viewer.end()
 
     @property
     def watched(self) -> int:

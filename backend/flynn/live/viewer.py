@@ -31,6 +31,14 @@ class SlowViewer(FlynnError):
     status = 408
 
 
+class ServiceEnds(FlynnError):
+    """The process is about to end; the client comes back with its cursor."""
+
+    code = "service-ends"
+    title = "The service is ending"
+    status = 503
+
+
 class Viewer:
     """Gives the events of a conversation after `cursor`, each exactly once and in order, and deltas.
 
@@ -58,13 +66,18 @@ class Viewer:
         self._heard = Heard()
         self._joining = True
         self._empty_reads = 0
+        self._ended = False
+        self.mark = target
+        """The log's last seq when the viewer was opened."""
 
     async def next(self) -> Item:
-        """Wait for the next event or delta. Cancelling it loses nothing. Raises SlowViewer.
+        """Wait for the next event or delta. Cancelling it loses nothing. Raises SlowViewer, ServiceEnds.
 
         When the log cannot be read it is tried again, for ever, with growing pauses.
         """
         while True:
+            if self._ended:
+                raise ServiceEnds("Connect again and go on after the last seq you received.", retry_after=1)
             if self._pending:
                 return self._give(self._pending.popleft())
             if self.cursor < self._target:
@@ -96,6 +109,11 @@ class Viewer:
         if mark > max(self.cursor, self._target, self._subscription.highest):
             self._target = mark
             self._subscription.wake()
+
+    def end(self) -> None:
+        """Let `next` raise ServiceEnds."""
+        self._ended = True
+        self._subscription.wake()
 
     def _give(self, item: Item) -> Item:
         if not isinstance(item, Delta):

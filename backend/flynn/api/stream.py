@@ -1,0 +1,75 @@
+"""A conversation's events as Server-Sent Events (WHATWG HTML, section 9.2)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+import orjson
+from starlette.responses import StreamingResponse
+
+from flynn.api.problem import named, problem_of
+from flynn.domain.delta import Delta
+from flynn.domain.errors import FlynnError
+from flynn.live.subscription import Item
+from flynn.live.viewer import Viewer
+
+KEEP_ALIVE = 15.0
+"""Seconds of silence after which a comment is sent, and the key is looked at again."""
+
+HEADERS = {"x-accel-buffering": "no", "connection": "keep-alive"}
+
+
+def event_stream(
+    viewing: AbstractAsyncContextManager[Viewer],
+    viewer: Viewer,
+    *,
+    deltas: bool,
+    still_allowed: Callable[[], Awaitable[object]],
+    keep_alive: float = KEEP_ALIVE,
+) -> StreamingResponse:
+    """Stream what `viewer` gives; ends with an event `problem` when it must. Leaves `viewing` at the end.
+
+    Each event's `id` is its seq, so that a client that comes back says where to go on (Last-Event-ID).
+    """
+    return StreamingResponse(
+        _frames(viewing, viewer, deltas, still_allowed, keep_alive),
+        media_type="text/event-stream",
+        headers=HEADERS,
+    )
+
+
+async def _frames(
+    viewing: AbstractAsyncContextManager[Viewer],
+    viewer: Viewer,
+    deltas: bool,
+    still_allowed: Callable[[], Awaitable[object]],
+    keep_alive: float,
+) -> AsyncIterator[bytes]:
+    checked = asyncio.get_running_loop().time()
+    try:
+        yield b"retry: 1000\n\n"
+        while True:
+            now = asyncio.get_running_loop().time()
+            if now - checked >= keep_alive:
+                await still_allowed()
+                checked = now
+            try:
+                async with asyncio.timeout(keep_alive):
+                    item = await viewer.next()
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            if not isinstance(item, Delta) or deltas:
+                yield _frame(item)
+    except FlynnError as error:
+        yield b"event: problem\ndata: " + orjson.dumps(problem_of(error)) + b"\n\n"
+    except Exception as error:
+        yield b"event: problem\ndata: " + orjson.dumps(problem_of(named(error, request_id=None))) + b"\n\n"
+    finally:
+        await viewing.__aexit__(None, None, None)
+
+
+def _frame(item: Item) -> bytes:
+    if isinstance(item, Delta):
+        return b"event: delta\ndata: " + item.model_dump_json(exclude_none=True).encode() + b"\n\n"
+    return b"id: %d\nevent: event\ndata: %s\n\n" % (item["seq"], orjson.dumps(item))
