@@ -1,0 +1,129 @@
+"""Admission: one run a workspace, N a principal, N in all; resumes first; never more, however many ask."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from flynn.store.admission import AdmissionLimits, admit
+from tests.house import House, open_house
+
+_WORKSPACE = text("INSERT INTO workspaces (id, name, path) VALUES (:w, :name, :name)")
+_CONVERSATION = text("""
+INSERT INTO conversations (id, principal_id, workspace_id, agent, agent_version)
+VALUES (:c, :p, :w, 'flynn-dev', '1')""")
+_RUN = text("""
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, resume, priority,
+                  limit_turns, limit_nanodollars, limit_prompt_tokens)
+VALUES (:r, :c, :w, :p, 'queued', :resume, :priority, 1, 1, 1)""")
+_PRINCIPAL = text("INSERT INTO principals (id, name) VALUES (:p, :name)")
+_MOST = text("""
+SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL GROUP BY workspace_id) AS held""")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
+        yield opened
+
+
+async def workspace(house: House) -> UUID:
+    made = uuid4()
+    async with house.database.begin() as connection:
+        await connection.execute(_WORKSPACE, {"w": made, "name": f"/{made}"})
+    return made
+
+
+async def principal(house: House) -> UUID:
+    made = uuid4()
+    async with house.database.begin() as connection:
+        await connection.execute(_PRINCIPAL, {"p": made, "name": str(made)})
+    return made
+
+
+async def queue(
+    house: House, where: UUID, *, who: UUID | None = None, resume: bool = False, priority: int = 0
+) -> UUID:
+    """A queued run in a conversation of its own."""
+    run_id = uuid4()
+    found = {
+        "r": run_id,
+        "c": uuid4(),
+        "w": where,
+        "p": who or house.owner.id,
+        "resume": resume,
+        "priority": priority,
+    }
+    async with house.database.begin() as connection:
+        await connection.execute(_CONVERSATION, found)
+        await connection.execute(_RUN, found)
+    return run_id
+
+
+async def admitted(house: House, *, principal: int = 8, everyone: int = 256) -> list[UUID]:
+    async with house.database.begin() as connection:
+        return await admit(connection, AdmissionLimits(principal=principal, everyone=everyone))
+
+
+async def end(house: House, run_id: UUID) -> None:
+    async with house.database.begin() as connection:
+        await connection.execute(
+            text("UPDATE runs SET state = 'completed', job_id = NULL WHERE id = :r"), {"r": run_id}
+        )
+
+
+async def test_a_workspace_has_one_run_at_a_time_in_order_of_age(house: House) -> None:
+    where = await workspace(house)
+    runs = [await queue(house, where) for _ in range(3)]
+    for run_id in runs:
+        assert await admitted(house) == [run_id]
+        assert await admitted(house) == []
+        await end(house, run_id)
+
+
+async def test_resumes_come_before_fresh_runs_and_priority_before_age(house: House) -> None:
+    where = await workspace(house)
+    old = await queue(house, where)
+    urgent = await queue(house, where, priority=5)
+    resumed = await queue(house, where, resume=True)
+    for run_id in (resumed, urgent, old):
+        assert await admitted(house) == [run_id]
+        await end(house, run_id)
+
+
+async def test_a_principal_has_its_share_and_no_more(house: House) -> None:
+    other = await principal(house)
+    for _ in range(4):
+        await queue(house, await workspace(house))
+    theirs = await queue(house, await workspace(house), who=other)
+    first = await admitted(house, principal=2)
+    assert len(first) == 3
+    assert theirs in first
+    assert await admitted(house, principal=2) == []
+    await end(house, theirs)
+    assert await admitted(house, principal=2) == []
+    await end(house, next(r for r in first if r != theirs))
+    assert len(await admitted(house, principal=2)) == 1
+
+
+async def test_the_service_has_a_limit(house: House) -> None:
+    for _ in range(5):
+        await queue(house, await workspace(house), who=await principal(house))
+    assert len(await admitted(house, everyone=3)) == 3
+    assert await admitted(house, everyone=3) == []
+
+
+async def test_admissions_at_the_same_time_stay_within_the_limits(house: House) -> None:
+    places = [await workspace(house) for _ in range(6)]
+    for where in places:
+        for _ in range(3):
+            await queue(house, where)
+    found = await asyncio.gather(*(admitted(house, principal=4) for _ in range(8)))
+    assert sum(len(ids) for ids in found) == 4
+    async with house.database.statement() as connection:
+        assert await connection.scalar(_MOST) == 1
+        jobs = await connection.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
+    assert jobs == 4
