@@ -16,9 +16,11 @@ from flynn.simulator.part import Part, cast, turn_digest
 from flynn.simulator.performance import Performance
 from flynn.simulator.record import Record
 from flynn.simulator.rendition import Rendition
-from flynn.simulator.reply import InputUsage, new_id
-from flynn.simulator.request import ApiRequest, authenticate, betas_of, decode, version_of
-from flynn.simulator.rules import Verdict, judge
+from flynn.simulator.reply import new_id
+from flynn.simulator.request import ApiRequest, authenticate, betas_of, decode, key_of, version_of
+from flynn.simulator.rules.betas import BINDING
+from flynn.simulator.rules.judgement import Verdict
+from flynn.simulator.signatures import Pen
 from flynn.simulator.stage import Stage
 from flynn.simulator.template import words
 from flynn.simulator.turn import Pacing, Text, Turn
@@ -48,7 +50,7 @@ class MessagesDoor:
             try:
                 await self._answer(wire, headers, record)
             except ApiError as error:
-                await _refuse(wire, error, record)
+                await self._refuse(wire, error, record, headers)
         except ClientLeft:
             record.client_left = True
         finally:
@@ -71,10 +73,10 @@ class MessagesDoor:
         key = authenticate(headers, options.keys)
         record.key_digest = sha256(key.encode()).hexdigest()[:12]
         request = ApiRequest(key, version_of(headers), betas_of(headers), decode(body), self._counting)
-        try:
-            verdict = judge(request, options)
-        finally:
-            record.warnings = request.warnings
+        record.warnings = request.warnings
+        if not self._counting:
+            self._stage.rates.admit(key)
+        verdict = self._stage.judge.judge(request)
         if self._counting:
             await _count(wire, verdict, record)
         else:
@@ -86,18 +88,41 @@ class MessagesDoor:
         part = _part(self._stage, request, conversation)
         attempt = self._stage.attempts.next(turn_digest(request, part))
         fault = part.fault(attempt)
-        usage = InputUsage(verdict.prompt_tokens)
-        reply = Rendition(request, conversation, part, attempt, lambda _: "unsigned").reply(usage, fault)
+        posting = self._stage.cache.quote(request.key, request.payload, verdict)
+        pen = Pen(self._stage.signer, verdict.bound.context, verdict.bound.previous, verdict.model.line or "")
+        extra = {"input_transformations": verdict.bound.transformations} if BINDING in request.betas else {}
+        reply = Rendition(request, conversation, part, attempt, pen.sign).reply(posting.usage, fault, extra)
         record.scenario, record.turn, record.attempt = part.name, part.index, attempt
         record.fault = fault.kind if fault else None
         record.status, record.stop_reason, record.message_id = 200, reply.stop_reason, reply.id
-        record.usage = {**usage.json(), "output_tokens": reply.output_tokens}
+        record.usage = {**posting.usage.json(), "output_tokens": reply.output_tokens}
+
+        def begins() -> None:
+            self._stage.cache.book(posting)
+            usage = posting.usage
+            uncached = usage.input + usage.cache_write_5m + usage.cache_write_1h
+            self._stage.rates.charge(request.key, input_tokens=uncached, output_tokens=reply.output_tokens)
+
+        headers = [*_headers(record), *self._stage.rates.headers(request.key)]
+        pacing = _pacing(part, options)
         record.decided = monotonic()
-        performance = Performance(wire, record.request_id, _headers(record), _pacing(part, options))
+        performance = Performance(wire, record.request_id, headers, pacing, begins)
         if request.payload.get("stream"):
             await performance.stream(reply, fault, options.delta_characters)
         else:
             await performance.whole(reply, fault)
+
+    async def _refuse(self, wire: Wire, error: ApiError, record: Record, headers: Mapping[str, str]) -> None:
+        record.status, record.error, record.decided = error.status, error.message, monotonic()
+        body = error.body(record.request_id)
+        answer = [("content-type", "application/json"), ("content-length", str(len(body))), *_headers(record)]
+        if error.rule is not None:
+            answer.append(("simulator-rule", error.rule))
+        key = key_of(headers)
+        if key is not None and record.key_digest is not None:
+            answer += self._stage.rates.headers(key)
+        await wire.start(error.status, [*answer, *error.headers.items()])
+        await wire.finish(body)
 
 
 def _part(stage: Stage, request: ApiRequest, conversation: Conversation) -> Part:
@@ -133,14 +158,4 @@ async def _count(wire: Wire, verdict: Verdict, record: Record) -> None:
     await wire.start(
         200, [("content-type", "application/json"), ("content-length", str(len(body))), *_headers(record)]
     )
-    await wire.finish(body)
-
-
-async def _refuse(wire: Wire, error: ApiError, record: Record) -> None:
-    record.status, record.error, record.decided = error.status, error.message, monotonic()
-    body = error.body(record.request_id)
-    headers = [("content-type", "application/json"), ("content-length", str(len(body))), *_headers(record)]
-    if error.rule is not None:
-        headers.append(("simulator-rule", error.rule))
-    await wire.start(error.status, [*headers, *error.headers.items()])
     await wire.finish(body)

@@ -1,6 +1,6 @@
 """Playing a reply on the wire: pacing, and the faults that strike while it is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import orjson
@@ -27,13 +27,16 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Performance:
-    """One reply on its way to one client."""
+    """One reply on its way to one client. `begins` is called when its first token is sent."""
 
-    def __init__(self, wire: Wire, request_id: str, headers: Headers, pacing: Pacing) -> None:
+    def __init__(
+        self, wire: Wire, request_id: str, headers: Headers, pacing: Pacing, begins: Callable[[], None]
+    ) -> None:
         self._wire = wire
         self._request_id = request_id
         self._headers = headers
         self._pacing = pacing
+        self._begins = begins
 
     async def stream(self, reply: Reply, fault: Fault | None, delta_characters: int) -> None:
         """Send the reply as server-sent events.
@@ -75,6 +78,7 @@ class Performance:
         speed = self._pacing.tokens_per_second
         took = reply.output_tokens / speed if speed else 0
         await self._wait((self._pacing.headers_ms + self._pacing.first_token_ms) / 1000 + took)
+        self._begins()
         body = b"" if isinstance(fault, EmptyStream) else orjson.dumps(reply.message())
         await self._wire.start(
             200, [("content-type", "application/json"), ("content-length", str(len(body))), *self._headers]
@@ -121,6 +125,8 @@ class Performance:
             if number == 1 and first_token:
                 await self._flush(batch)
                 await self._wire.pause(first_token)
+            if number == 1:
+                self._begins()
             if not struck and _strikes(fault, number, event.event_class):
                 struck = True
                 await self._flush(batch)

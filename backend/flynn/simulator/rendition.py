@@ -39,8 +39,10 @@ class Rendition:
         self._names = part.names(conversation, attempt)
         self._sign = sign
 
-    def reply(self, usage: InputUsage, fault: Fault | None) -> Reply:
+    def reply(self, usage: InputUsage, fault: Fault | None, extra: dict[str, Json] | None = None) -> Reply:
         """The reply, limited by max_tokens and stop_sequences, changed by `fault` where it changes words.
+
+        `extra` are further top-level fields of the message.
 
         Raises:
             ApiError: the scenario asks for what this request does not allow, or quotes what is not there.
@@ -55,6 +57,7 @@ class Rendition:
             stop_reason=turn.stop_reason or ("tool_use" if calls else "end_turn"),
             usage=usage,
             reported_output=turn.output_tokens,
+            extra=extra or {},
         )
         reply = reply.stopped_at(self._request.payload.get("stop_sequences") or [])
         reply = reply.within(self._request.payload["max_tokens"])

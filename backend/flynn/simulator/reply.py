@@ -47,7 +47,7 @@ class ReplyBlock:
             case "text":
                 return ReplyBlock({**self.block, "text": wire}, wire)
             case "thinking":
-                return ReplyBlock({**self.block, "thinking": wire}, wire)
+                return ReplyBlock({**self.block, "thinking": wire, "signature": ""}, wire)
             case "tool_use":
                 return ReplyBlock({**self.block, "input": partial_input(wire)}, wire)
             case _:
@@ -109,18 +109,24 @@ class Reply:
     stop_sequence: str | None = None
     stop_details: dict[str, Json] | None = None
     reported_output: int | None = None
+    warming: bool = False
+    """Whether max_tokens was 0: nothing is sampled, only the cache is written."""
     extra: dict[str, Json] = field(default_factory=dict)
     """Further top-level fields, such as `input_transformations`."""
 
     @property
     def output_tokens(self) -> int:
-        """Output tokens: as the scenario reports them, or estimated; never zero for what was sampled."""
+        """Output tokens: as the scenario reports them, or estimated; zero only for cache warming."""
+        if self.warming:
+            return 0
         if self.reported_output is not None:
             return self.reported_output
         return max(1, sum(block.tokens for block in self.blocks))
 
     def within(self, max_tokens: int) -> "Reply":
         """The reply as it comes when the output limit is `max_tokens`: cut, with that stop_reason."""
+        if max_tokens == 0:
+            return replace(self, blocks=(), stop_reason="max_tokens", warming=True)
         if sum(block.tokens for block in self.blocks) <= max_tokens:
             return self
         kept: list[ReplyBlock] = []
@@ -130,6 +136,8 @@ class Reply:
                 room = left - (block.tokens - tokens.of_text(block.wire))
                 if room > 0 and block.wire:
                     kept.append(block.cut(room * tokens.CHARACTERS_PER_TOKEN))
+                elif room >= 0 and block.block["type"] == "tool_use":
+                    kept.append(block.cut(0))
                 break
             kept.append(block)
             left -= block.tokens

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 
 from flynn.simulator.attempts import Attempts
+from flynn.simulator.cache_account import CacheAccount
 from flynn.simulator.options import Options
+from flynn.simulator.rate_window import RateWindows
 from flynn.simulator.record import Records
+from flynn.simulator.rules.judgement import Judge
 from flynn.simulator.scenario import Scenario, check_names
+from flynn.simulator.signatures import Signer
 
 
 class Stage:
@@ -21,6 +25,10 @@ class Stage:
         self.scenarios = list(scenarios)
         self.attempts = Attempts()
         self.records = Records(options.record)
+        self.signer = Signer(options.signing_key)
+        self.judge = Judge(options, self.signer)
+        self.cache = CacheAccount(options.clock)
+        self.rates = RateWindows(options.rate_limits, options.clock)
 
     def load(self, scenarios: Sequence[Scenario], *, replace: bool) -> None:
         """Add scenarios, before those already there, or put them in their place.
@@ -36,6 +44,8 @@ class Stage:
         self.scenarios = [*scenarios, *kept]
 
     def reset(self) -> None:
-        """Forget attempts and records; scenarios stay."""
+        """Forget attempts, records, the prompt cache and rate windows; scenarios stay."""
         self.attempts.reset()
+        self.cache.reset()
+        self.rates.reset()
         self.records.reset()
