@@ -14,10 +14,14 @@ STEPS = 60
 
 def script(reads: int) -> str:
     """A model that asks `STEPS` times for `reads` Reads at once, and then ends."""
-    calls = "\n".join(
-        f"      - {{tool: Read, call: c{i}, input: {{file_path: notes.txt}}}}" for i in range(reads)
-    )
-    turns = "\n".join(f"  - blocks:\n{calls}" for _ in range(STEPS))
+
+    def calls(step: int) -> str:
+        return "\n".join(
+            f"      - {{tool: Read, call: c{step}-{i}, input: {{file_path: notes.txt}}}}"
+            for i in range(reads)
+        )
+
+    turns = "\n".join(f"  - blocks:\n{calls(step)}" for step in range(STEPS))
     return f"name: steps\nturns:\n{turns}\n  - blocks:\n      - text: done\n"
 
 
@@ -29,7 +33,7 @@ async def gaps(bench: Bench) -> list[float]:
     listed = await bench.client.get(f"{bench.simulator}/_simulator/requests")
     calls = [r for r in listed.json()["requests"] if r["path"].startswith("/v1/messages")]
     calls.sort(key=lambda r: r["received"])
-    return [(after["received"] - before["sent"]) * 1000 for before, after in itertools.pairwise(calls)]
+    return [(after["received"] - before["last_byte"]) * 1000 for before, after in itertools.pairwise(calls)]
 
 
 async def main() -> None:

@@ -42,7 +42,7 @@ async def _delays(bench: Bench) -> list[float]:
     await client.disconnect()
     listed = await bench.client.get(f"{bench.simulator}/_simulator/requests")
     calls = [r for r in listed.json()["requests"] if r["path"].startswith("/v1/messages")]
-    begun = sorted(r["received"] for r in calls)
+    begun = sorted(r["first_byte"] for r in calls)
     return [(at - since) * 1000 for at, since in zip(arrivals, begun, strict=True)]
 
 
@@ -52,7 +52,7 @@ async def main() -> None:
     async with service(f"name: words\nturns:\n{turns}\n") as bench:
         print(HEAD)
         delays = await _delays(bench)
-        print(row("model's request received to first delta at a Socket.IO client", delays, "5 ms added"))
+        print(row("model's first byte to first delta at a Socket.IO client", delays, "5 ms added"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +12,8 @@ import typer
 import uvloop
 
 from flynn import __version__
-from flynn.cli import agents as agents_command
-from flynn.cli import demo as demo_command
-from flynn.cli import doctor as doctor_command
-from flynn.cli import keys as keys_command
-from flynn.cli import run as run_command
-from flynn.cli import serve as serve_command
 from flynn.domain.errors import FlynnError
 from flynn.settings import Settings
-from flynn.simulator.__main__ import main as simulate
 
 app = typer.Typer(
     name="flynn",
@@ -34,6 +28,13 @@ app.add_typer(keys_app, name="keys")
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Data directory; else FLYNN_DATA_DIR or ./data.")
 ]
+
+
+def _command(noun: str) -> Any:
+    """The module behind a command. Only what is asked for is imported: a service that carried the
+    simulator and the clients too would start later and stay larger.
+    """
+    return import_module(f"flynn.cli.{noun}")
 
 
 def _do(work: Coroutine[Any, Any, int]) -> None:
@@ -51,7 +52,7 @@ def serve(
 ) -> None:
     """Serve the API, the socket and (unless --no-worker) the agent."""
     settings = Settings.load(host=host, port=port, data_dir=data_dir)
-    _do(serve_command.serve(settings, worker=worker))
+    _do(_command("serve").serve(settings, worker=worker))
 
 
 @app.command()
@@ -63,7 +64,7 @@ def run(
 ) -> None:
     """Run one task in a directory and stream it to the terminal."""
     settings = Settings.load(data_dir=data_dir)
-    _do(run_command.run(settings, instructions, agent=agent, directory=directory.resolve()))
+    _do(_command("run").run(settings, instructions, agent=agent, directory=directory.resolve()))
 
 
 @app.command()
@@ -74,7 +75,7 @@ def demo(
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
     settings = Settings.load(port=port, data_dir=data_dir)
-    _do(demo_command.demo(settings, stay=stay))
+    _do(_command("demo").demo(settings, stay=stay))
 
 
 @app.command()
@@ -84,19 +85,19 @@ def doctor(
 ) -> None:
     """Say how this machine and these settings are, part by part."""
     settings = Settings.load(data_dir=data_dir)
-    _do(doctor_command.doctor(settings, live=live))
+    _do(_command("doctor").doctor(settings, live=live))
 
 
 @app.command()
 def agents(data_dir: DataDir = None) -> None:
     """List the agents that can be served, and the files that cannot."""
-    raise typer.Exit(agents_command.list_agents(Settings.load(data_dir=data_dir)))
+    raise typer.Exit(_command("agents").list_agents(Settings.load(data_dir=data_dir)))
 
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database's schema to this version."""
-    _do(serve_command.migrate_only(Settings.load(data_dir=data_dir)))
+    _do(_command("serve").migrate_only(Settings.load(data_dir=data_dir)))
 
 
 @keys_app.command("create")
@@ -109,19 +110,19 @@ def keys_create(
 ) -> None:
     """Make a key and show, once, how to use it."""
     settings = Settings.load(data_dir=data_dir)
-    _do(keys_command.create(settings, name, scope or ["chat", "delegate"]))
+    _do(_command("keys").create(settings, name, scope or ["chat", "delegate"]))
 
 
 @keys_app.command("list")
 def keys_list(data_dir: DataDir = None) -> None:
     """List keys, without their secrets."""
-    _do(keys_command.show(Settings.load(data_dir=data_dir)))
+    _do(_command("keys").show(Settings.load(data_dir=data_dir)))
 
 
 @keys_app.command("revoke")
 def keys_revoke(key_id: str, data_dir: DataDir = None) -> None:
     """Close a key for good."""
-    _do(keys_command.revoke(Settings.load(data_dir=data_dir), key_id))
+    _do(_command("keys").revoke(Settings.load(data_dir=data_dir), key_id))
 
 
 @app.command(
@@ -129,7 +130,7 @@ def keys_revoke(key_id: str, data_dir: DataDir = None) -> None:
 )
 def simulator(context: typer.Context) -> None:
     """Serve scripted models over the Messages API (--help lists its options)."""
-    raise typer.Exit(simulate(context.args))
+    raise typer.Exit(import_module("flynn.simulator.__main__").main(context.args))
 
 
 @app.command()
