@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.api.doors import Doors
+from tests.api.whole.doors import Doors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

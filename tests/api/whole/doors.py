@@ -22,7 +22,7 @@ name: slow
 match: slowly
 turns:
   - pacing: {tokens_per_second: 10}
-    blocks: [{text: 'one two three four five six seven eight nine ten, and once more from the beginning, one two three four five six seven eight nine ten, and once more from the beginning, one two three'}]
+    blocks: [{text: 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen'}]
 ---
 name: long
 match: three looks
