@@ -1,7 +1,7 @@
 """What the doors refuse: with the right status, as a problem, and without a word of the inside."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import httpx2
 import pytest
