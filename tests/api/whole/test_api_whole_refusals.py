@@ -9,7 +9,7 @@ import pytest
 from tests.api.whole.doors import ORIGIN, PROBLEM, Doors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-NOBODY = uuid4()
+NOBODY = UUID(int=7)
 
 
 def problem(answer: httpx2.Response, status: int) -> dict[str, Any]:
