@@ -7,7 +7,7 @@ from uuid import UUID
 from flynn.agent.fold import Transcript
 from flynn.domain import events as ev
 from flynn.domain.content import Json
-from flynn.domain.run import Limits, RunState
+from flynn.domain.run import RunState
 from flynn.store import log, prefixes, runs
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
@@ -49,6 +49,7 @@ async def claim(
         run = await runs.lock_run(connection, run_id)
         if run.state not in (RunState.QUEUED, RunState.RUNNING) or run.job_id != job_id:
             return None
+        fresh = run.started_at is None
         epoch = await runs.raise_epoch(connection, conversation_id)
         run = await runs.start_run(connection, run, lost=run.state is RunState.RUNNING and not again)
         if conversation.prefix_digest is None:
@@ -56,12 +57,16 @@ async def claim(
             await prefixes.freeze(connection, conversation_id, prefix, version=version)
         else:
             prefix = await prefixes.read_prefix(connection, conversation.prefix_digest)
+        most = prefix.get("max_turns")
+        if fresh and most and most < run.limits.turns:
+            # The agent is content with fewer turns; whoever raises the limit later raises this one.
+            run = await runs.set_limits(connection, run_id, run.limits.model_copy(update={"turns": most}))
         started = ev.RunStarted(epoch=epoch, worker=worker)
         recorded = await log.append(connection, conversation_id, run_id, [started], epoch=epoch)
         whole = await log.read(connection, conversation_id)
     journal = Journal(
         database,
-        Transcript(prefix=prefix, limits=_limits(run, prefix)),
+        Transcript(prefix=prefix, limits=run.limits),
         conversation_id=conversation_id,
         run_id=run_id,
         epoch=epoch,
@@ -70,9 +75,3 @@ async def claim(
     journal.apply(whole)
     journal.publish(recorded)
     return Held(conversation, run, prefix, journal)
-
-
-def _limits(run: RunRow, prefix: Json) -> Limits:
-    """The run's limits, and the agent's own where it is content with fewer turns."""
-    most = prefix.get("max_turns")
-    return run.limits.model_copy(update={"turns": min(run.limits.turns, most)}) if most else run.limits
