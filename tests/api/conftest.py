@@ -1,15 +1,23 @@
-"""One service a module, on the module's loop."""
+"""The served doors: one service a test, and one a module for tests that leave nothing behind."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.api.doors import Doors, open_doors
+from tests.api.served import Served, serve
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """The doors, served over real parts."""
+    async with serve(tmp_path) as found:
+        yield found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors]:
-    """A running service; a run may make two model calls before it waits."""
-    async with open_doors(tmp_path_factory.mktemp("doors"), run_max_turns=2) as opened:
-        yield opened
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """The same, once a module."""
+    async with serve(tmp_path_factory.mktemp("shared"), origins=["https://team.example"]) as found:
+        yield found

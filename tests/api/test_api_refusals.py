@@ -1,172 +1,222 @@
-"""What the doors refuse: with the right status, as a problem, and without a word of the inside."""
+"""What is refused, and in which words: the same form everywhere, and never a stack trace."""
 
+import asyncio
+import json
 from typing import Any
-from uuid import uuid4
 
 import httpx2
 import pytest
 
-from tests.api.doors import ORIGIN, PROBLEM, Doors
+from flynn.api.server import OVERHEAD
+from tests.api.served import MESSAGE_MAX, Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-NOBODY = uuid4()
 
 
-def problem(answer: httpx2.Response, status: int) -> dict[str, Any]:
+def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == PROBLEM
+    assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
     assert body["status"] == status
-    assert body["type"] == f"urn:flynn:problem:{body['code']}"
+    assert body["code"] == code
+    assert body["type"] == f"urn:flynn:problem:{code}"
     assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["detail"]
     assert "Traceback" not in answer.text
-    assert 'File "' not in answer.text
     return body
 
 
-def fields(body: dict[str, Any]) -> list[str]:
-    return [error["field"] for error in body["errors"]]
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "fly_x", "Basic Zmx5Og==", "Bearer", "Bearer nokey", "Bearer fly_unknown", "Bearer fly_\xe9"],
+)
+@pytest.mark.parametrize("path", ["/api/v1/agents", "/api/v1/schema", "/api/v1/nonsense", "/api/"])
+async def test_no_key_no_entry(shared: Served, authorization: str | None, path: str) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    async with shared.http(None) as http:
+        answer = await http.get(path, headers=headers)  # type: ignore[arg-type]
+    problem(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("path", ["tasks", "conversations"])
-async def test_an_unknown_agent_is_answered_with_the_known_ones(doors: Doors, path: str) -> None:
-    order = {"agent": "nobody", **({"instructions": "go"} if path == "tasks" else {})}
-    body = problem(await doors.owner.post(f"/api/v1/{path}", json=order), 422)
-    assert "flynn-dev" in body["detail"]
-    assert fields(body) == ["agent"]
+async def test_unknown_paths_and_methods(shared: Served) -> None:
+    async with shared.http() as http:
+        problem(await http.get("/api/v1/nonsense"), 404, "not-found")
+        problem(await http.get("/nonsense"), 404, "not-found")
+        problem(await http.get("/api/v1/agents/"), 404, "not-found")
+        for method in ("PUT", "PATCH", "DELETE"):
+            answer = await http.request(method, "/api/v1/agents", json={})
+            body = problem(answer, 405, "method-not-allowed")
+            assert answer.headers["allow"] == "GET"
+            assert "GET" in body["detail"]
 
 
-async def test_an_unknown_workspace_is_answered_with_the_known_ones(doors: Doors) -> None:
-    body = problem(await doors.owner.post("/api/v1/conversations", json={"workspace": "nowhere"}), 422)
-    assert "default" in body["detail"]
-    assert fields(body) == ["workspace"]
-
-
-@pytest.mark.parametrize("path", ["/", "/etc", "/proc/1", "/root", "relative", "/no/such/place", "a\0b"])
-async def test_a_path_that_cannot_be_served_is_refused(doors: Doors, path: str) -> None:
-    problem(await doors.owner.post("/api/v1/workspaces", json={"name": "w", "path": path}), 422)
-
-
-async def test_the_services_own_data_is_no_workspace(doors: Doors) -> None:
-    path = str(doors.workspaces.parent / "data" / "private")
-    problem(await doors.owner.post("/api/v1/workspaces", json={"name": "w", "path": path}), 422)
-
-
-@pytest.mark.parametrize("body", [b'{"instructions": ', b"\xff\xfe", b""])
-async def test_malformed_json_is_told_from_wrong_json(doors: Doors, body: bytes) -> None:
-    answer = await doors.owner.post(
-        "/api/v1/tasks", content=body, headers={"content-type": "application/json"}
-    )
-    problem(answer, 400 if body else 422)
-
-
-async def test_unknown_fields_are_named(doors: Doors) -> None:
-    body = problem(await doors.owner.post("/api/v1/tasks", json={"instructions": "x", "callback": "y"}), 422)
-    assert fields(body) == ["callback"]
-
-
-async def test_missing_fields_are_named(doors: Doors) -> None:
-    body = problem(await doors.owner.post("/api/v1/tasks", json={"title": "x"}), 422)
-    assert "is missing" in body["detail"]
-
-
-async def test_a_message_over_the_limit_is_refused(doors: Doors) -> None:
-    body = problem(await doors.owner.post("/api/v1/tasks", json={"instructions": "x" * 2_000_000}), 413)
-    assert "1,048,576" in body["detail"]
-
-
-async def test_a_body_over_the_limit_is_refused_before_it_is_read(doors: Doors) -> None:
-    problem(await doors.owner.post("/api/v1/tasks", content=b"x" * 7_000_000), 413)
-
-
-async def test_a_body_without_a_length_is_counted(doors: Doors) -> None:
-    async def pieces() -> Any:
-        for _ in range(7):
-            yield b"x" * 1_000_000
-
-    answer = await doors.owner.post(
-        "/api/v1/tasks", content=pieces(), headers={"content-type": "application/json"}
-    )
-    problem(answer, 413)
-
-
-@pytest.mark.parametrize("key", [None, "fly_wrong"])
-async def test_without_a_known_key_there_is_no_entry(doors: Doors, key: str | None) -> None:
-    async with doors.client(key) as client:
-        answer = await client.get("/api/v1/tasks")
-        problem(answer, 401)
-        assert answer.headers["www-authenticate"].startswith("Bearer")
-
-
-async def test_a_key_opens_only_what_its_scopes_name(doors: Doors) -> None:
-    async with doors.client(await doors.key("reader", "read")) as reader:
-        assert (await reader.get("/api/v1/tasks")).status_code == 200
-        assert (
-            "delegate"
-            in problem(await reader.post("/api/v1/tasks", json={"instructions": "x"}), 403)["detail"]
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"instructions": "is missing"}),
+        ({"instructions": ""}, {"instructions": "should have at least 1 character"}),
+        ({"instructions": "x", "brnch": "main"}, {"brnch": "is not known here; known are: instructions"}),
+        ({"instructions": 7, "title": []}, {"instructions": "valid string", "title": "valid string"}),
+        ({"instructions": "\ud800"}, {"instructions": "lone surrogates"}),
+        ([], {"body": "JSON object"}),
+        ("text", {"body": "JSON object"}),
+        (None, {"body": ""}),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_named_field_by_field(
+    shared: Served, body: Any, fields: dict[str, str]
+) -> None:
+    async with shared.http() as http:
+        answer = await http.post(
+            "/api/v1/tasks", content=json.dumps(body), headers={"Content-Type": "application/json"}
         )
-        problem(await reader.post("/api/v1/conversations", json={}), 403)
-        problem(await reader.get("/api/v1/keys"), 403)
-        problem(await reader.post("/api/v1/workspaces", json={"name": "x", "path": "/x"}), 403)
+    found = {e["field"]: e["message"] for e in problem(answer, 422, "invalid-input")["errors"]}
+    assert set(found) == set(fields)
+    for name, words in fields.items():
+        assert words in found[name]
 
 
-async def test_foreign_pages_are_refused_and_named_ones_are_not(doors: Doors) -> None:
-    for origin, status in (("https://evil.example", 403), ("null", 403), (ORIGIN, 200), (doors.url, 200)):
-        answer = await doors.owner.get("/api/v1/agents", headers={"origin": origin})
-        assert answer.status_code == status, origin
-    problem(await doors.owner.get("/health", headers={"origin": "https://evil.example"}), 403)
-
-
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "[bad", "127.0.0.1.evil.example"])
-async def test_on_loopback_foreign_hosts_are_refused(doors: Doors, host: str) -> None:
-    problem(await doors.owner.get("/health", headers={"host": host}), 403)
-
-
-async def test_unknown_routes_and_methods(doors: Doors) -> None:
-    problem(await doors.owner.get("/api/v1/nothing"), 404)
-    answer = await doors.owner.delete("/api/v1/agents")
-    problem(answer, 405)
-    assert "GET" in answer.headers["allow"]
+async def test_unknown_and_wrong_query_parameters(shared: Served) -> None:
+    async with shared.http() as http:
+        body = problem(await http.get("/api/v1/tasks?limt=3&state=running"), 422, "invalid-input")
+        assert body["errors"] == [
+            {"field": "limt", "message": "is not known here; known are: cursor, limit, state"}
+        ]
+        body = problem(await http.get("/api/v1/tasks?limit=0&state=asleep"), 422, "invalid-input")
+        assert {e["field"] for e in body["errors"]} == {"limit", "state"}
+        body = problem(await http.get("/api/v1/tasks/not-a-uuid"), 422, "invalid-input")
+        assert body["errors"][0]["field"] == "task_id"
+        body = problem(await http.get("/health?verbose=1"), 422, "invalid-input")
+        assert body["errors"][0]["field"] == "verbose"
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("content", "words"),
     [
-        f"tasks/{NOBODY}",
-        f"tasks/{NOBODY}/report",
-        f"conversations/{NOBODY}",
-        f"conversations/{NOBODY}/events",
-        f"conversations/{NOBODY}/messages",
-        "agents/nobody",
+        (b'{"instructions": "x",}', "at character"),
+        (b'{"instructions": ', "at character"),
+        (b"{'a': 1}", "at character 1"),
+        (b'{"instructions": "\xff"}', "UTF-8"),
+        (b"[" * 50_000, "not JSON"),
     ],
 )
-async def test_what_is_not_there_is_not_found(doors: Doors, path: str) -> None:
-    problem(await doors.owner.get(f"/api/v1/{path}"), 404)
+async def test_malformed_json_is_400_and_says_where(shared: Served, content: bytes, words: str) -> None:
+    async with shared.http() as http:
+        answer = await http.post(
+            "/api/v1/tasks", content=content, headers={"Content-Type": "application/json"}
+        )
+    assert words in problem(answer, 400, "malformed-request")["detail"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "tasks?limit=0",
-        "tasks?limit=501",
-        "tasks?cursor=junk",
-        "tasks?state=asleep",
-        "tasks/no-uuid",
-        f"tasks/{NOBODY}?wait=61",
-        f"tasks/{NOBODY}?wait=nan",
-        f"conversations/{NOBODY}/events?after_seq=-1",
-        f"conversations/{NOBODY}/events?after_seq=99999999999999999999",
-    ],
-)
-async def test_parameters_out_of_range_are_refused(doors: Doors, path: str) -> None:
-    problem(await doors.owner.get(f"/api/v1/{path}"), 422)
+async def test_a_body_that_is_not_json_is_415(shared: Served) -> None:
+    async with shared.http() as http:
+        for kind in ("application/x-www-form-urlencoded", "text/plain"):
+            answer = await http.post(
+                "/api/v1/tasks", content=b'{"instructions": "x"}', headers={"Content-Type": kind}
+            )
+            assert "application/json" in problem(answer, 415, "unsupported-media-type")["detail"]
 
 
-@pytest.mark.parametrize("field", ["title", "agent", "workspace"])
-async def test_nul_in_a_name_is_the_callers_mistake(doors: Doors, field: str) -> None:
-    problem(await doors.owner.post("/api/v1/conversations", json={field: "a\0b"}), 422)
+async def test_oversized_bodies_are_413_before_they_are_parsed(shared: Served) -> None:
+    limit = 6 * MESSAGE_MAX + OVERHEAD
+
+    async def chunks() -> Any:
+        for _ in range(limit // 10_000 + 2):
+            yield b"[" * 10_000
+
+    async with shared.http() as http:
+        headers = {"Content-Type": "application/json"}
+        answer = await http.post("/api/v1/tasks", content=b"[" * (limit + 1), headers=headers)
+        assert str(limit) in problem(answer, 413, "payload-too-large")["detail"]
+        problem(await http.post("/api/v1/tasks", content=chunks(), headers=headers), 413, "payload-too-large")
+        message = {"instructions": "x" * (MESSAGE_MAX + 1)}
+        problem(await http.post("/api/v1/tasks", json=message), 413, "payload-too-large")
+        assert (await http.post("/api/v1/tasks", json={"instructions": "ü" * 50_000})).status_code == 202
+        assert (await http.post("/api/v1/tasks", json={"instructions": "\x01" * 99_999})).status_code == 202
 
 
-async def test_unknown_scopes_are_answered_with_the_known_ones(doors: Doors) -> None:
-    body = problem(await doors.owner.post("/api/v1/keys", json={"name": "x", "scopes": ["all"]}), 422)
-    assert "delegate" in body["detail"]
+async def test_a_body_without_end_is_cut_off(shared: Served) -> None:
+    """A client that announces little and never stops sending gets its answer and a closed connection."""
+    host, port = shared.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST /api/v1/tasks HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {shared.keys['owner']}"
+        "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    sent = 0
+    chunk = b"10000\r\n" + b"[" * 0x10000 + b"\r\n"
+
+    async def flood() -> None:
+        nonlocal sent
+        while sent < 200_000_000:
+            writer.write(chunk)
+            await writer.drain()
+            sent += 0x10000
+
+    flooding = asyncio.create_task(flood())
+    try:
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert head.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in head.lower()
+        assert sent < 60_000_000
+    finally:
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+        writer.close()
+
+
+async def test_request_ids(shared: Served) -> None:
+    async with shared.http() as http:
+        assert (await http.get("/health", headers={"X-Request-Id": "abc-1"})).headers[
+            "x-request-id"
+        ] == "abc-1"
+        odd = (await http.get("/health", headers={"X-Request-Id": "a b<script>"})).headers["x-request-id"]
+        assert len(odd) == 16
+        one, two = [(await http.get("/health")).headers["x-request-id"] for _ in range(2)]
+        assert one != two
+
+
+async def test_foreign_pages_are_refused_and_allowed_ones_get_their_headers(shared: Served) -> None:
+    asks = {"Access-Control-Request-Method": "POST"}
+    async with shared.http() as http:
+        for origin in ("https://evil.example", "null"):
+            problem(await http.get("/api/v1/agents", headers={"Origin": origin}), 403, "forbidden")
+            refused = await http.options("/api/v1/tasks", headers={"Origin": origin, **asks})
+            problem(refused, 403, "forbidden")
+            assert "access-control-allow-origin" not in refused.headers
+        for origin in ("http://localhost:5173", "https://team.example"):
+            answer = await http.get("/api/v1/agents", headers={"Origin": origin})
+            assert answer.status_code == 200
+            assert answer.headers["access-control-allow-origin"] == origin
+            unknown = await http.get("/api/v1/agents", headers={"Origin": origin, "Authorization": "x"})
+            problem(unknown, 401, "unauthenticated")
+            assert unknown.headers["access-control-allow-origin"] == origin
+            preflight = await http.options("/api/v1/tasks", headers={"Origin": origin, **asks})
+            assert preflight.status_code == 204
+            assert "Authorization" in preflight.headers["access-control-allow-headers"]
+        own = await http.get("/api/v1/agents", headers={"Origin": shared.url})
+        assert own.status_code == 200
+        assert "access-control-allow-origin" not in own.headers
+
+
+async def test_on_loopback_foreign_hosts_are_refused(shared: Served) -> None:
+    async with shared.http() as http:
+        for path in ("/api/v1/agents", "/health", "/docs"):
+            answer = await http.get(path, headers={"Host": "evil.example:8000"})
+            assert "'evil.example'" in problem(answer, 403, "forbidden")["detail"]
+        assert (await http.get("/api/v1/agents", headers={"Host": "team.example"})).status_code == 200
+
+
+async def test_values_that_cannot_be_stored_are_422(shared: Served) -> None:
+    async with shared.http() as http:
+        answer = await http.post("/api/v1/tasks", json={"instructions": "x", "workspace": "a\0b"})
+        problem(answer, 422, "invalid-input")
+        answer = await http.get("/api/v1/agents/a%00b")
+        problem(answer, 404, "not-found")
+
+
+async def test_socket_io_by_polling_is_told_what_would_be_right(shared: Served) -> None:
+    async with shared.http(None) as http:
+        answer = await http.get("/socket.io/?EIO=4&transport=polling")
+        assert "websocket" in problem(answer, 400, "malformed-request")["detail"]

@@ -87,6 +87,6 @@ def schema_door() -> APIRouter:
     @doors.get("/schema", response_model=dict[str, Any], responses=declared())
     async def get_schema(_principal: Reader) -> Response:
         """JSON Schema of events, deltas, and the calls and acknowledgements of Socket.IO."""
-        return Response(body, media_type="application/schema+json")
+        return Response(body, media_type="application/json")
 
     return doors

@@ -1,0 +1,239 @@
+"""The doors over real parts: Postgres, intake, bus and hub, served by uvicorn on a loopback port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import socketio
+import uvicorn
+
+from flynn.agent.agent_catalog import load_agents
+from flynn.api.server import create_api
+from flynn.domain.events import Recorded
+from flynn.domain.orders import KeyOrder, MessageOrder, WorkspaceOrder
+from flynn.domain.readiness import Part, Readiness
+from flynn.domain.views import AgentView
+from flynn.intake import Intake, keys
+from flynn.intake.rules import Rules
+from flynn.live.bus import Bus
+from flynn.live.hub import Hub
+from flynn.live.memory import MemoryBus
+from flynn.store.database import Database
+from flynn.store.views import Views
+from tests.api.contract import Contract
+from tests.house import ADMISSION, LIMITS, ROOT, prepare
+from tests.postgres import TestDatabase, TestDatabases
+
+MESSAGE_MAX = 100_000
+
+AGENT = AgentView(
+    name="flynn-dev", version="0" * 64, description="DevOps", model="claude-haiku-4-5", tools=["Read"]
+)
+
+
+@dataclass
+class Served:
+    """A service that is being served."""
+
+    url: str
+    postgres: TestDatabase
+    database: Database
+    views: Views
+    intake: Intake
+    bus: Bus
+    hub: Hub
+    contract: Contract
+    parts: list[Part]
+    keys: dict[str, str] = field(default_factory=dict)
+    published: list[Recorded] = field(default_factory=list)
+    lose: bool = False
+
+    def http(self, key: str | None = "owner", **headers: str) -> httpx2.AsyncClient:
+        """A client with the key of that name."""
+        if key is not None:
+            headers["Authorization"] = f"Bearer {self.keys[key]}"
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+    async def key(self, name: str, *scopes: str) -> str:
+        """Make a key for a principal of that name."""
+        async with self.database.begin() as connection:
+            made = await keys.create(connection, KeyOrder(name=name, scopes=list(scopes)))
+        self.keys[name] = made.key
+        return made.key
+
+    async def conversation(self, http: httpx2.AsyncClient) -> str:
+        """Open a conversation; gives its id."""
+        answer = await http.post("/api/v1/conversations", json={})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def say(self, conversation_id: str, *texts: str) -> None:
+        """Let the owner say something, past the doors."""
+        owner = await self.views.authenticate(self.keys["owner"])
+        for text in texts:
+            await self.intake.send_message(owner, UUID(conversation_id), MessageOrder(text=text))
+
+
+class Watcher:
+    """A Socket.IO client that keeps all it is told."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self.client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        self.told: list[tuple[str, Any]] = []
+        self._news = asyncio.Event()
+        for name in ("session", "event", "delta", "problem"):
+            self.client.on(name, self._keeper(name))
+        self.gone = asyncio.Event()
+        self.client.on("disconnect", self._gone)
+
+    def _keeper(self, name: str) -> Any:
+        async def keep(data: Any) -> None:
+            self.told.append((name, data))
+            self._news.set()
+
+        return keep
+
+    async def _gone(self, _reason: object = None) -> None:
+        self.gone.set()
+
+    async def connect(self, key: str | None = "owner", **auth: str) -> "Watcher":
+        """Connect with the key of that name."""
+        if key is not None:
+            auth["token"] = self._served.keys.get(key, key)
+        await self.client.connect(self._served.url, auth=auth, transports=["websocket"], wait_timeout=5)
+        return self
+
+    def got(self, name: str) -> list[Any]:
+        """All that was told under `name`."""
+        return [data for kind, data in self.told if kind == name]
+
+    def seqs(self) -> list[int]:
+        """The seqs of the events, in the order they came."""
+        return [event["seq"] for event in self.got("event")]
+
+    async def until(self, name: str, count: int, *, within: float = 5.0) -> list[Any]:
+        """Wait until `count` things were told under `name`."""
+        async with asyncio.timeout(within):
+            while len(self.got(name)) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.got(name)
+
+    async def call(self, name: str, data: Any = None) -> Any:
+        """Call, and give the acknowledgement."""
+        return await self.client.call(name, data, timeout=5)
+
+    async def cut(self) -> None:
+        """Lose the connection without a word."""
+        assert self.client.eio.ws is not None
+        await self.client.eio.ws.close()
+        await asyncio.wait_for(self.gone.wait(), 5)
+
+
+@asynccontextmanager
+async def watching(served: Served, key: str | None = "owner", **auth: str) -> AsyncIterator[Watcher]:
+    """A connected watcher."""
+    watcher = Watcher(served)
+    try:
+        yield await watcher.connect(key, **auth)
+    finally:
+        await watcher.client.disconnect()
+
+
+@asynccontextmanager
+async def serving(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """Serve an ASGI application as `flynn serve` does; gives its URL."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals are pytest's
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody
+                await asyncio.sleep(0.005)
+            yield f"http://{host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+@asynccontextmanager
+async def serve(
+    tmp_path: Path, *, bus: Bus | None = None, origins: Sequence[str] = (), host: str = "127.0.0.1"
+) -> AsyncIterator[Served]:
+    """Put the doors together and serve them; at the end nothing undeclared may have been answered."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir(exist_ok=True)
+    agents = load_agents([ROOT / "agents"])
+    rules = Rules(
+        limits=LIMITS,
+        admission=ADMISSION,
+        message_max_bytes=MESSAGE_MAX,
+        forbidden_roots=(),
+        opening=lambda name, path: f"{name} {path}",
+        interrupted="stopped",
+        default_workspace="default",
+    )
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
+        database = Database(postgres.url, pool_size=5)
+        stack.push_async_callback(database.close)
+        views = Views(database)
+        carrier: Bus = bus if bus is not None else await stack.enter_async_context(MemoryBus())
+        parts = [Part(name="database", state="ok")]
+
+        def publish(recorded: Sequence[Recorded]) -> None:
+            served.published.extend(recorded)
+            if not served.lose:
+                for item in recorded:
+                    served.bus.publish(item.conversation_id, item.envelope())
+
+        intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
+        hub = await stack.enter_async_context(
+            Hub(carrier, marks=views.marks, replay=views.envelopes, interval=0.2)
+        )
+
+        async def ready() -> Readiness:
+            return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
+
+        app = create_api(
+            intake=intake,
+            views=views,
+            hub=hub,
+            bus=carrier,
+            agents=lambda: [AGENT],
+            ready=ready,
+            message_max_bytes=MESSAGE_MAX,
+            allowed_origins=origins,
+            host=host,
+        )
+        contract = Contract(app)
+        url = await stack.enter_async_context(serving(contract))
+        served = Served(
+            url=url,
+            postgres=postgres,
+            database=database,
+            views=views,
+            intake=intake,
+            bus=carrier,
+            hub=hub,
+            contract=contract,
+            parts=parts,
+        )
+        owner = await views.authenticate(await served.key("owner", "admin"))
+        await intake.create_workspace(owner, WorkspaceOrder(name="default", path=str(workspace)))
+        async with served.http(None) as http:
+            contract.declare((await http.get("/openapi.json")).json())
+        yield served
+        hub.end()
+        assert contract.breaches == []
