@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +29,7 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 @pytest.mark.needs("bubblewrap")
 async def test_bubblewrap_is_taken_first(tmp_path: Path) -> None:
-    started = time.monotonic()
     sandbox = await open_sandbox(private_root=tmp_path / "private")
-    assert time.monotonic() - started < 1.5
     assert sandbox.report.backend == "bubblewrap"
     assert sandbox.report.reason is None
     assert "seccomp" in sandbox.report.layers

@@ -5,7 +5,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -83,10 +82,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_second_time_it_is_done_at_once(checkout: Path) -> None:
     before = (checkout / ".env").read_text()
-    began = time.monotonic()
     done = call(checkout, "setup.sh")
-    # Measured at 0.03 s; making a virtual environment takes seconds.
-    assert time.monotonic() - began < 1
     assert done.returncode == 0
     assert "installing the" not in done.stdout
     assert (checkout / ".env").read_text() == before

