@@ -89,8 +89,15 @@ class MessagesDoor:
         attempt = self._stage.attempts.next(turn_digest(request, part))
         fault = part.fault(attempt)
         posting = self._stage.cache.quote(request.key, request.payload, verdict)
-        pen = Pen(self._stage.signer, verdict.bound.context, verdict.bound.previous, verdict.model.line or "")
-        extra = {"input_transformations": verdict.bound.transformations} if BINDING in request.betas else {}
+        bound = verdict.bound
+        pen = Pen(
+            self._stage.signer,
+            context=bound.context,
+            previous=bound.previous,
+            in_round=bound.in_round,
+            line=verdict.model.line or "",
+        )
+        extra = {"input_transformations": bound.transformations} if BINDING in request.betas else {}
         reply = Rendition(request, conversation, part, attempt, pen.sign).reply(posting.usage, fault, extra)
         record.scenario, record.turn, record.attempt = part.name, part.index, attempt
         record.fault = fault.kind if fault else None

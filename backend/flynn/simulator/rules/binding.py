@@ -24,6 +24,8 @@ class Bound:
     """What a new thinking block at the end of this conversation binds to."""
     previous: bytes | None = None
     """The id of the last thinking block."""
+    in_round: bool = False
+    """Whether that block stands in the tool round that goes on at the end of the conversation."""
     dropped: set[tuple[int, int]] = field(default_factory=set)
     """Message and block index of thinking that is not shown to the model, nor billed."""
     transformations: list[Json] = field(default_factory=list)
@@ -55,14 +57,18 @@ def check_binding(
     bound = Bound(prefix)
     for index, reading in enumerate(readings):
         dropping = False
+        if reading.role == "user" and not reading.results:
+            bound.in_round = False
         for seen in reading.thinking:
             path = f"messages.{index}.content.{seen.index}"
             signature = signer.read(seen.signature, seen.text)
             if signature is None:
                 raise invalid("signature", f"{path}: Invalid `signature` in `thinking` block")
-            follows = bound.previous is None or bound.previous == signature.previous
+            follows = (
+                not signature.in_round if bound.previous is None else bound.previous == signature.previous
+            )
             matches = signature.context == bound.context and follows
-            bound.previous = signature.id
+            bound.previous, bound.in_round = signature.id, True
             if signature.line and signature.line not in model.reads_thinking_of:
                 _drop(bound, index, seen.index, "model_binding_mismatch")
             elif dropping or (not matches and enforced and asked == "drop_block"):
