@@ -153,6 +153,7 @@ RULES: list[tuple[str, Change, Change]] = [
         put(tools=[TOOL, {"type": "bash_20250124", "name": "bash"}]),
     ),
     ("not-simulated", put(container="c"), put()),
+    ("not-simulated", put(diagnostics={"previous_message_id": None}), put(inference_geo=None)),
     ("no-message", say(), put()),
     ("first-role", say(model(text("a")), user(text("b"))), say(user(text("b")))),
     (
@@ -392,7 +393,6 @@ UNPROVEN = [
         say(user(text("a")), model({**CALL, "id": "a b"}), user({**RESULT, "tool_use_id": "a b"})),
     ),
     ("thinking-between-tools", put(thinking={"type": "between_tools"})),
-    ("beta-diagnostics", put(diagnostics={"previous_message_id": None})),
 ]
 
 

@@ -166,6 +166,17 @@ async def test_only_the_latest_requests_are_kept(dial: Dial) -> None:
     assert [r["number"] for r in (await http.get("/_simulator/requests")).json()["requests"]] == [2, 3]
 
 
+async def test_old_bodies_make_room_for_new_ones(dial: Dial) -> None:
+    http = await dial(options=Options(record_bytes=5000))
+    for words in ("a" * 3000, "b" * 3000):
+        await http.post("/v1/messages", json={**ASK, "messages": [{"role": "user", "content": words}]})
+    old, new = (await http.get("/_simulator/requests")).json()["requests"]
+    assert old["body"] is None
+    assert new["body"]["messages"][0]["content"] == "b" * 3000
+    assert len(old["digest"]) == 64
+    assert old["digest"] != new["digest"]
+
+
 async def test_scenarios_are_loaded_at_run_time(dial: Dial) -> None:
     http = await dial("name: old\nturns: [{blocks: [{text: old words}]}]")
 

@@ -69,7 +69,7 @@ class MessagesDoor:
                 rule="body-size",
                 headers={"connection": "close"},
             )
-        record.body = body
+        self._stage.records.keep(record, body)
         key = authenticate(headers, options.keys)
         record.key_digest = sha256(key.encode()).hexdigest()[:12]
         request = ApiRequest(key, version_of(headers), betas_of(headers), decode(body), self._counting)

@@ -38,7 +38,9 @@ class Options:
     - `fallback`: the turn for conversations that no scenario matches.
     - `context_tokens`: lowers every model's context, to reach "prompt is too long" with little text.
     - `disabled_thinking`: whether models accept thinking `disabled` (the sources disagree).
-    - `record`: how many requests are kept for `GET /_simulator/requests`.
+    - `record`: how many requests are kept for `GET /_simulator/requests`, and `record_bytes` how much of
+      their bodies; the oldest bodies go first.
+    - `max_body_bytes`: the API's 32 MB, read as decimal megabytes, the stricter way.
     - `delta_characters`: the length of a delta of text or tool input when nothing paces the stream.
     - `clock`: seconds for cache TTLs and rate windows.
     """
@@ -54,6 +56,7 @@ class Options:
     disabled_thinking: bool = True
     rate_limits: RateLimits = field(default_factory=RateLimits)
     record: int = 1000
+    record_bytes: int = 64_000_000
     max_body_bytes: int = 32_000_000
     delta_characters: int = 48
     signing_key: bytes = b"flynn.simulator"

@@ -24,7 +24,10 @@ class Record:
     """Without the key."""
     received: float
     """When the first byte of the request was read."""
-    body: bytes = b""
+    body: bytes | None = b""
+    """The request's body; None once newer ones needed its room."""
+    digest: str | None = None
+    """sha256 of the body, worked out when it is asked for or the body is dropped."""
     key_digest: str | None = None
     """The first 12 hex digits of the key's sha256."""
     scenario: str | None = None
@@ -45,6 +48,12 @@ class Record:
     """When the last byte of the answer was handed to the socket; None while it is being sent."""
     client_left: bool = False
 
+    def body_digest(self) -> str:
+        """sha256 of the body, in hex."""
+        if self.digest is None:
+            self.digest = sha256(self.body or b"").hexdigest()
+        return self.digest
+
     def json(self, *, bodies: bool) -> dict[str, object]:
         """The record as JSON; `body` as it was sent, where it is JSON, else as text."""
         view: dict[str, object] = {
@@ -55,7 +64,7 @@ class Record:
             "path": self.path,
             "headers": self.headers,
             "key_digest": self.key_digest,
-            "digest": sha256(self.body).hexdigest(),
+            "digest": self.body_digest(),
             "scenario": self.scenario,
             "turn": self.turn,
             "attempt": self.attempt,
@@ -76,15 +85,21 @@ class Record:
             try:
                 view["body"] = orjson.loads(self.body) if self.body else None
             except orjson.JSONDecodeError:
-                view["body"] = self.body.decode("utf-8", "replace")
+                view["body"] = (self.body or b"").decode("utf-8", "replace")
         return view
 
 
 class Records:
-    """The latest records, `size` of them; numbers count on when old ones fall out."""
+    """The latest records, `size` of them, and the latest bodies, `body_bytes` in all.
 
-    def __init__(self, size: int) -> None:
+    Numbers count on when old records fall out.
+    """
+
+    def __init__(self, size: int, body_bytes: int) -> None:
         self._ring: deque[Record] = deque(maxlen=size)
+        self._bodies: deque[Record] = deque()
+        self._room = body_bytes
+        self._held = 0
         self._count = 0
 
     def __iter__(self) -> Iterator[Record]:
@@ -107,6 +122,17 @@ class Records:
         self._ring.append(record)
         return record
 
+    def keep(self, record: Record, body: bytes) -> None:
+        """Keep the body of a request, and drop the oldest ones when there is no room."""
+        record.body = body
+        self._bodies.append(record)
+        self._held += len(body)
+        while self._held > self._room and len(self._bodies) > 1:
+            oldest = self._bodies.popleft()
+            oldest.body_digest()
+            self._held -= len(oldest.body or b"")
+            oldest.body = None
+
     def after(self, number: int) -> list[Record]:
         """The records whose number is greater than `number`, oldest first."""
         return [record for record in self._ring if record.number > number]
@@ -114,3 +140,5 @@ class Records:
     def reset(self) -> None:
         """Forget all records; numbers count on."""
         self._ring.clear()
+        self._bodies.clear()
+        self._held = 0

@@ -24,7 +24,7 @@ class Stage:
         self.options = options
         self.scenarios = list(scenarios)
         self.attempts = Attempts()
-        self.records = Records(options.record)
+        self.records = Records(options.record, options.record_bytes)
         self.signer = Signer(options.signing_key)
         self.judge = Judge(options, self.signer)
         self.cache = CacheAccount(options.clock)

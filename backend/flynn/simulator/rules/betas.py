@@ -10,10 +10,8 @@ from typing import Final
 from flynn.domain.content import Block, Json
 from flynn.simulator.api_error import invalid
 from flynn.simulator.request import ApiRequest
-from flynn.simulator.rules.finding import Unproven
 
 BINDING: Final = "thinking-binding-controls-2026-08-01"
-CACHE_DIAGNOSIS: Final = "cache-diagnosis-2026-04-07"
 _CLEAR_AT: Final = ("mid-conversation-system-clear-at-2026-08-21",)
 _OUTPUT_CONFIG: Final = ("mid-conversation-output-config-2026-07-01",)
 _COMPACT: Final = ("compact-2026-09-04", "compact-2026-01-12")
@@ -34,13 +32,14 @@ _NOT_PLAYED: Final = (
     "compaction",
     "container",
     "context_management",
+    "diagnostics",
     "fallback_credit_token",
     "mcp_servers",
     "thread",
 )
 
 
-def check_fields(request: ApiRequest, unproven: Unproven) -> None:
+def check_fields(request: ApiRequest) -> None:
     """Beta fields of the body need their header; fields without behaviour here are refused by name.
 
     Raises:
@@ -62,8 +61,6 @@ def check_fields(request: ApiRequest, unproven: Unproven) -> None:
         need(request, (BINDING,), "thinking.block_binding")
     if thinking.get("display") == "updates":
         need(request, _DISPLAY_UPDATES, "thinking.display")
-    if "diagnostics" in payload and CACHE_DIAGNOSIS not in request.betas:
-        unproven("beta-diagnostics", f"diagnostics: may need the beta header {CACHE_DIAGNOSIS}")
 
 
 def check_message(request: ApiRequest, message: dict[str, Json], blocks: Iterable[Block], path: str) -> None:

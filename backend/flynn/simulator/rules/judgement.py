@@ -64,7 +64,7 @@ class Judge:
         options, payload = self._options, request.payload
         found = unproven(request, options)
         parameters.check_body(request)
-        betas.check_fields(request, found)
+        betas.check_fields(request)
         model = parameters.check_model(request, options)
         if not request.counting:
             parameters.check_max_tokens(request, model)
