@@ -1,12 +1,14 @@
 """The served doors: one service a test, and one a module for tests that leave nothing behind."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.api.served import Served, serve
+from tests.live.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -21,3 +23,15 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     """The same, once a module."""
     async with serve(tmp_path_factory.mktemp("shared"), origins=["https://team.example"]) as found:
         yield found
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A running redis-server, the test's own."""
+    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

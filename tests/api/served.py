@@ -169,11 +169,20 @@ async def serving(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def serve(
-    tmp_path: Path, *, bus: Bus | None = None, origins: Sequence[str] = (), host: str = "127.0.0.1"
+    tmp_path: Path,
+    *,
+    bus: Bus | None = None,
+    origins: Sequence[str] = (),
+    host: str = "127.0.0.1",
+    beside: Served | None = None,
+    limit: int = 1000,
 ) -> AsyncIterator[Served]:
-    """Put the doors together and serve them; at the end nothing undeclared may have been answered."""
+    """Put the doors together and serve them; at the end nothing undeclared may have been answered.
+
+    With `beside`, they are another process's doors to the same database.
+    """
     workspace = tmp_path / "workspace"
-    workspace.mkdir(exist_ok=True)
+    workspace.mkdir(parents=True, exist_ok=True)
     agents = load_agents([ROOT / "agents"])
     rules = Rules(
         limits=LIMITS,
@@ -185,7 +194,7 @@ async def serve(
         default_workspace="default",
     )
     async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
+        postgres = beside.postgres if beside else stack.enter_context(TestDatabases.shared().new(prepare))
         database = Database(postgres.url, pool_size=5)
         stack.push_async_callback(database.close)
         views = Views(database)
@@ -200,7 +209,7 @@ async def serve(
 
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         hub = await stack.enter_async_context(
-            Hub(carrier, marks=views.marks, replay=views.envelopes, interval=0.2)
+            Hub(carrier, marks=views.marks, replay=views.envelopes, interval=0.2, limit=limit)
         )
 
         async def ready() -> Readiness:
@@ -230,8 +239,11 @@ async def serve(
             contract=contract,
             parts=parts,
         )
-        owner = await views.authenticate(await served.key("owner", "admin"))
-        await intake.create_workspace(owner, WorkspaceOrder(name="default", path=str(workspace)))
+        if beside:
+            served.keys.update(beside.keys)
+        else:
+            owner = await views.authenticate(await served.key("owner", "admin"))
+            await intake.create_workspace(owner, WorkspaceOrder(name="default", path=str(workspace)))
         async with served.http(None) as http:
             contract.declare((await http.get("/openapi.json")).json())
         yield served

@@ -25,14 +25,13 @@ def event_stream(
     *,
     deltas: bool,
     still_allowed: Callable[[], Awaitable[object]],
-    keep_alive: float = KEEP_ALIVE,
 ) -> StreamingResponse:
     """Stream what `viewer` gives; ends with an event `problem` when it must. Leaves `viewing` at the end.
 
     Each event's `id` is its seq, so that a client that comes back says where to go on (Last-Event-ID).
     """
     return StreamingResponse(
-        _frames(viewing, viewer, deltas, still_allowed, keep_alive),
+        _frames(viewing, viewer, deltas, still_allowed, KEEP_ALIVE),
         media_type="text/event-stream",
         headers=HEADERS,
     )
