@@ -205,6 +205,7 @@ async def test_arguments_quote_earlier_results(dial: Dial, expression: str, expe
         "{{ 1 // 0 }}",
         "{{ ''.__class__.__mro__ }}",
         "{{ messages.append(1) }}",
+        "{{ words(1000001) }}",
     ],
 )
 async def test_what_cannot_be_quoted_is_a_mistake_of_the_scenario(dial: Dial, expression: str) -> None:

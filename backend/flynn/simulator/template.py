@@ -25,6 +25,7 @@ from flynn.simulator import tokens
 __all__ = ["Quoted", "TemplateError", "check_template", "quoted_calls", "render", "words"]
 
 _EXPRESSION: Final = re.compile(r"(?<!\$)\{\{(.*?)\}\}", re.DOTALL)
+_MOST_WORDS: Final = 1_000_000
 _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 
 
@@ -105,7 +106,13 @@ def quoted_calls(text: str) -> frozenset[str]:
 
 
 def words(count: int) -> str:
-    """A text of `count` tokens by the simulator's estimate."""
+    """A text of `count` tokens by the simulator's estimate.
+
+    Raises:
+        TemplateError: more than a million.
+    """
+    if count > _MOST_WORDS:
+        raise TemplateError(f"words({count}) is too long; at most {_MOST_WORDS} tokens")
     word = "flynn grid disc cycle light clu user program tower beam "
     length = count * tokens.CHARACTERS_PER_TOKEN
     return (word * (length // len(word) + 1))[:length]
