@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from flynn.agent.fold import RunTotals, Transcript
 from flynn.agent.turns import Cancelled, Completed, Failed, Waits
 from flynn.domain import events as ev
 from flynn.domain.run import Limits
@@ -45,26 +46,23 @@ class Endings:
 
     async def fail(self, journal: Journal, stop: Failed) -> bool:
         """End the run badly; words that came after its last call get a run of their own."""
-        async with journal.turn, self.database.begin() as connection:
-            conversation = await _look(connection, journal)
-            run = journal.transcript.run
-            event = ev.RunFailed(
+
+        def event(run: RunTotals) -> ev.RunFailed:
+            return ev.RunFailed(
                 code=stop.code,
                 detail=stop.detail,
                 steps=run.turns,
                 usage=run.usage,
                 nanodollars=run.nanodollars,
             )
-            late = journal.transcript.unanswered(after=journal.transcript.last_step_at)
-            recorded = await self._conclude(connection, journal, conversation, event, successor=late)
-        return _done(journal, recorded)
+
+        return await self._end(journal, event, answered=lambda transcript: transcript.last_step_at)
 
     async def cancel(self, journal: Journal, stop: Cancelled) -> bool:
         """End the run as asked; words that came after the interrupt get a run of their own."""
-        async with journal.turn, self.database.begin() as connection:
-            conversation = await _look(connection, journal)
-            run = journal.transcript.run
-            event = ev.RunCancelled(
+
+        def event(run: RunTotals) -> ev.RunCancelled:
+            return ev.RunCancelled(
                 principal=stop.principal,
                 reason=stop.reason,
                 content=stop.content,
@@ -72,8 +70,24 @@ class Endings:
                 usage=run.usage,
                 nanodollars=run.nanodollars,
             )
-            late = journal.transcript.unanswered(after=journal.transcript.interrupted_at)
-            recorded = await self._conclude(connection, journal, conversation, event, successor=late)
+
+        return await self._end(journal, event, answered=lambda transcript: transcript.interrupted_at)
+
+    async def _end(
+        self,
+        journal: Journal,
+        event: Callable[[RunTotals], ev.RunFailed | ev.RunCancelled],
+        *,
+        answered: Callable[[Transcript], int],
+    ) -> bool:
+        """End a run before the agent did; words later than the seq `answered` want a successor."""
+        async with journal.turn, self.database.begin() as connection:
+            conversation = await _look(connection, journal)
+            transcript = journal.transcript
+            late = transcript.unanswered(after=answered(transcript))
+            recorded = await self._conclude(
+                connection, journal, conversation, event(transcript.run), successor=late
+            )
         return _done(journal, recorded)
 
     async def wait(self, journal: Journal, stop: Waits) -> bool:
