@@ -35,11 +35,12 @@ fi
 # A directory of wheels or a second index on this machine must not decide what others install.
 unset PIP_FIND_LINKS PIP_EXTRA_INDEX_URL UV_FIND_LINKS UV_EXTRA_INDEX_URL UV_INDEX
 
+# With the extras in the pin, pip takes a package that others want with an extra at the pinned version too.
 pin() {
   local output=$1
   shift
   "$uv" pip compile "$@" "${upgrade[@]}" --quiet \
-    --universal --python-version 3.11 --generate-hashes \
+    --universal --python-version 3.11 --generate-hashes --no-strip-extras \
     --no-emit-index-url --no-emit-find-links \
     --custom-compile-command scripts/lock.sh --output-file "$output"
   echo "$output: $(grep -c '==' "$output") packages"
