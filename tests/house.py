@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from flynn.domain.delta import Delta
 from flynn.domain.errors import LeaseLost
 from flynn.domain.events import Recorded
 from flynn.domain.orders import ConversationOrder, KeyOrder, MessageOrder, WorkspaceOrder
+from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.principal import Principal
 from flynn.domain.run import Limits
 from flynn.domain.views import Acknowledgement, ConversationView
@@ -138,6 +139,8 @@ async def open_house(
     limits: Limits = LIMITS,
     admission: AdmissionLimits = ADMISSION,
     output: tuple[int, int] = (16_000, 32_000),
+    permissions: PermissionRules | None = None,
+    patience: timedelta = timedelta(hours=1),
 ) -> AsyncIterator[House]:
     """Put a house together around a scripted model."""
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
@@ -169,6 +172,7 @@ async def open_house(
                 bash=sandbox.report.backend is not None,
             ),
             interrupted=prompts.note("interrupted"),
+            modes={mode: prompts.mode(mode) for mode in PermissionMode},
             default_workspace="house",
         )
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=published.extend)
@@ -189,6 +193,8 @@ async def open_house(
                 output_ceiling=output[1],
                 aliases={},
                 scratch=tmp_path / "private" / "scratch",
+                permissions=permissions or PermissionRules(),
+                patience=patience,
             ),
             publish=published.extend,
             publish_delta=deltas.append,

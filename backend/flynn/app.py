@@ -7,19 +7,21 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from flynn.agent.agent_catalog import Catalog, load_agents
+from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
 from flynn.api.server import create_api
 from flynn.domain import addresses
 from flynn.domain import events as ev
 from flynn.domain.errors import ConfigurationError, FlynnError
 from flynn.domain.orders import KeyOrder
+from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.principal import key_digest
 from flynn.domain.run import Limits
 from flynn.domain.usage import nanodollars
@@ -197,6 +199,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
     api_key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None
     if api_key:
         register_secret(api_key)
+    read_rules(settings)  # what is wrong in it stops the start before anything else is begun
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(
@@ -326,7 +329,15 @@ def _caps(settings: Settings) -> Caps:
         aliases=dict(settings.model_aliases),
         scratch=settings.data_dir.resolve() / "private" / "scratch",
         forbidden=_own_places(settings),
+        permissions=read_rules(settings),
+        patience=timedelta(hours=settings.approval_hours),
     )
+
+
+def read_rules(settings: Settings) -> PermissionRules:
+    """The operator's permission rules in the operator's mode. Raises ConfigurationError."""
+    rules = read_permissions(settings.permissions) if settings.permissions else PermissionRules()
+    return rules.joined(PermissionRules(mode=PermissionMode(settings.permission_mode)))
 
 
 def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
@@ -351,4 +362,5 @@ def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
         forbidden_roots=_own_places(settings),
         opening=opening,
         interrupted=prompts.note("interrupted"),
+        modes={mode: prompts.mode(mode) for mode in PermissionMode},
     )

@@ -244,6 +244,26 @@ class Settings(BaseSettings):
         "auto",
         "Sandbox of commands: auto takes the strongest that works here; none turns Bash and Grep off.",
     )
+    permissions: Directory | None = _setting(
+        "FLYNN_PERMISSIONS",
+        None,
+        "JSON file with permission rules, as in Claude Code's settings: "
+        '{"permissions": {"deny": [], "ask": [], "allow": [], "defaultMode": "auto"}}.',
+        "the path of a JSON file",
+    )
+    permission_mode: Annotated[Literal["auto", "accept-edits", "ask", "plan"], Choice] = _setting(
+        "FLYNN_PERMISSION_MODE",
+        "auto",
+        "What acts without somebody's yes, at most: auto (all, within the sandbox), accept-edits, ask "
+        "(reads only) or plan (nothing changes).",
+    )
+    approval_hours: float = _setting(
+        "FLYNN_APPROVAL_HOURS",
+        24,
+        "Hours that a call waits for somebody's yes before it counts as denied.",
+        ge=0.001,
+        le=720,
+    )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80
     )

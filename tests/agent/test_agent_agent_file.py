@@ -153,14 +153,54 @@ def test_ways_to_write_tools(written: str, expected: tuple[str, ...] | None) -> 
         ("Bash(git add:*), Bash(git status:*), Read", ("Bash(git add:*)", "Bash(git status:*)")),
         ("[Bash(echo a, b), Read]", ("Bash(echo a, b)",)),
         ("\n  - Bash(echo (a, b), c)\n  - Read", ("Bash(echo (a, b), c)",)),
-        ("Read, Bash(echo a, b", ("Bash(echo a, b",)),
     ],
 )
-def test_patterns_are_one_entry_and_said_not_to_be_enforced(written: str, rules: tuple[str, ...]) -> None:
+def test_patterns_are_one_entry_and_narrow_their_tool(written: str, rules: tuple[str, ...]) -> None:
     found = tools(written)
     assert set(found.tools or ()) == {"Read", "Bash"}
-    assert found.rules == rules
-    assert sum("not enforced" in warning for warning in found.warnings) == len(rules)
+    assert tuple(map(str, found.permissions.only)) == rules
+    assert not found.permissions.deny
+    assert not found.warnings
+
+
+def test_a_pattern_that_is_not_closed_is_read_as_if_it_were() -> None:
+    found = tools("Read, Bash(echo a, b")
+    assert tuple(map(str, found.permissions.only)) == ("Bash(echo a, b)",)
+    assert any("closing parenthesis" in warning for warning in found.warnings)
+
+
+def test_a_tool_that_is_also_named_without_a_pattern_is_not_narrowed() -> None:
+    assert not tools("Read, Bash(npm run *), Bash").permissions.only
+
+
+@pytest.mark.parametrize("written", ["Read(~/.ssh/**)", "Bash(timeout:600000)", "Read({a)"])
+def test_a_pattern_that_can_never_match_is_refused_with_its_line(written: str) -> None:
+    with pytest.raises(AgentUnusable, match=r"^a\.md:4: "):
+        tools(f"Bash, {written}" if written.startswith("Read") else f"Read, {written}")
+
+
+def test_a_pattern_in_disallowed_tools_forbids_some_calls_and_leaves_the_tool() -> None:
+    found = agent("name: a\ndescription: d\ndisallowedTools: Bash(git push *), Edit(*.lock), WebFetch")
+    assert tuple(map(str, found.permissions.deny)) == ("Bash(git push *)", "Edit(*.lock)")
+    assert not found.disallowed_tools
+    assert "Bash" in found.offered(TOOL_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("default", "auto"),
+        ("acceptEdits", "accept-edits"),
+        ("plan", "plan"),
+        ("auto", "auto"),
+        ("bypassPermissions", "auto"),
+        ("dontAsk", "ask"),
+    ],
+)
+def test_permission_modes_are_read_and_unknown_ones_ask(written: str, mode: str) -> None:
+    found = agent(f"name: a\ndescription: d\npermissionMode: {written}")
+    assert found.permissions.mode == mode
+    assert any("permissionMode" in warning for warning in found.warnings) == (written == "dontAsk")
 
 
 def test_tools_that_we_do_not_have_are_dropped_and_named() -> None:
@@ -180,7 +220,7 @@ def test_an_agent_without_a_tool_left_is_refused(written: str) -> None:
 def test_disallowed_tools_are_taken_off_first() -> None:
     found = agent("name: a\ndescription: b\ntools: Read, Bash\ndisallowedTools: Bash")
     assert found.offered(TOOL_NAMES) == ("Read",)
-    found = agent("name: a\ndescription: b\ndisallowedTools: [Bash(rm *), Write]")
+    found = agent("name: a\ndescription: b\ndisallowedTools: [Bash, Write]")
     assert found.offered(TOOL_NAMES) == ("Read", "Edit", "Glob", "Grep")
     with pytest.raises(AgentUnusable, match=r"^a\.md:4: none of its tools"):
         agent("name: a\ndescription: b\ndisallowedTools: '*'")
@@ -201,17 +241,17 @@ def test_known_tools_are_passed_in() -> None:
 
 def test_unknown_fields_are_kept_and_said() -> None:
     found = agent(
-        "name: a\ndescription: b\ncolor: cyan\npermissionMode: plan\n"
+        "name: a\ndescription: b\ncolor: cyan\nisolation: worktree\n"
         "hooks:\n  Stop:\n    - hooks: []\nx-mine: 1"
     )
-    assert found.unknown_fields["permissionMode"] == "plan"
+    assert found.unknown_fields["isolation"] == "worktree"
     assert found.unknown_fields["x-mine"] == "1"
     assert yaml.safe_load("hooks:\n  " + found.unknown_fields["hooks"]) == {
         "hooks": {"Stop": [{"hooks": []}]}
     }
     assert found.unknown_fields["color"] == "cyan"
     assert [warning.split(": ")[1].split()[0] for warning in found.warnings] == [
-        "permissionMode",
+        "isolation",
         "hooks",
         "x-mine",
     ]

@@ -17,6 +17,7 @@ from flynn.agent.agent_catalog import load_agents
 from flynn.api.server import create_api
 from flynn.domain.events import Recorded
 from flynn.domain.orders import KeyOrder, MessageOrder, WorkspaceOrder
+from flynn.domain.permission import PermissionMode
 from flynn.domain.readiness import Part, Readiness
 from flynn.domain.views import AgentView
 from flynn.intake import Intake, keys
@@ -191,6 +192,7 @@ async def serve(
         forbidden_roots=(),
         opening=lambda name, path: f"{name} {path}",
         interrupted="stopped",
+        modes={mode: f"the mode is {mode.value}" for mode in PermissionMode},
         default_workspace="default",
     )
     async with AsyncExitStack() as stack:

@@ -26,6 +26,8 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "agents/{name}",
                 "conversations",
                 "conversations/{conversation_id}",
+                "conversations/{conversation_id}/approvals",
+                "conversations/{conversation_id}/approvals/{approval_id}",
                 "conversations/{conversation_id}/budget",
                 "conversations/{conversation_id}/events",
                 "conversations/{conversation_id}/interrupt",

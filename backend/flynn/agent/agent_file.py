@@ -13,15 +13,28 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict
 
 from flynn.agent.front_matter import Field, FrontMatter, NotFrontMatter, normalise, read_front_matter
+from flynn.agent.rule_match import check_rule
 from flynn.domain.content import clean
 from flynn.domain.errors import InvalidInput
+from flynn.domain.permission import BadRule, PermissionMode, PermissionRules, Rule
+from flynn.tools.pattern import BadPattern
 
 TOOL_NAMES: Final = ("Read", "Write", "Edit", "Glob", "Grep", "Bash")
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 MAX_CHARACTERS: Final = 262_144
 """The longest file that is read: a system prompt of some 65,000 tokens, far past what anybody should pay."""
 
-_READ: Final = frozenset({"name", "description", "model", "tools", "disallowedTools", "effort", "maxTurns"})
+_READ: Final = frozenset(
+    {"name", "description", "model", "tools", "disallowedTools", "effort", "maxTurns", "permissionMode"}
+)
+_MODES: Final = {
+    "default": None,
+    "acceptEdits": PermissionMode.ACCEPT_EDITS,
+    "plan": PermissionMode.PLAN,
+    "auto": PermissionMode.AUTO,
+    "bypassPermissions": PermissionMode.AUTO,
+}
+"""Claude Code's modes as ours. The operator's mode holds where it is stricter; `default` leaves it to it."""
 _SILENT: Final = frozenset({"color"})
 """Fields that change nothing but looks: kept without a word."""
 
@@ -46,8 +59,9 @@ class AgentFile(BaseModel):
     """An agent as its file declares it.
 
     `model` is as written: an alias, a full id, `inherit` or None. `tools` are names that this service
-    has, None for all of them; `disallowed_tools` are taken off first. `rules` are entries with a
-    pattern, such as `Bash(npm run *)`, as written. `unknown_fields` hold the YAML text of the fields
+    has, None for all of them; `disallowed_tools` are taken off first. `rules` are the calls that
+    entries with a pattern, such as `Bash(npm run *)`, narrow a tool to, `denied` those that
+    `disallowedTools` forbids in this way. `unknown_fields` hold the YAML text of the fields
     that are not acted upon. `version` is the sha256 of the file, line ends and byte order mark apart.
     """
 
@@ -61,7 +75,9 @@ class AgentFile(BaseModel):
     model: str | None = None
     tools: tuple[str, ...] | None = None
     disallowed_tools: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    denied: tuple[Rule, ...] = ()
+    permission_mode: PermissionMode | None = None
     effort: str | None = None
     max_turns: int | None = None
     unknown_fields: dict[str, str] = {}
@@ -73,6 +89,13 @@ class AgentFile(BaseModel):
             tool
             for tool in known_tools
             if tool not in self.disallowed_tools and (self.tools is None or tool in self.tools)
+        )
+
+    @property
+    def permissions(self) -> PermissionRules:
+        """What the file says of its tools' calls, beside which tools there are."""
+        return PermissionRules(
+            deny=self.denied, only=self.rules, mode=self.permission_mode or PermissionMode.AUTO
         )
 
 
@@ -113,7 +136,7 @@ class _Reader:
                 "there is no text after the head; it is the system prompt", self._head.body_line
             )
         tools, rules = self._tools("tools")
-        disallowed, _ = self._tools("disallowedTools")
+        disallowed, denied = self._tools("disallowedTools")
         agent = AgentFile(
             name=name,
             description=description,
@@ -124,6 +147,8 @@ class _Reader:
             tools=tools,
             disallowed_tools=disallowed or (),
             rules=rules,
+            denied=denied,
+            permission_mode=self._permission_mode(),
             effort=self._effort(),
             max_turns=self._max_turns(),
             unknown_fields=self._unknown(),
@@ -168,8 +193,11 @@ class _Reader:
             self._warn("name", f"the name {name!r} is served as it is; lower case with hyphens is customary")
         return name
 
-    def _tools(self, key: str) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-        """The tool names of `key` (None: not narrowed), and its entries with a pattern."""
+    def _tools(self, key: str) -> tuple[tuple[str, ...] | None, tuple[Rule, ...]]:
+        """The tool names of `key` (None: not narrowed), and its entries with a pattern as rules.
+
+        A pattern in `tools` also names the tool; one in `disallowedTools` forbids some calls of it only.
+        """
         field = self._head.fields.get(key)
         if field is None or field.text is None:
             if field is not None:
@@ -179,7 +207,8 @@ class _Reader:
         if "*" in entries:
             return (self._known if key == "disallowedTools" else None), ()
         names: list[str] = []
-        rules: list[str] = []
+        rules: list[Rule] = []
+        whole: set[str] = set()
         for entry in entries:
             name, _, pattern = entry.partition("(")
             tool = next((known for known in self._known if known.casefold() == name.casefold()), None)
@@ -188,14 +217,37 @@ class _Reader:
                 continue
             if tool != name:
                 self._warn(key, f"{name!r} was read as {tool}")
-            if tool not in names:
+            rule = self._rule(key, tool, entry) if pattern else None
+            if rule is None:
+                whole.add(tool)
+            else:
+                rules.append(rule)
+            if tool not in names and (rule is None or key == "tools"):
                 names.append(tool)
-            if pattern:
-                rules.append(entry)
-                self._warn(
-                    key, f"{entry!r} stands for the whole of {tool} here: patterns are kept, not enforced"
-                )
-        return tuple(names), tuple(rules)
+        return tuple(names), tuple(rule for rule in rules if rule.tool not in whole)
+
+    def _rule(self, key: str, tool: str, entry: str) -> Rule | None:
+        """The rule that an entry with a pattern is; None for one that means the whole tool."""
+        spec = entry.partition("(")[2]
+        if not spec.endswith(")"):
+            self._warn(key, f"{entry!r} lacks its closing parenthesis and was read with one")
+            spec += ")"
+        try:
+            rule = Rule.parse(f"{tool}({spec}")
+            check_rule(rule, "only" if key == "tools" else "deny")
+        except (BadRule, BadPattern) as error:
+            raise self._unusable(f"{entry!r} in {key}: {error}", self._line(key)) from None
+        return rule if rule.spec is not None else None
+
+    def _permission_mode(self) -> PermissionMode | None:
+        asked = self._text("permissionMode")
+        if asked is None or asked in _MODES:
+            return _MODES[asked] if asked else None
+        self._warn(
+            "permissionMode",
+            f"permissionMode {asked!r} is none of {', '.join(_MODES)}; whatever acts is asked for",
+        )
+        return PermissionMode.ASK
 
     def _effort(self) -> str | None:
         effort = self._text("effort")

@@ -13,9 +13,11 @@ from uuid import UUID
 
 import orjson
 
+from flynn.agent.approval import Approvals
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead
+from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
@@ -91,6 +93,9 @@ class Transcript:
         self.open_step: Step | None = None
         self.interrupted: ev.InterruptRequested | None = None
         self.interrupted_at = 0
+        self.approvals = Approvals()
+        self.mode: PermissionMode | None = None
+        """The permission mode that the conversation was last changed to, None when it never was."""
         self.seen: dict[str, str] = {}
         self.cwd = "."
         self.context_tokens = 0
@@ -168,6 +173,15 @@ class Transcript:
                 self.interrupted, self.interrupted_at = event, recorded.seq
             case ev.BudgetRaised():
                 self._raise(event)
+            case ev.ApprovalDecided():
+                self.approvals.decide(event)
+            case ev.ModeChanged():
+                self.mode = event.mode
+                self._input(recorded.seq, event.content, "note")
+            case ev.ApprovalRequested():
+                self.approvals.request(recorded.seq, event)
+            case ev.ApprovalExpired():
+                self.approvals.expire(event)
             case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
                 pass
             case ev.RunStarted():
@@ -231,6 +245,7 @@ class Transcript:
         if step.manifest:
             self._messages.append({"role": "user", "content": self.added(list(step.manifest))})
         self._messages.append({"role": "assistant", "content": event.content})
+        self.approvals.forget()
         self.calls = {
             b["id"]: Call(b["id"], b["name"], b["input"], self.run.run_id)
             for b in event.content
@@ -267,6 +282,7 @@ class Transcript:
         del self._messages[-2 if step.manifest else -1 :]
         gone = {seq for seq in restored if self.kinds[seq] == "result"}
         self.calls = {}
+        self.approvals.forget()
         return [*step.manifest, *(s for s in restored if s not in gone)]
 
     def _close(self, number: int) -> Step:

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from flynn.agent.budget import Budget
 from flynn.agent.fold import Call, Transcript
+from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query, Reply
 from flynn.agent.scope import Stopped, until
@@ -32,6 +33,7 @@ class Loop:
         transcript: Transcript,
         query: Query,
         toolbox: Toolbox,
+        gate: Gate,
         budget: Budget,
         prompts: Prompts,
         stop: asyncio.Event,
@@ -40,6 +42,7 @@ class Loop:
         self.transcript = transcript
         self.query = query
         self.toolbox = toolbox
+        self.gate = gate
         self.budget = budget
         self.prompts = prompts
         self.stop = stop
@@ -58,6 +61,13 @@ class Loop:
                 return
             if calls := self._calls(results):
                 group = self._group(calls)
+                if self._held(group):
+                    if news := [*results, *self.gate.news(calls, self.transcript)]:
+                        yield Append(news)
+                        results = []
+                    else:
+                        yield self.gate.wait(self.transcript)
+                    continue
                 # Reads that a lost worker had announced are not announced again.
                 if due := [*results, *self._starts(group)]:
                     yield Append(due)
@@ -137,7 +147,7 @@ class Loop:
         return [
             ev.ToolStarted(step=step, call_id=c.call_id, tool=c.tool, input=c.input)
             for c in group
-            if not c.started
+            if not c.started and isinstance(self.gate.look(c, self.transcript), Passed)
         ]
 
     async def _execute(self, group: list[Call]) -> list[ev.EventData]:
@@ -152,8 +162,17 @@ class Loop:
         except Stopped:
             return []
 
+    def _held(self, group: list[Call]) -> bool:
+        """Whether a call of the group waits for somebody's yes."""
+        if self.transcript.last_stop_reason != "tool_use":
+            return False
+        return any(isinstance(self.gate.look(call, self.transcript), Held) for call in group)
+
     async def _finish(self, call: Call) -> ev.ToolFinished:
         step = self.transcript.last_step
+        look = self.gate.look(call, self.transcript)
+        if isinstance(look, Refused):
+            return finished(call, step, look.result)
 
         def show(text: str) -> None:
             self.sink(Words(step, 0, "output", text, call.call_id, call.tool))

@@ -22,8 +22,23 @@ from jinja2 import meta
 from flynn.agent.agent_file import AgentFile
 from flynn.domain.content import Block, text_block
 from flynn.domain.errors import ConfigurationError
+from flynn.domain.permission import PermissionMode
 
-NoteName = Literal["unknown_outcome", "stopped_call", "skipped_call", "interrupted", "refused"]
+NoteName = Literal[
+    "unknown_outcome",
+    "stopped_call",
+    "skipped_call",
+    "interrupted",
+    "refused",
+    "denied_by_rule",
+    "denied_by_person",
+    "denied_by_words",
+    "approval_expired",
+    "mode_auto",
+    "mode_accept_edits",
+    "mode_ask",
+    "mode_plan",
+]
 """What can happen in between; `prompts/notes/` holds a template of each name."""
 
 NOTES: Final[tuple[NoteName, ...]] = get_args(NoteName)
@@ -108,6 +123,16 @@ class Prompts:
                 f" it was given {', '.join(sorted(facts)) or 'none'}"
             )
         return self._render(f"notes/{name}", facts)
+
+    def mode(self, mode: PermissionMode) -> str:
+        """What the model is told of the permission mode that holds from now on."""
+        names: dict[PermissionMode, NoteName] = {
+            PermissionMode.AUTO: "mode_auto",
+            PermissionMode.ACCEPT_EDITS: "mode_accept_edits",
+            PermissionMode.ASK: "mode_ask",
+            PermissionMode.PLAN: "mode_plan",
+        }
+        return self.note(names[mode])
 
     def tool_descriptions(self) -> dict[str, str]:
         """The description of each tool, by the tool's name."""

@@ -6,7 +6,9 @@ from pathlib import Path
 from time import monotonic
 
 from flynn.agent.fold import Call, Transcript
+from flynn.agent.gate import Gate
 from flynn.domain.events import ToolFinished
+from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
 from flynn.tools.tool import ToolContext
@@ -28,6 +30,7 @@ class Toolbox:
         sandbox: Sandbox,
         scratch: Path,
         offered: Iterable[str],
+        gate: Gate,
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
     ) -> None:
@@ -35,6 +38,7 @@ class Toolbox:
         self._sandbox = sandbox
         self._scratch = scratch
         self._offered = frozenset(offered)
+        self._gate = gate
         self._deadline = deadline
         self._confirm = confirm
 
@@ -57,6 +61,8 @@ class Toolbox:
             deadline=self._deadline(),
             confirm=self._confirm,
             on_output=on_output,
+            read_only=self._gate.mode(transcript) is PermissionMode.PLAN,
+            unreadable=self._gate.unreadable,
         )
         return await execute(call.tool, call.input, context)
 

@@ -34,12 +34,14 @@ class Waits:
     """The run lets go of its worker until what it waits for has come.
 
     `limits` are those that were found to be used up: when they were raised meanwhile, nothing is waited for.
+    With `after`, nothing is waited for when the log has gone on past that seq: it may hold the answer.
     """
 
     reason: WaitReason
     detail: str
     retry_at: datetime | None = None
     limits: Limits | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

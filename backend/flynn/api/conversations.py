@@ -21,7 +21,7 @@ from flynn.api.door import (
 from flynn.api.schema import EventPage
 from flynn.api.stream import event_stream
 from flynn.domain.errors import InvalidInput
-from flynn.domain.orders import BudgetOrder, ConversationOrder, InterruptOrder, MessageOrder
+from flynn.domain.orders import BudgetOrder, ConversationOrder, InterruptOrder, MessageOrder, ModeOrder
 from flynn.domain.views import Acknowledgement, ConversationView, Interruption, MessageView, Page, RunView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
@@ -57,6 +57,11 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
     async def get_conversation(principal: Reader, conversation_id: UUID) -> Response:
         """One conversation with its latest run."""
         return answer(await views.conversation(principal, conversation_id))
+
+    @doors.patch("/{conversation_id}", response_model=ConversationView, responses=declared(404, body=True))
+    async def change_mode(principal: Client, conversation_id: UUID, order: ModeOrder) -> Response:
+        """Change the permission mode, from the next call of a tool on; the agent is told of it."""
+        return answer(await intake.change_mode(principal, conversation_id, order))
 
     @doors.post(
         "/{conversation_id}/messages",

@@ -11,8 +11,8 @@ from flynn.api.problem import Problem
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.events import EventData
-from flynn.domain.orders import ConversationOrder, InterruptOrder, MessageOrder, Watch
-from flynn.domain.views import Acknowledgement, ConversationView, RunView
+from flynn.domain.orders import ApprovalOrder, ConversationOrder, InterruptOrder, MessageOrder, Watch
+from flynn.domain.views import Acknowledgement, ApprovalView, ConversationView, RunView
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -52,6 +52,13 @@ class Interrupt(InterruptOrder):
     """`run.interrupt`: stop the conversation's present run."""
 
     conversation_id: UUID
+
+
+class DecideApproval(ApprovalOrder):
+    """`approval.decide`: say yes or no to a call that waits."""
+
+    conversation_id: UUID
+    approval_id: UUID
 
 
 class CloseConversation(BaseModel):
@@ -95,6 +102,13 @@ class Interrupted(BaseModel):
     run: RunView | None
 
 
+class ApprovalDecision(BaseModel):
+    """Answer to `approval.decide`: the decision is committed."""
+
+    ok: Literal[True]
+    approval: ApprovalView
+
+
 class Failed(BaseModel):
     """Answer to any call that could not be carried out."""
 
@@ -116,6 +130,7 @@ CALLS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "conversation.close": (CloseConversation, ConversationClosed),
     "message.send": (SendMessage, MessageAccepted),
     "run.interrupt": (Interrupt, Interrupted),
+    "approval.decide": (DecideApproval, ApprovalDecision),
 }
 """Client calls over Socket.IO: the one argument, and the acknowledgement when all went well."""
 

@@ -19,11 +19,11 @@ from flynn.api.authentication import Authenticator
 from flynn.api.client import Client
 from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
-from flynn.api.schema import CALLS, CloseConversation, Interrupt, SendMessage
+from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage
 from flynn.api.validation import known_fields, refusal
 from flynn.domain.content import Json
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
-from flynn.domain.orders import ConversationOrder, InterruptOrder, MessageOrder, Watch
+from flynn.domain.orders import ApprovalOrder, ConversationOrder, InterruptOrder, MessageOrder, Watch
 from flynn.domain.principal import Scope
 from flynn.intake import Intake
 from flynn.live.bus import Bus
@@ -86,6 +86,7 @@ class Sockets:
             "conversation.close": self._close,
             "message.send": self._send,
             "run.interrupt": self._interrupt,
+            "approval.decide": self._decide,
         }
         self.server = socketio.AsyncServer(
             async_mode="asgi",
@@ -216,6 +217,14 @@ class Sockets:
         message = MessageOrder(text=order.text, client_message_id=order.client_message_id)
         done = await self._intake.send_message(client.principal, order.conversation_id, message)
         return done.model_dump(mode="json")
+
+    async def _decide(self, client: Client, order: DecideApproval) -> dict[str, Json]:
+        client.principal.need(Scope.CHAT, Scope.DELEGATE)
+        decision = ApprovalOrder.model_validate(order.model_dump(exclude={"conversation_id", "approval_id"}))
+        view = await self._intake.decide_approval(
+            client.principal, order.conversation_id, order.approval_id, decision
+        )
+        return {"approval": view.model_dump(mode="json")}
 
     async def _interrupt(self, client: Client, order: Interrupt) -> dict[str, Json]:
         client.principal.need(Scope.CHAT, Scope.DELEGATE)

@@ -81,9 +81,18 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
         "dollars": f'{{"dollars": {settings.run_max_dollars * 2:g}}}',
         "context": f'{{"prompt_tokens": {settings.max_prompt_tokens * 2}}}',
         "model": "{}",
+        "approval": "",
     }[waiting.reason]
-    screen.line(
-        f"  curl -X POST {address}{ROOT}/conversations/{conversation}/budget "
-        f'-H "Authorization: Bearer $(cat {settings.data_dir / "owner.key"})" '
-        f"-H 'Content-Type: application/json' -d '{body}'"
-    )
+    bodies = {f"/approvals/{r.approval_id}": _yes(r.call_digest) for r in ending.requests} or {
+        "/budget": body
+    }
+    for path, said in bodies.items():
+        screen.line(
+            f"  curl -X POST {address}{ROOT}/conversations/{conversation}{path} "
+            f'-H "Authorization: Bearer $(cat {settings.data_dir / "owner.key"})" '
+            f"-H 'Content-Type: application/json' -d '{said}'"
+        )
+
+
+def _yes(call_digest: str) -> str:
+    return f'{{"decision": "allow", "call_digest": "{call_digest}"}}'

@@ -95,8 +95,18 @@ class Screen:
                 self.line(f"  the run waits{until} ({event.reason}): {safe(event.detail)}", style="33")
             case ev.InterruptRequested():
                 self.line("  interrupted", style="33")
+            case ev.ApprovalDecided():
+                self.line(
+                    f"  {safe(event.principal)} said {'yes' if event.decision == 'allow' else 'no'}",
+                    style="33",
+                )
+            case ev.ModeChanged():
+                self.line(f"  the permission mode is {event.mode.value} now", style="33")
+            case ev.ApprovalExpired():
+                self.line("  nobody decided, so the call is not made", style="33")
             case (
                 ev.MessageSent()
+                | ev.ApprovalRequested()
                 | ev.BudgetRaised()
                 | ev.RunQueued()
                 | ev.RunCompleted()

@@ -6,14 +6,22 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import assert_never
+from uuid import UUID
 
+from flynn.cli.approval import Approver
 from flynn.cli.client import Client, Seen, watch
 from flynn.cli.screen import Screen
 from flynn.cli.signals import answering
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError
-from flynn.domain.events import RunWaiting, TaskReported
+from flynn.domain.events import (
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    RunWaiting,
+    TaskReported,
+)
 from flynn.domain.report import Report
 from flynn.domain.views import TaskView
 
@@ -27,6 +35,7 @@ class Ending:
     task: TaskView
     report: Report | None = None
     waiting: RunWaiting | None = None
+    requests: tuple[ApprovalRequested, ...] = ()
 
     @property
     def left(self) -> bool:
@@ -49,7 +58,8 @@ async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
     """
     async with Client(url, key) as client:
         task = TaskView.model_validate(await client.post("/tasks", order))
-        following = asyncio.create_task(_follow(url, key, task, screen))
+        approver = Approver(client, screen)
+        following = asyncio.create_task(_follow(url, key, task, screen, approver))
         stopping = _Stopping(client, task, screen, leave=following.cancel)
         with answering({signal.SIGINT: stopping.asked, signal.SIGTERM: stopping.left}):
             try:
@@ -63,7 +73,8 @@ async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
                 await stopping.settle()
 
 
-async def _follow(url: str, key: str, task: TaskView, screen: Screen) -> Ending:
+async def _follow(url: str, key: str, task: TaskView, screen: Screen, approver: Approver) -> Ending:
+    requests: dict[UUID, ApprovalRequested] = {}
     async with aclosing(watch(url, key, task.conversation_id)) as seen:
         async for item in seen:
             match item:
@@ -74,9 +85,19 @@ async def _follow(url: str, key: str, task: TaskView, screen: Screen) -> Ending:
                         continue
                     if isinstance(item.event, TaskReported):
                         return Ending(task, report=item.event.report)
-                    if isinstance(item.event, RunWaiting) and item.event.retry_at is None:
-                        return Ending(task, waiting=item.event)
                     screen.event(item.event)
+                    match item.event:
+                        case ApprovalRequested() as request:
+                            requests[request.approval_id] = request
+                        case ApprovalDecided(approval_id=closed) | ApprovalExpired(approval_id=closed):
+                            requests.pop(closed, None)
+                        case RunWaiting(reason="approval") if approver.available:
+                            for request in list(requests.values()):
+                                await approver.decide(task.conversation_id, request)
+                        case RunWaiting(reason=reason, retry_at=at) if at is None or reason == "approval":
+                            return Ending(task, waiting=item.event, requests=tuple(requests.values()))
+                        case _:
+                            pass
                 case _:
                     assert_never(item)
     raise AssertionError("watching a conversation does not end by itself")

@@ -14,12 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import Evidence
+from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
 
-WaitReason = Literal["turns", "dollars", "context", "model"]
-"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model."""
+WaitReason = Literal["turns", "dollars", "context", "model", "approval"]
+"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model, no yes."""
+
+ExpiryReason = Literal["time", "words"]
+"""Why a request for approval is over without a decision."""
 
 StepFailure = Literal[
     "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost"
@@ -57,6 +61,32 @@ class BudgetRaised(_Event):
     turns: int | None = None
     nanodollars: int | None = None
     prompt_tokens: int | None = None
+
+
+class ApprovalDecided(_Event):
+    """Somebody said yes or no to the very call with `call_digest`; `message` is for the agent.
+
+    `remember`: the same call needs no yes again in this conversation; `rule`: nor do calls that it matches.
+    """
+
+    type: Literal["approval.decided"] = "approval.decided"
+    approval_id: UUID
+    call_id: str
+    call_digest: str
+    decision: Literal["allow", "deny"]
+    principal: str
+    message: str | None = None
+    remember: bool = False
+    rule: str | None = None
+
+
+class ModeChanged(_Event):
+    """The conversation's permission mode is another one from here on. `content` tells the model so."""
+
+    type: Literal["mode.changed"] = "mode.changed"
+    principal: str
+    mode: PermissionMode
+    content: list[Block]
 
 
 class RunQueued(_Event):
@@ -195,6 +225,32 @@ class ToolFinished(_Event):
     duration_ms: int = 0
 
 
+class ApprovalRequested(_Event):
+    """A call may act only after somebody's yes to exactly this; `reason` says which rule or mode wants it.
+
+    `call_digest` is flynn.domain.permission.call_digest of tool and input.
+    """
+
+    type: Literal["approval.requested"] = "approval.requested"
+    approval_id: UUID
+    step: int
+    call_id: str
+    tool: str
+    input: Json
+    call_digest: str
+    reason: str
+    expires_at: datetime
+
+
+class ApprovalExpired(_Event):
+    """Nobody decided: the time was up, or somebody sent other words instead. Either is a no."""
+
+    type: Literal["approval.expired"] = "approval.expired"
+    approval_id: UUID
+    call_id: str
+    reason: ExpiryReason
+
+
 class TaskReported(_Event):
     """A task came to its end; the report is built from the log."""
 
@@ -202,12 +258,13 @@ class TaskReported(_Event):
     report: Report
 
 
-InputEvent = MessageSent | InterruptRequested | BudgetRaised
+InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged
 RunEvent = RunQueued | RunStarted | RunWaiting | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
+ApprovalEvent = ApprovalRequested | ApprovalExpired
 
-EventData = InputEvent | RunEvent | StepEvent | ToolEvent | TaskReported
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | TaskReported
 
 Event = Annotated[EventData, Field(discriminator="type")]
 

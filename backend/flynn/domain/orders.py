@@ -1,12 +1,17 @@
 """What clients ask for: the bodies of the verbs. Unknown fields are refused by name."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
+from flynn.domain.permission import PermissionMode
+
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+_MODE_HELP = "What acts without a yes; the agent's and operator's mode holds where it is stricter"
 
 
 class _Order(BaseModel):
@@ -19,6 +24,30 @@ class ConversationOrder(_Order):
     agent: Name = "flynn-dev"
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
     title: Name | None = None
+    permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
+
+
+class ModeOrder(_Order):
+    """Change what the agent of a conversation may do without being asked for."""
+
+    permission_mode: PermissionMode
+
+
+class ApprovalOrder(_Order):
+    """Say yes or no to one call. `call_digest`, from the request, binds the decision to exactly that call."""
+
+    decision: Literal["allow", "deny"]
+    call_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    message: Annotated[str, StringConstraints(max_length=4000)] | None = Field(
+        default=None, description="Words for the agent, with a no"
+    )
+    remember: bool = Field(
+        default=False, description="The very same call needs no yes again in this conversation"
+    )
+    rule: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        description="Calls that it matches need no yes again in this conversation, as Bash(npm test *)",
+    )
 
 
 class MessageOrder(_Order):
@@ -52,6 +81,7 @@ class TaskOrder(_Order):
     agent: Name = Field(default="flynn-dev", validation_alias=AliasChoices("agent", "subagent_type"))
     title: Name | None = Field(default=None, validation_alias=AliasChoices("title", "description"))
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
+    permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
 
 
 class WorkspaceOrder(_Order):

@@ -29,7 +29,7 @@ class ReportedCommand(BaseModel):
     command: str
     cwd: str
     exit_code: int | None
-    outcome: Literal["ok", "error", "cancelled", "unknown"]
+    outcome: Literal["ok", "error", "cancelled", "denied", "unknown"]
     duration_ms: int
 
 

@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     OK = "ok"
     ERROR = "error"
     CANCELLED = "cancelled"
+    DENIED = "denied"
+    """A rule, a mode or a person said no; it did not begin."""
     UNKNOWN = "unknown"
     """It had begun when its worker was lost; nobody knows what it did."""
 

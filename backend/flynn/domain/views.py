@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from flynn.domain.content import Json
+from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
 
@@ -49,8 +51,31 @@ class ConversationView(_View):
     workspace: str
     created_at: datetime
     last_seq: int
+    permission_mode: PermissionMode | None = None
     task_id: UUID | None = None
     run: RunView | None = None
+
+
+ApprovalState = Literal["pending", "allowed", "denied", "expired"]
+
+
+class ApprovalView(_View):
+    """A call that waits, or waited, for somebody's yes; `call_digest` is what a decision has to repeat."""
+
+    id: UUID
+    conversation_id: UUID
+    run_id: UUID
+    seq: int
+    call_id: str
+    tool: str
+    input: Json
+    call_digest: str
+    reason: str
+    state: ApprovalState
+    requested_at: datetime
+    expires_at: datetime
+    decided_by: str | None = None
+    message: str | None = None
 
 
 class MessageView(_View):

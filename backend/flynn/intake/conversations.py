@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain.errors import InvalidInput
+from flynn.domain.permission import PermissionMode
 from flynn.domain.principal import Principal
 from flynn.intake.access import find_workspace
 
 _INSERT = text("""
-INSERT INTO conversations (id, principal_id, workspace_id, title, agent, agent_version)
-VALUES (:id, :principal, :workspace, :title, :agent, :version)""")
+INSERT INTO conversations (id, principal_id, workspace_id, title, agent, agent_version, permission_mode)
+VALUES (:id, :principal, :workspace, :title, :agent, :version, :mode)""")
 
 
 async def create(
@@ -23,6 +24,7 @@ async def create(
     agent: str,
     workspace: str,
     title: str | None,
+    permission_mode: PermissionMode | None,
 ) -> UUID:
     """Insert a conversation. Raises InvalidInput for an unknown agent or workspace."""
     if agent not in agents.agents:
@@ -39,6 +41,7 @@ async def create(
             "principal": principal.id,
             "workspace": await find_workspace(connection, principal, workspace),
             "title": title,
+            "mode": permission_mode.value if permission_mode is not None else None,
             "agent": agent,
             "version": agents.get(agent).version,
         },

@@ -10,6 +10,7 @@ from flynn.domain import events as ev
 from flynn.domain.content import clean, text_block
 from flynn.domain.errors import InvalidInput, PayloadTooLarge
 from flynn.domain.orders import MessageOrder
+from flynn.domain.permission import PermissionMode
 from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement
@@ -99,8 +100,9 @@ async def accept(
         await admit(connection, rules.admission)
         return recorded, run
     follows: list[ev.EventData] = []
-    if run.state is RunState.WAITING and run.reason == "model":
-        # Somebody is here again: try the model now instead of at the next appointed time.
+    if run.state is RunState.WAITING and run.reason in ("model", "approval"):
+        # Somebody is here again: try the model now instead of at the next appointed time. Words instead of
+        # a yes are a no that the worker finds in the log.
         follows.append(ev.RunQueued(reason="resume"))
         run = await runs.queue_again(connection, run.id)
     recorded = await log.append(connection, conversation.id, run.id, [message, *follows])
@@ -124,6 +126,8 @@ def _message(
     if conversation.head == 0:
         opening = rules.opening(conversation.workspace_name, conversation.workspace_path)
         content.insert(0, text_block(opening))
+        if conversation.permission_mode not in (None, PermissionMode.AUTO):
+            content.insert(1, text_block(rules.modes[conversation.permission_mode]))
     return ev.MessageSent(
         message_id=uuid4(),
         client_message_id=client_id,

@@ -50,6 +50,7 @@ async def delegate(
         agent=order.agent,
         workspace=order.workspace or rules.default_workspace,
         title=order.title,
+        permission_mode=order.permission_mode,
     )
     await connection.execute(
         _INSERT,

@@ -6,17 +6,20 @@ from uuid import UUID
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain import events as ev
 from flynn.domain.orders import (
+    ApprovalOrder,
     BudgetOrder,
     ConversationOrder,
     InterruptOrder,
     KeyOrder,
     MessageOrder,
+    ModeOrder,
     TaskOrder,
     WorkspaceOrder,
 )
 from flynn.domain.principal import Principal, Scope
 from flynn.domain.views import (
     Acknowledgement,
+    ApprovalView,
     ConversationView,
     KeyView,
     NewKey,
@@ -24,7 +27,7 @@ from flynn.domain.views import (
     TaskView,
     WorkspaceView,
 )
-from flynn.intake import conversations, keys, messages, running, tasks, workspaces
+from flynn.intake import approvals, conversations, keys, messages, running, tasks, workspaces
 from flynn.intake.rules import Rules
 from flynn.store.database import Database
 from flynn.store.views import Views
@@ -59,6 +62,7 @@ class Intake:
                 agent=order.agent,
                 workspace=order.workspace or self._rules.default_workspace,
                 title=order.title,
+                permission_mode=order.permission_mode,
             )
         return await self._views.conversation(principal, conversation_id)
 
@@ -98,6 +102,30 @@ class Intake:
             )
         self._publish(recorded)
         return view
+
+    async def decide_approval(
+        self, principal: Principal, conversation_id: UUID, approval_id: UUID, order: ApprovalOrder
+    ) -> ApprovalView:
+        """Say yes or no to a call that waits; see `flynn.intake.approvals.decide`."""
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            view, recorded = await approvals.decide(
+                connection, principal, conversation_id, approval_id, order, rules=self._rules
+            )
+        self._publish(recorded)
+        return view
+
+    async def change_mode(
+        self, principal: Principal, conversation_id: UUID, order: ModeOrder
+    ) -> ConversationView:
+        """Change a conversation's permission mode, also while its run is at work."""
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            recorded = await approvals.change_mode(
+                connection, principal, conversation_id, order.permission_mode, rules=self._rules
+            )
+        self._publish(recorded)
+        return await self._views.conversation(principal, conversation_id)
 
     async def delegate_task(
         self, principal: Principal, order: TaskOrder, *, idempotency_key: str | None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import RunView
@@ -24,6 +25,7 @@ class ConversationRow:
     workspace_path: str
     workspace_name: str
     task_id: UUID | None
+    permission_mode: PermissionMode | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.errors import LeaseLost, NotFound
+from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunState
 from flynn.store.rows import ConversationRow, RunRow
 
@@ -19,7 +20,7 @@ INPUT_CHANNEL = "flynn_input"
 
 _CONVERSATION = """
 SELECT c.id, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head, c.epoch,
-       w.path AS workspace_path, w.name AS workspace_name, t.id AS task_id
+       c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, t.id AS task_id
 FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
 _LOCK = text(_CONVERSATION + " FOR UPDATE OF c")
@@ -91,7 +92,10 @@ async def lock_conversation(connection: AsyncConnection, conversation_id: UUID) 
     row = (await connection.execute(_LOCK, {"c": conversation_id})).one_or_none()
     if row is None:
         raise NotFound(f"There is no conversation {conversation_id}.")
-    return ConversationRow(**row._mapping)
+    mode = row.permission_mode
+    return ConversationRow(
+        **{**row._mapping, "permission_mode": PermissionMode(mode) if mode is not None else None}
+    )
 
 
 async def open_run(connection: AsyncConnection, conversation_id: UUID) -> RunRow | None:

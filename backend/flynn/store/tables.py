@@ -92,6 +92,7 @@ conversations = Table(
     Column("agent", Text, nullable=False),
     Column("agent_version", Text, nullable=False),
     Column("prefix_digest", Text, ForeignKey("prefixes.digest"), comment="frozen at the first model call"),
+    Column("permission_mode", Text, comment="as asked for last; null leaves it to agent and operator"),
     Column("head", BigInteger, nullable=False, server_default="0", comment="seq of the last event"),
     Column("epoch", BigInteger, nullable=False, server_default="0", comment="raised by every claim"),
     _at("created_at", nullable=False),

@@ -21,6 +21,7 @@ from flynn.domain.report import Report
 from flynn.domain.run import RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import (
+    ApprovalView,
     ConversationView,
     KeyView,
     MessageView,
@@ -29,7 +30,7 @@ from flynn.domain.views import (
     TaskView,
     WorkspaceView,
 )
-from flynn.store import log
+from flynn.store import approvals, log
 from flynn.store.database import Database
 
 _KEY = text("""
@@ -42,7 +43,8 @@ _MAY_SEE = """
 (:admin OR c.principal_id = :p OR EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))"""
 _CONVERSATIONS = """
-SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head, w.name AS workspace,
+SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
+  c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before,
   r.created_at AS run_created_at, r.started_at, r.ended_at
@@ -149,6 +151,14 @@ class Views:
         items = [_message(r) for r in rows[:limit]]
         return Page(items=items, next=str(items[-1].seq) if len(rows) > limit else None)
 
+    async def approvals(self, principal: Principal, conversation_id: UUID) -> list[ApprovalView]:
+        """What was asked for in a conversation, in order. Raises NotFound."""
+        async with self._database.statement() as connection:
+            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
+            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
+                raise NotFound(f"There is no conversation {conversation_id}.")
+            return await approvals.every(connection, conversation_id)
+
     async def marks(self, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
         """The last seq of each conversation, in one query; access was checked before."""
         async with self._database.statement() as connection:
@@ -232,6 +242,7 @@ def _conversation(row: Row[Any]) -> ConversationView:
         workspace=row.workspace,
         created_at=row.created_at,
         last_seq=row.head,
+        permission_mode=row.permission_mode,
         task_id=row.task_id,
         run=_run(row) if row.run_id else None,
     )

@@ -61,6 +61,7 @@ class Bash:
             argv=_carrying(asked.command, note),
             workspace=context.workspace.path,
             cwd=cwd,
+            writable=not context.read_only,
             private_tmp=context.scratch,
             timeout_seconds=timeout,
             deadline=context.deadline,

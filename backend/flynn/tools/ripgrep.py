@@ -40,9 +40,10 @@ async def search(context: ToolContext, options: tuple[str, ...], operands: tuple
     Raises SandboxUnavailable.
     """
     program = ripgrep()
+    hidden = tuple(f"--glob=!{pattern}" for pattern in context.unreadable)
     return await context.sandbox.run(
         Command(
-            argv=(str(program), *_FIXED, *options, _NOT_GIT, "--", *operands),
+            argv=(str(program), *_FIXED, *options, *hidden, _NOT_GIT, "--", *operands),
             workspace=context.workspace.path,
             writable=False,
             extra_readonly=(program,),

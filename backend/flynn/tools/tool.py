@@ -28,7 +28,8 @@ class ToolContext:
     wrote. `cwd` is where Bash is, relative to the workspace. `scratch` is the conversation's private
     directory, outside the workspace, seen as /tmp in the sandbox. `deadline` (CLOCK_BOOTTIME, seconds)
     and `confirm` fence side effects: `confirm()` raises LeaseLost and is called right before a rename.
-    `on_output` takes a command's output as it comes.
+    `on_output` takes a command's output as it comes. With `read_only`, commands cannot change the
+    workspace. `unreadable` are globs of files that searches leave out.
     """
 
     workspace: Workspace
@@ -39,6 +40,8 @@ class ToolContext:
     deadline: float | None = None
     confirm: Callable[[], None] = _always
     on_output: Callable[[str], None] = _ignore
+    read_only: bool = False
+    unreadable: tuple[str, ...] = ()
 
 
 class Tool(Protocol):

@@ -44,6 +44,17 @@ async def execute(name: str, arguments: Json, context: ToolContext) -> ToolResul
     return await _run(tool, accepted, context)
 
 
+def acceptable(name: str, arguments: Json) -> bool:
+    """Whether there is such a tool and it would take `arguments`; any other call does nothing."""
+    if name not in TOOLS or not isinstance(arguments, dict):
+        return False
+    try:
+        TOOLS[name].arguments.model_validate(arguments)
+    except ValidationError:
+        return False
+    return True
+
+
 def definitions(names: Iterable[str], descriptions: Mapping[str, str]) -> list[Block]:
     """The API's definitions of the tools `names`, in our own order whatever theirs.
 

@@ -98,6 +98,8 @@ class Endings:
                 return False
             if stop.limits is not None and stop.limits != journal.transcript.run.limits:
                 return False
+            if stop.after is not None and stop.after != journal.transcript.seq:
+                return False
             event = ev.RunWaiting(reason=stop.reason, detail=stop.detail, retry_at=stop.retry_at)
             recorded = await log.append(
                 connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch

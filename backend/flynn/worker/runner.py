@@ -7,14 +7,17 @@ writes nothing more: the next worker finds in the log all that there is to know.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, assert_never
 from uuid import UUID
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.budget import Budget
+from flynn.agent.gate import Gate
 from flynn.agent.loop import Loop
+from flynn.agent.permission import Permissions
 from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query
 from flynn.agent.toolbox import Toolbox
@@ -23,6 +26,7 @@ from flynn.domain import events as ev
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError, LeaseLost, NotFound
+from flynn.domain.permission import PermissionRules
 from flynn.model.catalog import resolve
 from flynn.model.claude import Claude
 from flynn.model.request import ModelRequest
@@ -71,6 +75,10 @@ class Caps:
     scratch: Path
     forbidden: tuple[Path, ...] = ()
     """Places that no workspace may be, hold or lie in."""
+    permissions: PermissionRules = field(default_factory=PermissionRules)
+    """The operator's rules and mode."""
+    patience: timedelta = timedelta(hours=24)
+    """How long a call waits for somebody's yes."""
 
 
 class Runner:
@@ -205,11 +213,19 @@ class Runner:
             effort=prefix["effort"],
         )
         budget = Budget(model=self._model, frame=frame)
+        rules = self._caps.permissions.joined(PermissionRules.model_validate(prefix.get("permissions", {})))
+        gate = Gate(
+            Permissions(rules, workspace),
+            self._prompts,
+            mode=held.conversation.permission_mode,
+            patience=self._caps.patience,
+        )
         toolbox = Toolbox(
             workspace=workspace,
             sandbox=self._sandbox,
             scratch=create_scratch(self._caps.scratch, journal.conversation_id),
             offered=_names(prefix["tools"]),
+            gate=gate,
             deadline=lease.deadline,
             confirm=lease.confirm,
         )
@@ -224,6 +240,7 @@ class Runner:
             transcript=journal.transcript,
             query=query,
             toolbox=toolbox,
+            gate=gate,
             budget=budget,
             prompts=self._prompts,
             stop=journal.stop,
@@ -241,6 +258,7 @@ class Runner:
             "model": resolve(_asked(agent.model), self._caps.aliases),
             "effort": agent.effort,
             "max_turns": agent.max_turns,
+            "permissions": agent.permissions.model_dump(mode="json"),
             "system": self._prompts.system_blocks(agent, tools),
             "tools": definitions(tools, self._prompts.tool_descriptions()),
         }, agent.version

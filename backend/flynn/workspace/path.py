@@ -62,7 +62,7 @@ def protected(path: str) -> bool:
     if ".git" not in parts:
         return False
     below = parts[parts.index(".git") + 1 :]
-    return not below or not _GIT_GUARDED.isdisjoint(below)
+    return parts[-1] == ".git" or not _GIT_GUARDED.isdisjoint(below)
 
 
 def join(directory: str, name: str) -> str:
