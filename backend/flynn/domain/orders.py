@@ -3,10 +3,30 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def _plain(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("should be a name without control characters or line breaks")
+    if _is_uuid(name):
+        raise ValueError("should be a name that does not read as an id")
+    return name
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
+WorkspaceName = Annotated[Name, AfterValidator(_plain)]
+QuotaBytes = Annotated[int, Field(ge=1_048_576, le=2**60)]
 
 
 class _Order(BaseModel):
@@ -55,10 +75,22 @@ class TaskOrder(_Order):
 
 
 class WorkspaceOrder(_Order):
-    """Serve the directory `path` (absolute, on this machine) under `name`; admin keys only."""
+    """Make an empty workspace `name`; or, with an admin key, serve the directory `path` under that name."""
 
-    name: Name
-    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    name: WorkspaceName
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4095)] | None = Field(
+        default=None, description="Absolute, on this machine; left out, the service makes a directory"
+    )
+    quota_bytes: QuotaBytes | None = Field(
+        default=None, description="Most bytes on the disk; left out, FLYNN_WORKSPACE_QUOTA for one it makes"
+    )
+
+
+class WorkspaceChange(_Order):
+    """Change a workspace; what is left out stays. A quota of null is the default again."""
+
+    name: WorkspaceName | None = None
+    quota_bytes: QuotaBytes | None = None
 
 
 class KeyOrder(_Order):

@@ -1,6 +1,7 @@
 """Words for the agent: committed once, whatever is sent again."""
 
 import hashlib
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -13,11 +14,12 @@ from flynn.domain.orders import MessageOrder
 from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement
-from flynn.intake.access import see_conversation
+from flynn.intake.access import act_in_conversation
 from flynn.intake.rules import Rules
 from flynn.store import log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.workspace.mounts import Place
 
 _FIND = text("""
 SELECT message_id, seq, digest FROM client_messages
@@ -36,7 +38,7 @@ async def send(
     rules: Rules,
 ) -> tuple[Acknowledgement, list[ev.Recorded]]:
     """Commit the words and the run that follows from them; nothing is appended for a resend."""
-    await see_conversation(connection, principal, conversation_id)
+    await act_in_conversation(connection, principal, conversation_id)
     words = check(order.text, rules)
     conversation = await runs.lock_conversation(connection, conversation_id)
     if again := await _resent(connection, conversation, order, words):
@@ -122,7 +124,7 @@ def _message(
 ) -> ev.MessageSent:
     content = [text_block(words)]
     if conversation.head == 0:
-        opening = rules.opening(conversation.workspace_name, conversation.workspace_path)
+        opening = rules.opening(conversation.workspace_name, _where(conversation, rules))
         content.insert(0, text_block(opening))
     return ev.MessageSent(
         message_id=uuid4(),
@@ -131,6 +133,14 @@ def _message(
         text=words,
         content=content,
     )
+
+
+def _where(conversation: ConversationRow, rules: Rules) -> str:
+    """Where the worker will have the workspace: as far as known, where one last had its volume."""
+    if conversation.volume_root is not None:
+        return str(Path(conversation.volume_root) / conversation.workspace_path)
+    place = Place(conversation.volume_id, conversation.workspace_path)
+    return str(rules.mounts.path(place, conversation.workspace_name))
 
 
 async def _resent(
