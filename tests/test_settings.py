@@ -233,6 +233,7 @@ def test_the_example_names_the_same_variables_and_defaults(
         "FLYNN_AGENTS_DIR",
         "FLYNN_ALLOWED_ORIGINS",
         "FLYNN_PERMISSIONS",
+        "FLYNN_VOLUMES",
         "FLYNN_WORKSPACE",
         "POSTGRES_PASSWORD",
         "REDIS_URL",

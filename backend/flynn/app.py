@@ -6,7 +6,7 @@ import platform
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -19,14 +19,14 @@ from flynn.agent.prompt import Prompts
 from flynn.api.server import create_api
 from flynn.domain import addresses
 from flynn.domain import events as ev
-from flynn.domain.errors import ConfigurationError, FlynnError
+from flynn.domain.errors import ConfigurationError, FlynnError, WorkspaceError
 from flynn.domain.orders import KeyOrder
 from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.principal import key_digest
 from flynn.domain.run import Limits
 from flynn.domain.usage import nanodollars
 from flynn.domain.views import AgentView
-from flynn.intake import Intake, keys
+from flynn.intake import Intake, keys, seeds
 from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
@@ -35,15 +35,15 @@ from flynn.live.redis import RedisBus
 from flynn.model.catalog import resolve
 from flynn.model.claude import Claude
 from flynn.model.switches import Switches
-from flynn.ops.readiness import Health, model_part
+from flynn.ops.readiness import Health, model_part, volumes_part
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import open_sandbox
 from flynn.settings import Settings
-from flynn.store.admission import AdmissionLimits
+from flynn.store.admission import AdmissionLimits, queues_of
 from flynn.store.database import Database
 from flynn.store.embedded import EmbeddedPostgres
 from flynn.store.migrate import migrate
-from flynn.store.seeds import knows_key, seed_default_workspace
+from flynn.store.seeds import knows_key
 from flynn.store.signals import Signals
 from flynn.store.views import Views
 from flynn.telemetry.logging import get_logger
@@ -52,7 +52,9 @@ from flynn.tools.toolset import TOOLS
 from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine, schema_sql
+from flynn.worker.presence import Presence
 from flynn.worker.runner import Caps, Runner
+from flynn.workspace.mounts import Mounts, find_mounts
 
 OWNER_KEY = "owner.key"
 """File in the data directory (0600) with the key of this machine's operator."""
@@ -158,16 +160,37 @@ async def open_database(
         yield database, address, embedded
 
 
-async def seed(settings: Settings, database: Database) -> str:
-    """Make the default workspace and the owner's key where they are missing; returns that key."""
-    workspace = settings.workspace or settings.data_dir / "workspaces" / "default"
+def read_mounts(settings: Settings) -> Mounts:
+    """The volumes that this process has; declared ones that are not there are logged.
+
+    Raises ConfigurationError.
+    """
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
+        mounts = find_mounts(settings.data_dir, settings.volumes)
+    except WorkspaceError as error:
+        raise ConfigurationError(error.detail) from error
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
+    for reason in mounts.missing:
+        get_logger("flynn.volumes").warning("a volume of FLYNN_VOLUMES is not mounted", reason=reason)
+    return mounts
+
+
+async def seed(settings: Settings, database: Database, mounts: Mounts | None = None) -> str:
+    """Make the default workspace and the owner's key where they are missing; returns that key.
+
+    Workspaces of before there were volumes are taken in. `mounts` are read unless they are given.
+    """
+    mounts = mounts or read_mounts(settings)
+    try:
+        if settings.workspace is not None:
+            settings.workspace.mkdir(parents=True, exist_ok=True)
         key = _owner_key(settings.data_dir / OWNER_KEY)
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
     async with database.begin() as connection:
-        await seed_default_workspace(connection, str(workspace.resolve()))
+        await seeds.take_in(connection, mounts)
+        await seeds.settle_default(connection, mounts, settings.workspace, forbidden=_own_places(settings))
         if not await knows_key(connection, key_digest(key)):
             await keys.create(connection, KeyOrder(name="owner", scopes=["admin"]), key=key)
     return key
@@ -201,6 +224,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         register_secret(api_key)
     read_rules(settings)  # what is wrong in it stops the start before anything else is begun
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
+    mounts = read_mounts(settings)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(
             open_sandbox(
@@ -213,8 +237,9 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         )
         stack.callback(opening.cancel)
         database, address, embedded = await stack.enter_async_context(open_database(settings))
-        owner_key = await seed(settings, database)
         sandbox = await opening
+        mounts = replace(mounts, by_descriptor=sandbox.report.backend == "bubblewrap")
+        owner_key = await seed(settings, database, mounts)
         bus: Bus = await stack.enter_async_context(
             RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()
         )
@@ -231,7 +256,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 bus.publish(item.conversation_id, item.envelope())
 
         views = Views(database)
-        rules = _rules(settings, prompts, sandbox)
+        rules = _rules(settings, prompts, sandbox, mounts)
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         engine: Engine | None = None
         if worker:
@@ -245,20 +270,23 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 agents=lambda: agents,
                 signals=signals,
                 endings=endings,
-                caps=_caps(settings),
+                caps=_caps(settings, mounts),
                 publish=publish,
                 publish_delta=bus.publish_delta,
             )
             engine = Engine(
                 dsn=address.dsn,
-                queues=None,
+                queues=queues_of(volume.id for volume in mounts.volumes),
                 concurrency=settings.concurrency,
                 lease_seconds=settings.lease_seconds,
                 handler=runner.run,
                 log=get_logger("flynn.engine"),
             )
             clock = Clock(database, admission=rules.admission, publish=publish)
-            await stack.enter_async_context(_working(engine, signals, clock))
+            presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
+            stack.push_async_callback(presence.end)
+            await presence.begin()
+            await stack.enter_async_context(_working(engine, signals, clock, presence))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -266,8 +294,11 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             queue=(lambda: engine.connected) if engine else None,
             sandbox=sandbox.report,
             model=model_part(key=api_key is not None, address=settings.anthropic_base_url),
+            volumes=volumes_part(len(mounts.volumes), mounts.missing),
         )
-        hub = await stack.enter_async_context(Hub(bus, marks=views.marks, replay=views.envelopes))
+        hub = await stack.enter_async_context(
+            Hub(bus, marks=views.marks, replay=views.envelopes, unseen=views.unseen)
+        )
         shown = views_of(agents, settings)
         api = create_api(
             intake=intake,
@@ -294,9 +325,9 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
 
 
 @asynccontextmanager
-async def _working(engine: Engine, signals: Signals, clock: Clock) -> AsyncIterator[None]:
+async def _working(engine: Engine, signals: Signals, clock: Clock, presence: Presence) -> AsyncIterator[None]:
     """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock)]
+    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence)]
     try:
         yield
     finally:
@@ -317,12 +348,11 @@ def switches(settings: Settings) -> Switches:
 
 
 def _own_places(settings: Settings) -> tuple[Path, ...]:
-    """What no workspace may be, hold or lie in."""
-    data = settings.data_dir.resolve()
-    return data / "postgres", data / "private", data / OWNER_KEY
+    """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
+    return (settings.data_dir.resolve(),)
 
 
-def _caps(settings: Settings) -> Caps:
+def _caps(settings: Settings, mounts: Mounts) -> Caps:
     return Caps(
         max_output_tokens=settings.max_output_tokens,
         output_ceiling=settings.max_output_tokens_ceiling,
@@ -331,6 +361,8 @@ def _caps(settings: Settings) -> Caps:
         forbidden=_own_places(settings),
         permissions=read_rules(settings),
         patience=timedelta(hours=settings.approval_hours),
+        mounts=mounts,
+        workspace_quota=settings.workspace_quota,
     )
 
 
@@ -340,7 +372,7 @@ def read_rules(settings: Settings) -> PermissionRules:
     return rules.joined(PermissionRules(mode=PermissionMode(settings.permission_mode)))
 
 
-def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
+def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mounts) -> Rules:
     def opening(workspace_name: str, workspace_path: str) -> str:
         return prompts.opening(
             workspace_name=workspace_name,
@@ -363,4 +395,7 @@ def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:
         opening=opening,
         interrupted=prompts.note("interrupted"),
         modes={mode: prompts.mode(mode) for mode in PermissionMode},
+        mounts=mounts,
+        workspace_quota=settings.workspace_quota,
+        workspaces_each=settings.workspaces_each,
     )

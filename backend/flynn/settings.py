@@ -50,6 +50,15 @@ def _origins(value: object) -> object:
     return tuple(addresses.origin(part) for part in value.split(",") if part.strip())
 
 
+def _directories(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    paths = tuple(Path(part).expanduser() for part in value.split(":") if part.strip())
+    if not all(path.is_absolute() for path in paths):
+        raise ValueError("not absolute")
+    return paths
+
+
 def _aliases(value: object) -> object:
     """Read `alias=model` pairs; they add to the built-in ones and override them."""
     if not isinstance(value, str):
@@ -170,6 +179,27 @@ class Settings(BaseSettings):
         None,
         "Directory of the default workspace. Unset: workspaces/default in the data directory.",
         "a path",
+    )
+    volumes: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_directories)] = _setting(
+        "FLYNN_VOLUMES",
+        (),
+        "Volumes that this process has mounted, paths separated by colons; make each one once with "
+        "flynn volumes add PATH.",
+        "absolute paths separated by colons",
+    )
+    workspace_quota: int = _setting(
+        "FLYNN_WORKSPACE_QUOTA",
+        5_368_709_120,
+        "Most bytes on the disk of a workspace that the service made, unless an admin gave it another quota.",
+        ge=1_048_576,
+        le=2**60,
+    )
+    workspaces_each: int = _setting(
+        "FLYNN_WORKSPACES_EACH",
+        20,
+        "Empty workspaces that a key without the scope admin may have made.",
+        ge=0,
+        le=100_000,
     )
     agents_dir: Directory | None = _setting(
         "FLYNN_AGENTS_DIR", None, "Directory with more agent files, beside the built-in ones.", "a path"

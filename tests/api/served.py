@@ -27,6 +27,7 @@ from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.store.database import Database
 from flynn.store.views import Views
+from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
 from tests.postgres import TestDatabase, TestDatabases
@@ -177,10 +178,13 @@ async def serve(
     host: str = "127.0.0.1",
     beside: Served | None = None,
     limit: int = 1000,
+    mounts: Mounts | None = None,
+    **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
 
-    With `beside`, they are another process's doors to the same database.
+    With `beside`, they are another process's doors to the same database. `mounts` are the volumes of
+    this process, `more` goes into the rules.
     """
     workspace = tmp_path / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
@@ -194,6 +198,8 @@ async def serve(
         interrupted="stopped",
         modes={mode: f"the mode is {mode.value}" for mode in PermissionMode},
         default_workspace="default",
+        mounts=mounts or Mounts(),
+        **more,
     )
     async with AsyncExitStack() as stack:
         postgres = beside.postgres if beside else stack.enter_context(TestDatabases.shared().new(prepare))
@@ -211,7 +217,14 @@ async def serve(
 
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         hub = await stack.enter_async_context(
-            Hub(carrier, marks=views.marks, replay=views.envelopes, interval=0.2, limit=limit)
+            Hub(
+                carrier,
+                marks=views.marks,
+                replay=views.envelopes,
+                unseen=views.unseen,
+                interval=0.2,
+                limit=limit,
+            )
         )
 
         async def ready() -> Readiness:

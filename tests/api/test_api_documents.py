@@ -41,6 +41,11 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "tasks/{task_id}/messages",
                 "tasks/{task_id}/report",
                 "workspaces",
+                "workspaces/{workspace_id}",
+                "workspaces/{workspace_id}/files",
+                "workspaces/{workspace_id}/files/content",
+                "workspaces/{workspace_id}/members",
+                "workspaces/{workspace_id}/members/{name}",
             )
         ),
     }

@@ -15,7 +15,7 @@ from flynn.api.problem import named, problem_of
 from flynn.api.wire import Wire
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.errors import Conflict, FlynnError, TooManyRequests, Unauthenticated
+from flynn.domain.errors import Conflict, FlynnError, NotFound, TooManyRequests, Unauthenticated
 from flynn.domain.principal import Principal
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
@@ -126,7 +126,10 @@ class Client:
         if conversation_id not in self._watched and len(self._watched) >= MOST_WATCHED:
             raise Conflict(f"A connection may follow up to {MOST_WATCHED} conversations: close some.")
         stack = AsyncExitStack()
-        viewer = await stack.enter_async_context(self._hub.view(conversation_id, after_seq=after_seq))
+        seen_by = None if self.principal.admin else self.principal.id
+        viewer = await stack.enter_async_context(
+            self._hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by)
+        )
         await self.unwatch(conversation_id)
         pump = asyncio.create_task(self._pump(viewer, stack), name="api: follow a conversation")
         self._watched[conversation_id] = _Watched(after_seq, pump)
@@ -186,10 +189,18 @@ class Client:
                     else:
                         number = await self.emit("event", item)
                         self._sent.append((number, viewer.conversation_id, item["seq"]))
+            except NotFound as error:
+                self._start(self._lose(viewer.conversation_id, error))
             except FlynnError as error:
                 self._start(self.leave(error))
             except Exception as error:
                 self._start(self.leave(named(error, request_id=None)))
+
+    async def _lose(self, conversation_id: UUID, error: NotFound) -> None:
+        """Stop following what may not be seen any more, and say so. The connection stays."""
+        await self.unwatch(conversation_id)
+        await self.emit("problem", {**problem_of(error), "conversation_id": str(conversation_id)})
+        await self.save()
 
     def _received(self, number: int) -> None:
         """The client has answered a PING that was sent after event `number`."""

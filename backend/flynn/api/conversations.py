@@ -103,7 +103,8 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
         if last_event_id is not None:
             after_seq = _seq(last_event_id)
         await views.conversation(principal, conversation_id)
-        viewing = hub.view(conversation_id, after_seq=after_seq)
+        seen_by = None if principal.admin else principal.id
+        viewing = hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by)
         viewer = await viewing.__aenter__()
         authorization = request.headers.get("authorization", "")
         return event_stream(

@@ -27,6 +27,7 @@ _WHAT = {
     409: "The state of the thing forbids it now",
     413: "The body is too large",
     415: "The body is not JSON",
+    416: "The file has no such part",
     422: "What was sent cannot be used; `errors` names each field",
     500: "A defect; the log tells more under the request id",
     503: "A part of the service is away; Retry-After says when to come back",

@@ -15,12 +15,14 @@ from flynn.api.approvals import approval_doors
 from flynn.api.authentication import Authenticator
 from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
+from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import task_doors
-from flynn.api.things import agent_doors, key_doors, schema_door, workspace_doors
+from flynn.api.things import agent_doors, key_doors, schema_door
+from flynn.api.workspaces import workspace_doors
 from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
 from flynn.domain.views import AgentView
@@ -79,7 +81,8 @@ def create_api(
         approval_doors(intake=intake, views=views),
         task_doors(intake=intake, views=views, hub=hub),
         agent_doors(agents),
-        workspace_doors(intake=intake, views=views),
+        workspace_doors(intake.workspaces),
+        file_doors(intake.workspaces),
         key_doors(intake=intake, views=views, authenticator=authenticator),
         schema_door(),
     ):

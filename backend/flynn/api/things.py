@@ -1,4 +1,4 @@
-"""Doors to what the service has and knows: agents, workspaces, keys, and the schema of its events."""
+"""Doors to what the service has and knows: agents, keys, and the schema of its events."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,8 +11,8 @@ from flynn.api import schema
 from flynn.api.authentication import Authenticator
 from flynn.api.door import Admin, Door, Reader, answer, declared
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import KeyOrder, WorkspaceOrder
-from flynn.domain.views import AgentView, KeyView, NewKey, Page, WorkspaceView
+from flynn.domain.orders import KeyOrder
+from flynn.domain.views import AgentView, KeyView, NewKey, Page
 from flynn.intake import Intake
 from flynn.store.views import Views
 
@@ -34,23 +34,6 @@ def agent_doors(agents: Callable[[], Sequence[AgentView]]) -> APIRouter:
                 return answer(agent)
         known = ", ".join(agent.name for agent in agents())
         raise NotFound(f"There is no agent {name!r}; there are: {known}.")
-
-    return doors
-
-
-def workspace_doors(*, intake: Intake, views: Views) -> APIRouter:
-    """The routes under /workspaces."""
-    doors = APIRouter(prefix="/workspaces", tags=["workspaces"], route_class=Door)
-
-    @doors.get("", response_model=Page[WorkspaceView], responses=declared())
-    async def list_workspaces(principal: Reader) -> Response:
-        """The workspaces that this key's principal is a member of."""
-        return answer(Page(items=await views.workspaces(principal)))
-
-    @doors.post("", status_code=201, response_model=WorkspaceView, responses=declared(409, body=True))
-    async def create_workspace(principal: Admin, order: WorkspaceOrder) -> Response:
-        """Serve a directory of this machine as a workspace."""
-        return answer(await intake.create_workspace(principal, order), 201)
 
     return doors
 

@@ -80,4 +80,4 @@ def _message(error: Mapping[str, Any] | ErrorDetails, fields: Sequence[str]) -> 
             return "should be text in Unicode, without lone surrogates"
         case _:
             text = str(error["msg"])
-            return text.removeprefix("Input ")
+            return text.removeprefix("Input ").removeprefix("Value error, ")

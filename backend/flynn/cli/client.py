@@ -82,6 +82,10 @@ class Client:
         """POST JSON to a path below the API's root."""
         return await self._call("POST", ROOT + path, json=body)
 
+    async def put(self, path: str) -> Json:
+        """PUT to a path below the API's root, without a body."""
+        return await self._call("PUT", ROOT + path)
+
     async def delete(self, path: str) -> Json:
         """DELETE a path below the API's root; None when nothing is answered."""
         return await self._call("DELETE", ROOT + path)

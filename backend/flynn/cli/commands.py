@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="Keys of clients.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+workspaces_app = typer.Typer(help="Workspaces and their members.", no_args_is_help=True)
+app.add_typer(workspaces_app, name="workspaces")
+volumes_app = typer.Typer(help="Volumes that several machines mount.", no_args_is_help=True)
+app.add_typer(volumes_app, name="volumes")
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Data directory; else FLYNN_DATA_DIR or ./data.")
@@ -123,6 +127,52 @@ def keys_list(data_dir: DataDir = None) -> None:
 def keys_revoke(key_id: str, data_dir: DataDir = None) -> None:
     """Close a key for good."""
     _do(_command("keys").revoke(Settings.load(data_dir=data_dir), key_id))
+
+
+@workspaces_app.command("list")
+def workspaces_list(data_dir: DataDir = None) -> None:
+    """List workspaces: id, name, directory, quota."""
+    _do(_command("workspaces").show(Settings.load(data_dir=data_dir)))
+
+
+@workspaces_app.command("create")
+def workspaces_create(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="The directory to serve; left out, an empty one is made.")
+    ] = None,
+    quota: Annotated[int | None, typer.Option(help="Most bytes that it may take on the disk.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make an empty workspace, or serve a directory of this machine."""
+    where = path.resolve() if path is not None else None
+    _do(_command("workspaces").create(Settings.load(data_dir=data_dir), name, where, quota))
+
+
+@workspaces_app.command("members")
+def workspaces_members(
+    name: Annotated[str, typer.Argument(help="The workspace's name or id.")],
+    add: Annotated[list[str] | None, typer.Option(help="A principal to let in.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A principal to shut out.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show who sees a workspace, after letting in and shutting out."""
+    settings = Settings.load(data_dir=data_dir)
+    _do(_command("workspaces").members(settings, name, add=add or [], remove=remove or []))
+
+
+@volumes_app.command("add")
+def volumes_add(
+    path: Annotated[Path, typer.Argument(help="The root of the mounted tree.")], data_dir: DataDir = None
+) -> None:
+    """Make a directory a volume, so that workspaces in it can be served by every machine that mounts it."""
+    raise typer.Exit(_command("volumes").add(Settings.load(data_dir=data_dir), path))
+
+
+@volumes_app.command("list")
+def volumes_list(data_dir: DataDir = None) -> None:
+    """List the volumes that a process with these settings has."""
+    raise typer.Exit(_command("volumes").show(Settings.load(data_dir=data_dir)))
 
 
 @app.command(

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 from flynn.domain.permission import PermissionMode
 
@@ -12,6 +12,26 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 _MODE_HELP = "What acts without a yes; the agent's and operator's mode holds where it is stricter"
+
+
+def _plain(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("should be a name without control characters or line breaks")
+    if _is_uuid(name):
+        raise ValueError("should be a name that does not read as an id")
+    return name
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
+WorkspaceName = Annotated[Name, AfterValidator(_plain)]
+QuotaBytes = Annotated[int, Field(ge=1_048_576, le=2**60)]
 
 
 class _Order(BaseModel):
@@ -85,10 +105,22 @@ class TaskOrder(_Order):
 
 
 class WorkspaceOrder(_Order):
-    """Serve the directory `path` (absolute, on this machine) under `name`; admin keys only."""
+    """Make an empty workspace `name`; or, with an admin key, serve the directory `path` under that name."""
 
-    name: Name
-    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    name: WorkspaceName
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4095)] | None = Field(
+        default=None, description="Absolute, on this machine; left out, the service makes a directory"
+    )
+    quota_bytes: QuotaBytes | None = Field(
+        default=None, description="Most bytes on the disk; left out, FLYNN_WORKSPACE_QUOTA for one it makes"
+    )
+
+
+class WorkspaceChange(_Order):
+    """Change a workspace; what is left out stays. A quota of null is the default again."""
+
+    name: WorkspaceName | None = None
+    quota_bytes: QuotaBytes | None = None
 
 
 class KeyOrder(_Order):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flynn.domain.content import Json
 from flynn.domain.permission import PermissionMode
@@ -32,12 +32,46 @@ class RunView(_View):
 
 
 class WorkspaceView(_View):
-    """A workspace; `path` is where it is mounted on this machine."""
+    """A workspace. `path` is where this process has it, null when its volume is not mounted here.
+
+    `made` says that the service made the directory; `quota_bytes` is null without a limit.
+    """
 
     id: UUID
     name: str
-    path: str
+    path: str | None
+    volume_id: UUID | None
+    made: bool
+    quota_bytes: int | None
+    created_by: str | None
     created_at: datetime
+
+
+class WorkspaceDetail(WorkspaceView):
+    """A workspace and what it takes on the disk: null where this process has not mounted it.
+
+    `used_complete` is false when there was too much to count; `used_bytes` is then the least there is.
+    """
+
+    used_bytes: int | None
+    used_complete: bool | None
+
+
+class MemberView(_View):
+    """A member of a workspace. The creator manages it, as admins do."""
+
+    name: str
+    creator: bool
+
+
+class EntryView(_View):
+    """One entry of a directory. `size` is in bytes, for regular files; `modified_at` is its mtime."""
+
+    name: str
+    path: str = Field(description="Relative to the workspace's root")
+    kind: str = Field(description="file, directory, symbolic link, named pipe, socket, … device")
+    size: int | None
+    modified_at: datetime
 
 
 class ConversationView(_View):

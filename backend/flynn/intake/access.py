@@ -5,14 +5,18 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from flynn.domain.errors import InvalidInput, NotFound
+from flynn.domain.errors import Forbidden, InvalidInput, NotFound
 from flynn.domain.principal import Principal
 
 _VISIBLE = text("""
 SELECT 1 FROM conversations c WHERE c.id = :c AND (:admin OR c.principal_id = :p OR EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))""")
+_ACTS = text("""
+SELECT w.name, EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p) AS member
+FROM conversations c JOIN workspaces w ON w.id = c.workspace_id WHERE c.id = :c""")
 _WORKSPACE = text("""
-SELECT w.id, w.name, w.path FROM workspaces w
+SELECT w.id FROM workspaces w
 WHERE (w.name = :name OR CAST(w.id AS text) = :name) AND (:admin OR EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p))""")
 _NAMES = text("""
@@ -26,6 +30,23 @@ async def see_conversation(connection: AsyncConnection, principal: Principal, co
     parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
     if (await connection.execute(_VISIBLE, parameters)).one_or_none() is None:
         raise NotFound(f"There is no conversation {conversation_id}.")
+
+
+async def act_in_conversation(
+    connection: AsyncConnection, principal: Principal, conversation_id: UUID
+) -> None:
+    """Raise NotFound unless `principal` may see the conversation, Forbidden unless it may go on with it.
+
+    Work of its own stays visible to whoever is no member of the workspace any more, but to go on with it
+    would be to act there.
+    """
+    await see_conversation(connection, principal, conversation_id)
+    row = (await connection.execute(_ACTS, {"c": conversation_id, "p": principal.id})).one()
+    if not principal.admin and not row.member:
+        raise Forbidden(
+            f"You are no member of the workspace {row.name!r} any more, so you cannot go on there: ask one "
+            "who manages it, or open a conversation in another workspace."
+        )
 
 
 async def find_workspace(connection: AsyncConnection, principal: Principal, name: str) -> UUID:

@@ -15,7 +15,7 @@ from flynn.domain.permission import BadRule, PermissionMode, Rule
 from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.views import ApprovalView
-from flynn.intake.access import see_conversation
+from flynn.intake.access import act_in_conversation
 from flynn.intake.rules import Rules
 from flynn.store import approvals, log, runs
 from flynn.store.admission import admit
@@ -39,7 +39,7 @@ async def decide(
     The same decision again changes nothing. Raises NotFound, Conflict when it is decided otherwise or
     cannot be decided any more, InvalidInput for a digest that is not this call's or a rule that is none.
     """
-    await see_conversation(connection, principal, conversation_id)
+    await act_in_conversation(connection, principal, conversation_id)
     await runs.lock_conversation(connection, conversation_id)
     held = await approvals.find(connection, conversation_id, approval_id)
     if order.call_digest != held.call_digest:
@@ -84,7 +84,7 @@ async def change_mode(
     rules: Rules,
 ) -> list[ev.Recorded]:
     """Change the conversation's mode; a run that waits for a yes looks again whether it needs one."""
-    await see_conversation(connection, principal, conversation_id)
+    await act_in_conversation(connection, principal, conversation_id)
     conversation = await runs.lock_conversation(connection, conversation_id)
     if conversation.permission_mode is mode:
         return []

@@ -13,7 +13,7 @@ from flynn.domain.views import KeyView, NewKey
 
 _PRINCIPAL = text("""
 INSERT INTO principals (id, name) VALUES (:id, :name)
-ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id""")
+ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, xmax = 0 AS new""")
 _MEMBER = text("""
 INSERT INTO workspace_members (workspace_id, principal_id)
 SELECT w.id, :p FROM workspaces w WHERE w.name = 'default' ON CONFLICT DO NOTHING""")
@@ -46,13 +46,15 @@ async def create(connection: AsyncConnection, order: KeyOrder, *, key: str | Non
     scopes = scopes_of(order.scopes)
     key = key or f"fly_{secrets.token_urlsafe(32)}"
     key_id = uuid4()
-    principal_id = await connection.scalar(_PRINCIPAL, {"id": uuid4(), "name": order.name})
-    await connection.execute(_MEMBER, {"p": principal_id})
+    principal = (await connection.execute(_PRINCIPAL, {"id": uuid4(), "name": order.name})).one()
+    if principal.new:
+        # Who was shut out of the default workspace is not let in again by a second key.
+        await connection.execute(_MEMBER, {"p": principal.id})
     created = await connection.execute(
         _INSERT,
         {
             "id": key_id,
-            "p": principal_id,
+            "p": principal.id,
             "digest": key_digest(key),
             "hint": key[-4:],
             "scopes": [s.value for s in scopes],

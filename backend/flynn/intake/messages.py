@@ -1,6 +1,7 @@
 """Words for the agent: committed once, whatever is sent again."""
 
 import hashlib
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -14,11 +15,12 @@ from flynn.domain.permission import PermissionMode
 from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement
-from flynn.intake.access import see_conversation
+from flynn.intake.access import act_in_conversation
 from flynn.intake.rules import Rules
 from flynn.store import log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.workspace.mounts import Place
 
 _FIND = text("""
 SELECT message_id, seq, digest FROM client_messages
@@ -37,7 +39,7 @@ async def send(
     rules: Rules,
 ) -> tuple[Acknowledgement, list[ev.Recorded]]:
     """Commit the words and the run that follows from them; nothing is appended for a resend."""
-    await see_conversation(connection, principal, conversation_id)
+    await act_in_conversation(connection, principal, conversation_id)
     words = check(order.text, rules)
     conversation = await runs.lock_conversation(connection, conversation_id)
     if again := await _resent(connection, conversation, order, words):
@@ -124,7 +126,7 @@ def _message(
 ) -> ev.MessageSent:
     content = [text_block(words)]
     if conversation.head == 0:
-        opening = rules.opening(conversation.workspace_name, conversation.workspace_path)
+        opening = rules.opening(conversation.workspace_name, _where(conversation, rules))
         content.insert(0, text_block(opening))
         if conversation.permission_mode not in (None, PermissionMode.AUTO):
             content.insert(1, text_block(rules.modes[conversation.permission_mode]))
@@ -135,6 +137,14 @@ def _message(
         text=words,
         content=content,
     )
+
+
+def _where(conversation: ConversationRow, rules: Rules) -> str:
+    """Where the worker will have the workspace: as far as known, where one last had its volume."""
+    if conversation.volume_root is not None:
+        return str(Path(conversation.volume_root) / conversation.workspace_path)
+    place = Place(conversation.volume_id, conversation.workspace_path)
+    return str(rules.mounts.path(place, conversation.workspace_name))
 
 
 async def _resent(

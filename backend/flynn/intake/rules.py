@@ -1,18 +1,21 @@
 """What intake needs to know of the settings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits
 from flynn.store.admission import AdmissionLimits
+from flynn.workspace.mounts import Mounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block,
-    `interrupted` is what the model is told of a stopped run, `modes` of each permission mode."""
+    `interrupted` is what the model is told of a stopped run, `modes` of each permission mode.
+    `workspace_quota` is the default of workspaces that the service makes, `workspaces_each` how many of
+    them it makes for one principal."""
 
     limits: Limits
     admission: AdmissionLimits
@@ -22,3 +25,10 @@ class Rules:
     interrupted: str
     modes: Mapping[PermissionMode, str]
     default_workspace: str = "default"
+    mounts: Mounts = field(default_factory=Mounts)
+    workspace_quota: int | None = None
+    workspaces_each: int = 20
+
+    def quota(self, *, made: bool, given: int | None) -> int | None:
+        """Most bytes that a workspace may take: as given, else the default for those the service made."""
+        return given if given is not None or not made else self.workspace_quota

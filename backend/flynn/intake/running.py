@@ -12,7 +12,7 @@ from flynn.domain.principal import Principal
 from flynn.domain.run import Limits, RunState
 from flynn.domain.usage import dollars, nanodollars
 from flynn.domain.views import RunView
-from flynn.intake.access import see_conversation
+from flynn.intake.access import act_in_conversation, see_conversation
 from flynn.intake.ending import conclude
 from flynn.intake.rules import Rules
 from flynn.store import log, runs
@@ -64,7 +64,7 @@ async def raise_budget(
     rules: Rules,
 ) -> tuple[RunView, list[ev.Recorded]]:
     """Lift limits. Raises Conflict without an open run, InvalidInput for a limit that would fall."""
-    await see_conversation(connection, principal, conversation_id)
+    await act_in_conversation(connection, principal, conversation_id)
     await runs.lock_conversation(connection, conversation_id)
     run = await runs.open_run(connection, conversation_id)
     if run is None:

@@ -27,14 +27,18 @@ from flynn.domain.views import (
     TaskView,
     WorkspaceView,
 )
-from flynn.intake import approvals, conversations, keys, messages, running, tasks, workspaces
+from flynn.intake import approvals, conversations, keys, messages, running, tasks
 from flynn.intake.rules import Rules
+from flynn.intake.workspaces import Workspaces
 from flynn.store.database import Database
 from flynn.store.views import Views
 
 
 class Intake:
-    """The verbs. `publish` hands committed events to whoever is watching; it never blocks or raises."""
+    """The verbs. `publish` hands committed events to whoever is watching; it never blocks or raises.
+
+    `workspaces` are those on workspaces.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Intake:
         self._agents = agents
         self._rules = rules
         self._publish = publish
+        self.workspaces = Workspaces(database, rules)
 
     async def create_conversation(self, principal: Principal, order: ConversationOrder) -> ConversationView:
         """Open a conversation. Raises InvalidInput for an unknown agent or workspace."""
@@ -149,12 +154,8 @@ class Intake:
         return await self._views.task(principal, task_id)
 
     async def create_workspace(self, principal: Principal, order: WorkspaceOrder) -> WorkspaceView:
-        """Serve a directory of this machine. Raises WorkspaceError, Conflict for a name that is taken."""
-        principal.need(Scope.ADMIN)
-        async with self._database.begin() as connection:
-            return await workspaces.create(
-                connection, principal, order, forbidden=self._rules.forbidden_roots
-            )
+        """Make an empty workspace, or serve a directory. Raises what `Workspaces.create` raises."""
+        return await self.workspaces.create(principal, order)
 
     async def create_key(self, principal: Principal, order: KeyOrder) -> NewKey:
         """Make a key; its secret is in the answer and nowhere else."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 from uuid import UUID
 
-from flynn.domain.errors import InvalidInput
+from flynn.domain.errors import InvalidInput, NotFound
 from flynn.live.bus import SUBSCRIPTION_LIMIT, Bus
 from flynn.live.viewer import ReadLog, Viewer
 from flynn.telemetry.logging import get_logger
@@ -14,16 +14,23 @@ from flynn.telemetry.logging import get_logger
 ReadMarks = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
 """`marks(conversation_ids)`: the high-water mark of each, in one query."""
 
+Pair = tuple[UUID, UUID]
+"""A principal and a conversation."""
+
+FindUnseen = Callable[[Sequence[Pair]], Awaitable[set[Pair]]]
+"""`unseen(pairs)`: those where the principal may not see the conversation any more, in one query."""
+
 RECONCILE_EVERY = 2.0
-"""Seconds between two comparisons of the watched conversations with the log."""
+"""Seconds between two comparisons of the watched conversations with the log, and of who may watch them."""
 
 _log = get_logger(__name__)
 
 
 class Hub:
-    """Opens viewers over a bus and a log that it is handed as two functions; checks nobody's access.
+    """Opens viewers over a bus and a log that it is handed as functions.
 
-    Use it as a context manager: inside, it reconciles.
+    Use it as a context manager: inside, it reconciles. Whether somebody may begin to watch is the caller's
+    matter; whoever loses the right to later is cut off here, when `unseen` is given.
     """
 
     def __init__(
@@ -32,12 +39,14 @@ class Hub:
         *,
         marks: ReadMarks,
         replay: ReadLog,
+        unseen: FindUnseen | None = None,
         interval: float = RECONCILE_EVERY,
         limit: int = SUBSCRIPTION_LIMIT,
     ) -> None:
         self._bus = bus
         self._marks = marks
         self._replay = replay
+        self._unseen = unseen
         self._interval = interval
         self._limit = limit
         self._viewers: dict[UUID, set[Viewer]] = {}
@@ -56,10 +65,16 @@ class Hub:
 
     @asynccontextmanager
     async def view(
-        self, conversation_id: UUID, *, after_seq: int | None = None, limit: int | None = None
+        self,
+        conversation_id: UUID,
+        *,
+        after_seq: int | None = None,
+        limit: int | None = None,
+        principal_id: UUID | None = None,
     ) -> AsyncIterator[Viewer]:
         """Follow a conversation: everything after `after_seq` (None: from now on), then live.
 
+        `principal_id` is whose right to see it is looked at again and again; None for one who sees all.
         Subscribes, reads the mark, and lets the viewer replay. Raises InvalidInput when `after_seq` lies
         beyond the log's end, and whatever `marks` raises.
         """
@@ -79,6 +94,7 @@ class Hub:
                 target=mark,
                 replay=self._replay,
                 partial=self._bus.partial,
+                principal_id=principal_id,
             )
             self._viewers.setdefault(conversation_id, set()).add(viewer)
             if self._ended:
@@ -111,14 +127,28 @@ class Hub:
             for viewer in self._viewers.get(conversation_id, ()):
                 viewer.reconcile(mark)
 
+    async def cut_off(self) -> None:
+        """End the viewers of those who may not see what they watch any more, found in one query."""
+        viewers = [v for found in self._viewers.values() for v in found if v.principal_id is not None]
+        pairs = {(v.principal_id, v.conversation_id) for v in viewers if v.principal_id is not None}
+        if self._unseen is None or not pairs:
+            return
+        lost = await self._unseen(sorted(pairs))
+        for viewer in viewers:
+            if (viewer.principal_id, viewer.conversation_id) in lost:
+                viewer.end(NotFound(f"There is no conversation {viewer.conversation_id}."))
+
     async def _reconcile_for_ever(self) -> None:
         failing = False
         while True:
             await asyncio.sleep(self._interval)
             try:
+                await self.cut_off()
                 await self.reconcile()
                 failing = False
             except Exception as error:  # whatever it is: this loop outlives it
                 if not failing:
-                    _log.warning("cannot read the marks", error=str(error) or type(error).__name__)
+                    _log.warning(
+                        "cannot compare viewers with the log", error=str(error) or type(error).__name__
+                    )
                 failing = True

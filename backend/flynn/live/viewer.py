@@ -55,8 +55,10 @@ class Viewer:
         target: int,
         replay: ReadLog,
         partial: ReadPartial,
+        principal_id: UUID | None = None,
     ) -> None:
         self.conversation_id = conversation_id
+        self.principal_id = principal_id
         self.cursor = cursor
         self._subscription = subscription
         self._target = target
@@ -66,18 +68,18 @@ class Viewer:
         self._heard = Heard()
         self._joining = True
         self._empty_reads = 0
-        self._ended = False
+        self._over: FlynnError | None = None
         self.mark = target
         """The log's last seq when the viewer was opened."""
 
     async def next(self) -> Item:
-        """Wait for the next event or delta. Cancelling it loses nothing. Raises SlowViewer, ServiceEnds.
+        """Wait for the next event or delta. Cancelling it loses nothing. Raises SlowViewer, or as `end` says.
 
         When the log cannot be read it is tried again, for ever, with growing pauses.
         """
         while True:
-            if self._ended:
-                raise ServiceEnds("Connect again and go on after the last seq you received.", retry_after=1)
+            if self._over is not None:
+                raise self._over
             if self._pending:
                 return self._give(self._pending.popleft())
             if self.cursor < self._target:
@@ -110,9 +112,11 @@ class Viewer:
             self._target = mark
             self._subscription.wake()
 
-    def end(self) -> None:
-        """Let `next` raise ServiceEnds."""
-        self._ended = True
+    def end(self, error: FlynnError | None = None) -> None:
+        """Let `next` raise `error`, or that the service ends. What waits is not given out any more."""
+        self._over = error or ServiceEnds(
+            "Connect again and go on after the last seq you received.", retry_after=1
+        )
         self._subscription.wake()
 
     def _give(self, item: Item) -> Item:

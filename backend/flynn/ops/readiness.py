@@ -1,7 +1,7 @@
 """Readiness: how the parts of the service are, asked when somebody asks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -25,10 +25,11 @@ class Health:
     queue: Callable[[], bool] | None
     sandbox: SandboxReport
     model: Part
+    volumes: Part
 
     async def ready(self) -> Readiness:
         """How everything is now. `ok` is false when a part that nothing works without is down."""
-        parts = [await self._database(), self._queue(), self.bus(), self._sandbox(), self.model]
+        parts = [await self._database(), self._queue(), self.bus(), self._sandbox(), self.model, self.volumes]
         return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
     async def _database(self) -> Part:
@@ -68,6 +69,17 @@ class Health:
             state="degraded" if report.missing else "ok",
             detail=f"{report.backend} ({', '.join(report.layers)}){missing}",
         )
+
+
+def volumes_part(mounted: int, missing: Sequence[str]) -> Part:
+    """Which of this process's volumes were there when it started."""
+    if missing:
+        return Part(
+            name="volumes",
+            state="degraded",
+            detail=f"Work on what lies there is left to other processes. {' '.join(missing)}",
+        )
+    return Part(name="volumes", state="ok", detail=f"{mounted} mounted")
 
 
 def model_part(*, key: bool, address: str) -> Part:

@@ -29,6 +29,7 @@ class Command:
     output_limit: int = 1_000_000
     output_kill: int = 64_000_000
     merge_output: bool = True
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,11 @@ from flynn.domain.views import RunView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationRow:
-    """A conversation, as locked or read."""
+    """A conversation, as locked or read, with its workspace.
+
+    `workspace_path` is relative to the volume, absolute without one; `volume_root` is where a worker last
+    had the volume.
+    """
 
     id: UUID
     principal_id: UUID
@@ -26,6 +30,26 @@ class ConversationRow:
     workspace_name: str
     task_id: UUID | None
     permission_mode: PermissionMode | None
+    volume_id: UUID | None
+    volume_root: str | None
+    workspace_made: bool
+    workspace_quota: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceRow:
+    """A workspace. `path` is relative to the volume, absolute without one; `made`: the service made it."""
+
+    id: UUID
+    name: str
+    volume_id: UUID | None
+    path: str
+    made: bool
+    owner_uid: int | None
+    quota_bytes: int | None
+    creator_id: UUID | None
+    creator: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,10 @@ INPUT_CHANNEL = "flynn_input"
 
 _CONVERSATION = """
 SELECT c.id, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head, c.epoch,
-       c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, t.id AS task_id
-FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN tasks t ON t.conversation_id = c.id
+       c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, w.volume_id,
+       v.root AS volume_root, w.made AS workspace_made, w.quota_bytes AS workspace_quota, t.id AS task_id
+FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN volumes v ON v.id = w.volume_id
+LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
 _LOCK = text(_CONVERSATION + " FOR UPDATE OF c")
 _OPEN = text(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
@@ -58,13 +59,35 @@ api_keys = Table(
     _at("revoked_at"),
 )
 
+volumes = Table(
+    "volumes",
+    metadata,
+    _id(),
+    Column("root", Text, nullable=False, comment="where a worker last mounted it"),
+    _at("created_at", nullable=False),
+)
+
+mounts = Table(
+    "mounts",
+    metadata,
+    Column("volume_id", UUID(as_uuid=True), ForeignKey("volumes.id"), primary_key=True),
+    Column("worker_id", UUID(as_uuid=True), primary_key=True, comment="a worker process, while it runs"),
+    _at("seen_at", nullable=False),
+)
+
 workspaces = Table(
     "workspaces",
     metadata,
     _id(),
     Column("name", Text, nullable=False, unique=True),
-    Column("path", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
     _at("created_at", nullable=False),
+    Column("volume_id", UUID(as_uuid=True), ForeignKey("volumes.id")),
+    Column("made", Boolean, nullable=False, server_default="false"),
+    Column("owner_uid", Integer, unique=True),
+    Column("quota_bytes", BigInteger),
+    Column("created_by", UUID(as_uuid=True), ForeignKey("principals.id")),
+    UniqueConstraint("volume_id", "path"),
 )
 
 workspace_members = Table(

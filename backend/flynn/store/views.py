@@ -28,10 +28,10 @@ from flynn.domain.views import (
     Page,
     RunView,
     TaskView,
-    WorkspaceView,
 )
 from flynn.store import approvals, log
 from flynn.store.database import Database
+from flynn.store.mounts import MOUNTED
 
 _KEY = text("""
 SELECT k.id AS key_id, k.scopes, k.revoked_at, p.id, p.name
@@ -47,7 +47,8 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before,
-  r.created_at AS run_created_at, r.started_at, r.ended_at
+  r.created_at AS run_created_at, r.started_at, r.ended_at,
+  CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
@@ -57,7 +58,7 @@ WHERE {may_see} {filter}"""
 
 
 def _conversations(*, task: str, filtered: str) -> str:
-    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, filter=filtered)
+    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, filter=filtered, mounted=MOUNTED)
 
 
 _ONE = text(_conversations(task="LEFT", filtered="AND c.id = :c"))
@@ -78,10 +79,11 @@ SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')
 ORDER BY seq LIMIT :limit""")
 _MARKS = text("SELECT id, head FROM conversations WHERE id = ANY(:ids)")
-_WORKSPACES = text("""
-SELECT w.id, w.name, w.path, w.created_at FROM workspaces w WHERE :admin OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p)
-ORDER BY w.name""")
+_UNSEEN = text("""
+SELECT a.p, a.c FROM unnest(CAST(:principals AS uuid[]), CAST(:conversations AS uuid[])) AS a (p, c)
+LEFT JOIN conversations c ON c.id = a.c
+WHERE c.principal_id IS DISTINCT FROM a.p AND NOT EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = a.p)""")
 _KEYS = text("""
 SELECT k.id, p.name, k.hint, k.scopes, k.created_at, k.last_used_at, k.revoked_at
 FROM api_keys k JOIN principals p ON p.id = k.principal_id ORDER BY k.created_at""")
@@ -184,11 +186,11 @@ class Views:
         rows = await self._page(_TASKS, principal, cursor, limit, state=state.value if state else None)
         return Page(items=[_task(r) for r in rows[:limit]], next=_next(rows, limit))
 
-    async def workspaces(self, principal: Principal) -> list[WorkspaceView]:
-        """Workspaces that the principal is a member of; all of them for an admin."""
+    async def unseen(self, pairs: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Those (principal, conversation) of `pairs` where the one may not see the other; in one query."""
+        parameters = {"principals": [p for p, _ in pairs], "conversations": [c for _, c in pairs]}
         async with self._database.statement() as connection:
-            rows = await connection.execute(_WORKSPACES, {"p": principal.id, "admin": principal.admin})
-            return [WorkspaceView(**row._mapping) for row in rows]
+            return {(row.p, row.c) for row in await connection.execute(_UNSEEN, parameters)}
 
     async def keys(self, principal: Principal) -> list[KeyView]:
         """All keys, without their secrets; for admins."""
@@ -248,12 +250,23 @@ def _conversation(row: Row[Any]) -> ConversationView:
     )
 
 
+def _why(row: Row[Any]) -> tuple[str | None, str | None]:
+    """The reason and detail of a run's state, also where a queued one waits for its volume."""
+    if row.away is None:
+        return row.reason, row.detail
+    return "volume-away", (
+        f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted that is "
+        "running now. The run starts when one does: name the volume's path in its FLYNN_VOLUMES."
+    )
+
+
 def _run(row: Row[Any]) -> RunView:
+    reason, detail = _why(row)
     return RunView(
         id=row.run_id,
         state=RunState(row.state),
-        reason=row.reason,
-        detail=row.detail,
+        reason=reason,
+        detail=detail,
         turns=row.turns,
         cost_dollars=dollars(row.nanodollars),
         created_at=row.run_created_at,
@@ -265,13 +278,14 @@ def _run(row: Row[Any]) -> RunView:
 
 def _task(row: Row[Any]) -> TaskView:
     state = RunState(row.state)
+    reason, detail = _why(row)
     return TaskView(
         id=row.task_id,
         title=row.task_title,
         instructions=row.instructions,
         state=state,
-        reason=row.reason,
-        detail=row.detail,
+        reason=reason,
+        detail=detail,
         agent=row.agent,
         workspace=row.workspace,
         workspace_id=row.workspace_id,

@@ -65,6 +65,7 @@ class Bash:
             private_tmp=context.scratch,
             timeout_seconds=timeout,
             deadline=context.deadline,
+            quota_bytes=context.workspace.quota_bytes,
         )
         decoder = _Decoder(context.on_output)
         fence = Fence(deadline=context.deadline, confirm=context.confirm)

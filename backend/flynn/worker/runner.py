@@ -40,6 +40,7 @@ from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
+from flynn.workspace.mounts import Mounts, Place
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
 
@@ -79,6 +80,9 @@ class Caps:
     """The operator's rules and mode."""
     patience: timedelta = timedelta(hours=24)
     """How long a call waits for somebody's yes."""
+    mounts: Mounts = field(default_factory=Mounts)
+    workspace_quota: int | None = None
+    """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 
 
 class Runner:
@@ -155,9 +159,7 @@ class Runner:
                 await self._endings.fail(journal, Failed("worker-lost", detail))
                 return
             try:
-                with Workspace.open(
-                    held.conversation.workspace_path, forbidden=self._caps.forbidden
-                ) as workspace:
+                with self._workspace(held.conversation) as workspace:
                     await self._drive(held, self._loop(held, lease, workspace))
             except LeaseLost:
                 self._log.warning("the lease is lost; another worker goes on")
@@ -171,6 +173,18 @@ class Runner:
                 detail = "Something in the service went wrong; its log says what."
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
+
+    def _workspace(self, conversation: ConversationRow) -> Workspace:
+        """The workspace through this worker's own mount. Raises Unavailable, WorkspaceError."""
+        quota = conversation.workspace_quota
+        if quota is None and conversation.workspace_made:
+            quota = self._caps.workspace_quota
+        return self._caps.mounts.open(
+            Place(conversation.volume_id, conversation.workspace_path),
+            conversation.workspace_name,
+            quota_bytes=quota,
+            forbidden=self._caps.forbidden,
+        )
 
     async def _drive(self, held: Held, loop: Loop) -> None:
         """Commit what the loop yields until it has come to a stop that stands."""

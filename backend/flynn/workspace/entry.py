@@ -101,6 +101,16 @@ class Entry:
                 total += len(piece)
         raise WorkspaceError(f"{self.path} is longer than {limit:,} bytes.")
 
+    def reopen(self) -> int:
+        """A descriptor to read this regular file with; the caller closes it.
+
+        Raises WorkspaceError when it is no regular file or may not be read.
+        """
+        if not self.is_file:
+            raise WorkspaceError(f"{self.path} is a {self.kind}, not a regular file.")
+        with self._opened(os.O_RDONLY | os.O_NONBLOCK) as source:
+            return os.dup(source)
+
     def names(self, limit: int) -> list[str]:
         """The names in this directory, sorted; at most `limit` of them, whichever come first.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from flynn.domain.errors import PathEscapes, WorkspaceError
 
-_GIT_GUARDED = frozenset({"hooks", "config", "config.worktree"})
+_GIT_GUARDED = frozenset({"hooks", "config", "config.worktree", "commondir"})
 _LONGEST = 4095
 """PATH_MAX without its NUL, limits.h."""
 
@@ -55,8 +55,8 @@ def relative(path: str, roots: tuple[str, ...]) -> str:
 def protected(path: str) -> bool:
     """Whether writing to `path`, a resolved relative path, would change what git runs or trusts.
 
-    True for a `.git` itself (a file of that name redirects git) and for `hooks`, `config` and
-    `config.worktree` anywhere beneath one, in any case: some file systems do not tell cases apart.
+    True for a `.git` itself (a file of that name redirects git) and for `hooks`, `config`,
+    `config.worktree` and `commondir` (which says where the others are) anywhere beneath one, in any case: some file systems do not tell cases apart.
     """
     parts = [part.casefold() for part in path.split("/")]
     if ".git" not in parts:

@@ -16,6 +16,7 @@ from flynn.domain.errors import WorkspaceError
 from flynn.workspace.entry import Entry, digest
 from flynn.workspace.fence import Fence
 from flynn.workspace.path import ContentChanged, PathMissing, join, protected, refusing, split
+from flynn.workspace.quota import growth
 from flynn.workspace.root import Workspace
 
 _UNUSED_MODE = 0o666
@@ -48,11 +49,20 @@ def replace(workspace: Workspace, path: str, data: bytes, *, expected: str | Non
 
     `expected` is the sha256 of the content that may be replaced, None when there must be no such file:
     anything else raises ContentChanged. `fence` is checked right before the rename. Raises
-    WorkspaceError for what cannot or must not be written, a failing disk included, and LeaseLost from
-    the fence; in each case the old content stands. Blocks on the disk: run it in a thread.
+    WorkspaceError for what cannot or must not be written, a failing disk and a full workspace included,
+    and LeaseLost from the fence; in each case the old content stands. Blocks on the disk: run it in a thread.
     """
     with refusing(path):
-        return _replace(_find(workspace, path, create=expected is None), data, expected, fence)
+        target = _find(workspace, path, create=expected is None)
+        more = growth(len(data), target.status)
+        try:
+            workspace.admit(target.path, more)
+        except BaseException:
+            target.parent.close()
+            raise
+        written = _replace(target, data, expected, fence)
+        workspace.grew(more)
+        return written
 
 
 def refuse_protected(path: str) -> None:

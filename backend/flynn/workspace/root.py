@@ -14,10 +14,15 @@ from flynn.domain.errors import PathEscapes, WorkspaceError
 from flynn.workspace.beneath import Opener, best_opener
 from flynn.workspace.entry import Entry
 from flynn.workspace.path import PathMissing, refusal, relative
+from flynn.workspace.quota import Quota
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "run", "sbin", "srv", "sys")
-_NEVER = frozenset({"/", "/root", "/usr", "/var", "/tmp", *(f"/{name}" for name in _SYSTEM)})  # noqa: S108 - names to refuse, not a file of ours
-_NEVER_BENEATH = ("/proc/", "/sys/")
+_SHARED = ("/tmp", "/usr", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp")  # noqa: S108 - names to refuse, not a file of ours
+_NEVER = frozenset({"/", "/root", *_SHARED, *(f"/{name}" for name in _SYSTEM)})
+_NEVER_BENEATH = tuple(
+    f"/{name}/" for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
+)
+"""No sandbox takes a workspace from there."""
 _GONE = " (deleted)"
 _TRIES = 5
 _FIRST_PERSON = 1000
@@ -27,20 +32,29 @@ _FIRST_PERSON = 1000
 class Workspace:
     """A directory tree that tools may touch. Safe to use from several threads; `close` it once."""
 
-    def __init__(self, root: int, names: tuple[str, ...], opener: Opener) -> None:
+    def __init__(self, root: int, names: tuple[str, ...], opener: Opener, quota: Quota | None = None) -> None:
         self._root = root
         self._names = names
         self._opener = opener
+        self._quota = quota
 
     @classmethod
     def open(
-        cls, path: Path | str, *, forbidden: Iterable[Path] = (), opener: Opener | None = None
+        cls,
+        path: Path | str,
+        *,
+        forbidden: Iterable[Path] = (),
+        grounds: Iterable[Path] = (),
+        quota: Quota | None = None,
+        opener: Opener | None = None,
     ) -> "Workspace":
         """Open the workspace whose root is the absolute `path`.
 
         Refuses system directories, home directories, whatever contains one, and every path that is, holds
-        or lies in one of `forbidden` (the service's own data, say). `opener` is chosen by what the kernel
-        offers unless given. Raises WorkspaceError.
+        or lies in one of `forbidden` (the service's own data, say). `grounds` are the roots of volumes: a
+        workspace is and holds none of them, and one that lies beneath a ground may be in what is
+        forbidden around that ground. What is written is held to `quota`. `opener` is chosen by what the
+        kernel offers unless given. Raises WorkspaceError.
         """
         given = os.fspath(path)
         if not given.startswith("/"):
@@ -51,9 +65,10 @@ class Workspace:
             raise _unusable(given, error) from error
         try:
             canonical = _place(root)
-            _permit(canonical, root, forbidden)
+            _permit(canonical, root, forbidden, grounds)
             also = "/" + "/".join(part for part in given.split("/") if part not in ("", "."))
-            return cls(root, tuple(dict.fromkeys((canonical, also))), opener or best_opener(root))
+            names = tuple(dict.fromkeys((canonical, also)))
+            return cls(root, names, opener or best_opener(root), quota)
         except OSError as error:
             os.close(root)
             raise _unusable(given, error) from error
@@ -79,6 +94,21 @@ class Workspace:
     def path(self) -> Path:
         """The absolute path of the root, links resolved, as it was when the workspace was opened."""
         return Path(self._names[0])
+
+    @property
+    def quota_bytes(self) -> int | None:
+        """Most bytes that the workspace may take on the disk; None without a limit."""
+        return self._quota.limit if self._quota else None
+
+    def admit(self, path: str, more: int) -> None:
+        """Raise QuotaExceeded when there is no room for `more` bytes of `path`. May measure the tree."""
+        if self._quota is not None:
+            self._quota.admit(self._held(), path, more)
+
+    def grew(self, more: int) -> None:
+        """Note that `more` bytes were written."""
+        if self._quota is not None:
+            self._quota.meter.note(self._held(), more)
 
     def relative(self, path: str) -> str:
         """`path` as seen from the root; see `flynn.workspace.path.relative`."""
@@ -144,7 +174,7 @@ def _below(base: str, name: str, wanted: str) -> str:
     raise PathEscapes(f"{wanted} was moved out of the workspace meanwhile.")
 
 
-def _permit(root: str, descriptor: int, forbidden: Iterable[Path]) -> None:
+def _permit(root: str, descriptor: int, forbidden: Iterable[Path], grounds: Iterable[Path]) -> None:
     if root in _NEVER or root.startswith(_NEVER_BENEATH):
         raise WorkspaceError(
             f"{root} belongs to the system and cannot be a workspace; use a directory of its own."
@@ -155,8 +185,19 @@ def _permit(root: str, descriptor: int, forbidden: Iterable[Path]) -> None:
                 f"{root} is or holds the home directory {home} and cannot be a workspace; "
                 "use a directory within it."
             )
+    around: list[str] = []
+    for ground in map(os.path.realpath, grounds):
+        if ground == root or ground.startswith(root + "/"):
+            raise WorkspaceError(
+                f"{root} is or holds the volume {ground} and cannot be a workspace; "
+                "use a directory within the volume."
+            )
+        if root.startswith(ground + "/"):
+            around.append(ground)
     for path in forbidden:
         barred = os.path.realpath(path)
+        if any(ground == barred or ground.startswith(barred + "/") for ground in around):
+            continue
         if root == barred or barred.startswith(root + "/") or root.startswith(barred.rstrip("/") + "/"):
             raise WorkspaceError(
                 f"{root} cannot be a workspace: it overlaps with {barred}, which tools must not reach."

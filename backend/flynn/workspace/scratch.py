@@ -15,14 +15,16 @@ from flynn.domain.errors import WorkspaceError
 
 
 def create_scratch(base: Path, conversation: UUID) -> Path:
-    """Make the scratch directory of `conversation` in `base`, mode 0700, or find the one made before.
+    """Make the scratch directory of `conversation` in `base`, mode 0711, or find the one made before.
 
-    `base` is made too, mode 0700. Raises WorkspaceError when somebody else put something in its place.
+    `base` is made too, mode 0700: nobody gets as far as the scratch. Inside a sandbox it is /tmp and belongs
+    to the workspace's owner; what sets the sandbox up must still pass through it to a workspace beneath
+    /tmp. Raises WorkspaceError when somebody else put something in its place.
     """
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = base / str(conversation)
     try:
-        path.mkdir(mode=0o700)
+        path.mkdir(mode=0o711)
     except FileExistsError:
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise WorkspaceError(f"The scratch {path} is not a directory; remove it.") from None

@@ -31,6 +31,13 @@ turns:
   - blocks: [{tool: Read, input: {file_path: note.txt}}]
   - blocks: [{text: Looked twice.}]
 ---
+name: making
+loop: true
+match: make files
+turns:
+  - blocks: [{tool: Write, input: {file_path: deep/made.txt, content: made by Write}}]
+  - blocks: [{text: Made.}]
+---
 name: rest
 loop: true
 turns:
