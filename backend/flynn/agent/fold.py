@@ -15,7 +15,7 @@ import orjson
 
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
-from flynn.domain.evidence import CommandRan, FileChanged, FileRead
+from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
 from flynn.domain.run import Limits
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
@@ -93,6 +93,8 @@ class Transcript:
         self.interrupted_at = 0
         self.seen: dict[str, str] = {}
         self.cwd = "."
+        self.jobs: dict[str, JobStarted | CommandRan] = {}
+        """The last evidence of each background job that was ever started here."""
         self.context_tokens = 0
         self.last_step = 0
         self.last_step_at = 0
@@ -292,6 +294,8 @@ class Transcript:
                     self.seen[item.path] = item.sha256
                 case FileChanged():
                     self.seen[item.path] = item.after
+                case CommandRan(task_id=str(job)) | JobStarted(task_id=job):
+                    self.jobs[job] = item
                 case CommandRan():
                     self.cwd = item.cwd_after or self.cwd
                 case _:

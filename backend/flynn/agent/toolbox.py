@@ -9,6 +9,7 @@ from flynn.agent.fold import Call, Transcript
 from flynn.domain.events import ToolFinished
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.tools.job import Jobs
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
@@ -18,7 +19,7 @@ class Toolbox:
     """Runs calls for one run. `offered` are the tools that the conversation froze.
 
     `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
-    when the lease is gone.
+    when the lease is gone. `jobs` are the run's background jobs.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Toolbox:
         offered: Iterable[str],
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
+        jobs: Jobs,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
@@ -37,6 +39,7 @@ class Toolbox:
         self._offered = frozenset(offered)
         self._deadline = deadline
         self._confirm = confirm
+        self._jobs = jobs
 
     def writes(self, tool: str) -> bool:
         """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
@@ -57,8 +60,15 @@ class Toolbox:
             deadline=self._deadline(),
             confirm=self._confirm,
             on_output=on_output,
+            # A conversation that froze its tools before there were jobs could not look after one.
+            jobs=self._jobs if "TaskOutput" in self._offered else None,
+            known_jobs=dict(transcript.jobs),
         )
         return await execute(call.tool, call.input, context)
+
+    async def end_jobs(self) -> None:
+        """End the run's background jobs; nothing of them is alive when this returns."""
+        await self._jobs.end("Killed: the run came to an end or a pause.")
 
 
 async def finish(

@@ -7,8 +7,10 @@ from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
 
+from flynn.domain.evidence import CommandRan, JobStarted
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.tools.job import Jobs
 from flynn.workspace.root import Workspace
 
 
@@ -28,7 +30,8 @@ class ToolContext:
     wrote. `cwd` is where Bash is, relative to the workspace. `scratch` is the conversation's private
     directory, outside the workspace, seen as /tmp in the sandbox. `deadline` (CLOCK_BOOTTIME, seconds)
     and `confirm` fence side effects: `confirm()` raises LeaseLost and is called right before a rename.
-    `on_output` takes a command's output as it comes.
+    `on_output` takes a command's output as it comes. `jobs` are the run's background jobs, None where
+    there can be none; `known_jobs` has the last evidence of every job that the conversation ever started.
     """
 
     workspace: Workspace
@@ -39,6 +42,8 @@ class ToolContext:
     deadline: float | None = None
     confirm: Callable[[], None] = _always
     on_output: Callable[[str], None] = _ignore
+    jobs: Jobs | None = None
+    known_jobs: Mapping[str, JobStarted | CommandRan] = field(default_factory=dict)
 
 
 class Tool(Protocol):

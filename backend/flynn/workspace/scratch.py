@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -49,6 +49,15 @@ def read_note(scratch: Path, name: str, limit: int) -> bytes | None:
     except OSError:
         return None
     return data if len(data) <= limit else None
+
+
+def drop_note(scratch: Path, name: str) -> None:
+    """Remove what a killed command left in `scratch` in the place of its note; a full directory stays."""
+    with suppress(OSError), _directory(scratch) as directory:
+        try:
+            os.unlink(name, dir_fd=directory)
+        except IsADirectoryError:
+            os.rmdir(name, dir_fd=directory)
 
 
 def remove_scratch(scratch: Path) -> None:
