@@ -51,6 +51,7 @@ from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine, schema_sql
 from flynn.worker.runner import Caps, Runner
+from flynn.worker.sweeper import Sweeper
 
 OWNER_KEY = "owner.key"
 """File in the data directory (0600) with the key of this machine's operator."""
@@ -255,7 +256,8 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 log=get_logger("flynn.engine"),
             )
             clock = Clock(database, admission=rules.admission, publish=publish)
-            await stack.enter_async_context(_working(engine, signals, clock))
+            sweeper = Sweeper(_caps(settings).scratch)
+            await stack.enter_async_context(_working(engine, signals, clock, sweeper))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -291,9 +293,9 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
 
 
 @asynccontextmanager
-async def _working(engine: Engine, signals: Signals, clock: Clock) -> AsyncIterator[None]:
+async def _working(engine: Engine, signals: Signals, clock: Clock, sweeper: Sweeper) -> AsyncIterator[None]:
     """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock)]
+    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, sweeper)]
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ from flynn.tools.schema import Arguments
 from flynn.tools.spill import Spill, fresh_name, owner_of_outputs
 from flynn.tools.tool import ToolContext
 from flynn.workspace.fence import Fence
-from flynn.workspace.scratch import drop_note, read_note
+from flynn.workspace.scratch import NOTE, drop_note, read_note
 
 DEFAULT_TIMEOUT_MS = 120_000
 MAX_TIMEOUT_MS = 600_000
@@ -79,7 +79,7 @@ class Bash:
 async def _wait(asked: BashArguments, context: ToolContext) -> ToolResult:
     """Run the command to its end."""
     cwd, notes = _directory(context)
-    note = f".flynn-cwd-{secrets.token_hex(8)}"
+    note = f"{NOTE}{secrets.token_hex(8)}"
     command = _command(context, _carrying(asked.command, note), cwd, asked.timeout or DEFAULT_TIMEOUT_MS)
     capture = Capture(context.on_output, _spill(context, "c"))
     fence = _permitted(context)

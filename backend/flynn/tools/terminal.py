@@ -12,7 +12,7 @@ _SEQUENCES = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # strings: titles, hyperlinks (ECMA-48, 5.6)
     r"|\x1b[ -/]*[0-~]"  # everything else that begins with ESC (ECMA-35, 13.2)
 )
-_OVERSTRIKES = re.compile(r"[^\b\n]\b")
+_OVERSTRIKES = re.compile(r"[^\x08\n]\x08")
 _LEFT = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f\x80-\x9f]")
 _LONGEST_LINE = 65_536
 """Characters of a line that are held back until it is complete; longer ones go on in pieces."""
