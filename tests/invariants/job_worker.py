@@ -21,7 +21,7 @@ from flynn.workspace.scratch import create_scratch
 
 async def work(order: dict[str, Any]) -> None:
     private = Path(order["private_root"])
-    sandbox = await open_sandbox(private_root=private, prefer=order["prefer"], silence_seconds=1.0)
+    sandbox = await open_sandbox(private_root=private, prefer=order["prefer"], silence_seconds=2.0)
     with Workspace.open(order["workspace"]) as workspace:
         async with Jobs(lambda: None) as jobs:
             context = ToolContext(

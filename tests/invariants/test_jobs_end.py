@@ -230,7 +230,7 @@ async def test_a_job_dies_with_its_worker(
         assert worker.stdout is not None
         assert b"Command running in background with ID: b" in await worker.stdout.readline()
         await census.until(2)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.0)
         assert len(census.pids()) == 2, "a worker that beats keeps its job"
         worker.send_signal(blow)
         await census.until(0)

@@ -93,7 +93,7 @@ class Job:
 
     def end(self) -> tuple[CommandRan, ...]:
         """The evidence of its end, given once: whoever takes it tells the model."""
-        if self.running or self.told:
+        if self.told or self.status == "running":
             return ()
         self.told = True
         if self.refused is not None:
