@@ -3,6 +3,7 @@
 from flynn.domain.evidence import CommandRan
 from flynn.tools.job import Job, Jobs
 from flynn.tools.spill import Spill
+from flynn.workspace.output_store import LARGEST_FILE
 
 
 def news(jobs: Jobs | None) -> tuple[list[str], list[CommandRan]]:
@@ -27,4 +28,5 @@ def whereabouts(spill: Spill) -> str:
     """Where the whole of an output is that was cut for the model."""
     if spill.failure is not None:
         return f"[The whole output could not be kept: {spill.failure.rstrip('.')}.]"
-    return f"[The whole output is in {spill.path}: Read it with offset and limit, or grep it.]"
+    what = f"first {LARGEST_FILE:,} bytes of the output are" if spill.full else "whole output is"
+    return f"[The {what} in {spill.path}: Read it with offset and limit, or grep it.]"

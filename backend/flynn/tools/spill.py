@@ -33,6 +33,8 @@ class Spill:
     def __init__(self, scratch: Path, name: str, owner: tuple[int, int] | None) -> None:
         self.name = name
         self.failure: str | None = None
+        self.full = False
+        """Whether something was left out because the file has its largest size."""
         self.begun = False
         self._scratch = scratch
         self._owner = owner
@@ -74,7 +76,9 @@ class Spill:
         try:
             if self._descriptor is None:
                 self._descriptor = create_output(self._scratch, self.name, self._owner)
-            data = memoryview(text.encode("utf-8", "replace"))[: LARGEST_FILE - self._written]
+            encoded = text.encode("utf-8", "replace")
+            data = memoryview(encoded)[: LARGEST_FILE - self._written]
+            self.full = self.full or len(data) < len(encoded)
             while data:
                 written = os.write(self._descriptor, data)
                 self._written += written

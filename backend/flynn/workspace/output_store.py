@@ -36,7 +36,7 @@ def create_output(scratch: Path, name: str, owner: tuple[int, int] | None) -> in
     WorkspaceError when something stands in the way. Blocks on the disk: run it in a thread.
     """
     try:
-        parent = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        parent = _open_directory(scratch)
         try:
             directory = _directory(parent, owner)
         finally:
@@ -53,12 +53,18 @@ def create_output(scratch: Path, name: str, owner: tuple[int, int] | None) -> in
 
 def output_size(scratch: Path, name: str) -> int | None:
     """How many bytes of the output `name` are kept; None when it is not there or is something else."""
-    path = scratch / DIRECTORY / f"{name}.txt"
     with suppress(OSError):
-        if stat.S_ISDIR(path.parent.lstat().st_mode):
-            status = path.lstat()
+        directory = _open_directory(scratch / DIRECTORY)
+        try:
+            status = os.stat(f"{name}.txt", dir_fd=directory, follow_symlinks=False)
             return status.st_size if stat.S_ISREG(status.st_mode) else None
+        finally:
+            os.close(directory)
     return None
+
+
+def _open_directory(path: Path | str, beneath: int | None = None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=beneath)
 
 
 def _directory(scratch: int, owner: tuple[int, int] | None) -> int:
@@ -67,9 +73,7 @@ def _directory(scratch: int, owner: tuple[int, int] | None) -> int:
         os.mkdir(DIRECTORY, 0o700, dir_fd=scratch)
     except FileExistsError:
         fresh = False
-    directory = os.open(
-        DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=scratch
-    )
+    directory = _open_directory(DIRECTORY, scratch)
     if fresh and owner is not None:
         os.fchown(directory, *owner)
     return directory
