@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flynn.domain import events as ev
+from flynn.domain.errors import LeaseLost
 from flynn.domain.evidence import CommandRan, JobStarted
 from flynn.domain.orders import InterruptOrder, TaskOrder
 from flynn.domain.run import Limits
@@ -114,6 +115,25 @@ async def test_a_job_is_dead_before_the_run_ends_or_waits(
         starve_supervisor(census)
         (house.workspace / "go").touch()
         assert await watch_the_end(house, conversation.id, census, work) == ending
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_lost_lease_ends_the_jobs_and_writes_nothing(tmp_path: Path, census: Census) -> None:
+    hold = calls("Bash", command="touch held; until [ -e go ]; do sleep 0.05; done")
+    async with open_house(tmp_path, script(census, hold, calls("Glob", pattern="*"))) as house:
+        conversation = await house.converse()
+        await house.say(conversation.id, "Go.")
+        ((run_id, job_id),) = await house.jobs()
+        lease = TestLease(job_id)
+        work = asyncio.create_task(house.runner.run(run_id, lease))
+        await census.until(2)
+        await eventually((house.workspace / "held").exists, what="the second command")
+        lease.gone = True
+        (house.workspace / "go").touch()
+        with pytest.raises(LeaseLost):
+            await work
+        assert census.pids() == []
+        assert ENDINGS.isdisjoint(await house.types(conversation.id))
 
 
 @pytest.mark.needs("bubblewrap")

@@ -26,7 +26,7 @@ Status = Literal["running", "completed", "failed", "killed"]
 
 
 class Job:
-    """One command in the background. Made by `Jobs.start`."""
+    """One command in the background; `Jobs.start` lets it run."""
 
     def __init__(self, capture: Capture, *, text: str, command: Command) -> None:
         self.capture = capture
