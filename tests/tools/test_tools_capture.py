@@ -81,7 +81,7 @@ async def test_a_file_that_is_full_says_so(tmp_path: Path, monkeypatch: pytest.M
         kept.add(piece)
     await kept.close()
     assert (tmp_path / DIRECTORY / f"{kept.name}.txt").read_text() == "1234567890"
-    assert whereabouts(kept).startswith("[The first 64,000,000 bytes of the output are in /tmp/flynn-output/")
+    assert whereabouts(kept).startswith("[The first 80,000,000 bytes of the output are in /tmp/flynn-output/")
 
 
 async def test_a_file_that_cannot_be_made_costs_nothing_else(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ _SHOWN = f"/tmp/{DIRECTORY}"  # noqa: S108 - the sandbox's own /tmp
 MOST_FILES = 50
 MOST_BYTES = 256 * 1024 * 1024
 """What a conversation keeps; older outputs make room for new ones."""
-LARGEST_FILE = 64_000_000
-"""Bytes of one output: as much as a sandbox lets a command write."""
+LARGEST_FILE = 80_000_000
+"""Bytes of one output: what a sandbox lets a command write, and what that writes while it is killed."""
 _LOOKED_AT = 4_096
 _OURS = re.compile(r"[bc][0-9a-f]{10}\.txt")
 
