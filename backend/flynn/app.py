@@ -54,6 +54,7 @@ from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine, schema_sql
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Caps, Runner
+from flynn.worker.sweeper import Sweeper
 from flynn.workspace.mounts import Mounts, find_mounts
 
 OWNER_KEY = "owner.key"
@@ -286,7 +287,8 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
             stack.push_async_callback(presence.end)
             await presence.begin()
-            await stack.enter_async_context(_working(engine, signals, clock, presence))
+            sweeper = Sweeper(settings.data_dir.resolve() / "private" / "scratch")
+            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -325,9 +327,11 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
 
 
 @asynccontextmanager
-async def _working(engine: Engine, signals: Signals, clock: Clock, presence: Presence) -> AsyncIterator[None]:
+async def _working(
+    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper
+) -> AsyncIterator[None]:
     """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence)]
+    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper)]
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flynn.agent.agent_file import (
+    COMPANIONS,
     EFFORTS,
     MAX_CHARACTERS,
     TOOL_NAMES,
@@ -347,6 +348,22 @@ def test_what_cannot_be_served_is_refused_with_its_line(text: str, line: int, wo
     assert refused.value.detail.startswith(f"agents/a.md:{line}: ")
 
 
+def test_bash_brings_the_tools_of_its_jobs_and_takes_them_along() -> None:
+    jobs = ("TaskOutput", "TaskStop")
+    assert agent("name: a\ndescription: b\ntools: Bash, Read").offered(TOOL_NAMES) == ("Read", "Bash", *jobs)
+    named = agent("name: a\ndescription: b\ntools: Bash, TaskOutput")
+    assert named.offered(TOOL_NAMES) == ("Bash", *jobs)
+    assert named.warnings == ()
+    alone = agent("name: a\ndescription: b\ntools: Read, TaskOutput")
+    assert alone.offered(TOOL_NAMES) == ("Read",)
+    assert alone.warnings == ("line 4: TaskOutput comes with Bash and goes with it; it has no effect here",)
+    taken = agent("name: a\ndescription: b\ndisallowedTools: TaskStop")
+    assert taken.offered(TOOL_NAMES) == TOOL_NAMES
+    assert "TaskStop comes with Bash" in taken.warnings[0]
+    # A conversation that froze six tools is offered six: names are matched with those it has.
+    assert agent("name: a\ndescription: b").offered(TOOL_NAMES[:6]) == TOOL_NAMES[:6]
+
+
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(
     lambda text: text.strip() != ""
 )
@@ -354,7 +371,10 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 
 @given(
     description=WORDS,
-    tools=st.one_of(st.none(), st.lists(st.sampled_from(TOOL_NAMES), min_size=1, unique=True)),
+    tools=st.one_of(
+        st.none(),
+        st.lists(st.sampled_from(sorted(set(TOOL_NAMES) - COMPANIONS.keys())), min_size=1, unique=True),
+    ),
     effort=st.one_of(st.none(), st.sampled_from(EFFORTS)),
     turns=st.one_of(st.none(), st.integers(1, 999_999)),
     prompt=WORDS,

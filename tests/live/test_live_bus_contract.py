@@ -119,6 +119,27 @@ async def test_a_calls_output_stays_partial_until_the_call_is_finished(pair: Pai
     assert await partial_of(there, conversation, "") == []
 
 
+async def test_a_background_jobs_output_stays_partial_from_step_to_step(pair: Pair) -> None:
+    here, there = pair
+    conversation = uuid4()
+    started = {"kind": "job_started", "task_id": "b1", "command": "x", "cwd": "."}
+    here.publish_delta(words(conversation, "one ", kind="output", call_id="job"))
+    here.publish(
+        conversation, envelope(conversation, 1, "tool.finished", step=1, call_id="job", evidence=[started])
+    )
+    here.publish_delta(words(conversation, "words", step=2))
+    here.publish_delta(words(conversation, "two", 4, step=2, kind="output", call_id="job"))
+    here.publish(conversation, envelope(conversation, 2, "message.completed", step=2))
+    assert await partial_of(there, conversation, "one two") == ["one two"]
+    assert [d.step for d in await there.partial(conversation)] == [2]
+    for number in range(8):
+        here.publish_delta(words(conversation, str(number), step=2, kind="output", call_id=f"c{number}"))
+    here.publish(conversation, envelope(conversation, 3))
+    assert await partial_of(there, conversation, "01234567") == [*"01234567"]
+    here.publish(conversation, envelope(conversation, 4, "run.completed"))
+    assert await partial_of(there, conversation, "") == []
+
+
 async def test_a_new_step_or_epoch_voids_the_words_before(pair: Pair) -> None:
     here, there = pair
     conversation = uuid4()

@@ -338,3 +338,34 @@ async def test_a_commands_output_ends_with_its_call() -> None:
         bus.publish_delta(words(log.conversation, "ok", kind="output", call_id="c2"))
         bus._coalescer.flush(log.conversation)
         assert shown(await pull(viewer, 4)) == [2, "PLAY [all]\n", 3, "ok"]
+
+
+async def test_a_background_jobs_output_goes_on_after_its_call_and_reaches_who_joins_late() -> None:
+    log, bus = Log(), MemoryBus()
+    started = {"kind": "job_started", "task_id": "b1", "command": "x", "cwd": "."}
+
+    def job(text: str, offset: int, step: int) -> None:
+        bus.publish_delta(words(log.conversation, text, offset, step=step, kind="output", call_id="j"))
+
+    async with joined(bus, log) as viewer:
+        bus.publish(log.conversation, log.append("message.completed", step=1))
+        job("one ", 0, 1)
+        bus.publish(log.conversation, log.append("tool.finished", step=1, call_id="j", evidence=[started]))
+        job("two ", 4, 1)
+        bus.publish(log.conversation, log.append("step.started", step=2))
+        job("three ", 8, 1)
+        bus.publish_delta(words(log.conversation, "Hello", step=2))
+        job("four ", 14, 2)
+        bus._coalescer.flush(log.conversation)
+        expected = [2, "one ", 3, "two ", 4, "three ", "Hello", "four "]
+        assert shown(await pull(viewer, 8)) == expected
+        async with hub_over(bus, log).view(log.conversation) as late:
+            waiting = asyncio.create_task(pull(late, 3))
+            await asyncio.sleep(0.01)
+            job("five", 19, 2)
+            bus._coalescer.flush(log.conversation)
+            assert sorted(map(str, shown(await waiting))) == ["Hello", "five", "one two three four "]
+        bus.publish(log.conversation, log.append("run.completed"))
+        job("late", 23, 2)
+        assert shown(await pull(viewer, 2)) == ["five", 5]
+    await bus.__aexit__()

@@ -1,7 +1,7 @@
 """A conversation with the tools: a real workspace, a real sandbox, and what the model has seen so far."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -9,14 +9,16 @@ from uuid import uuid4
 import pytest
 
 from flynn.domain.content import Json
-from flynn.domain.evidence import CommandRan, FileChanged, FileRead
+from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import open_sandbox
+from flynn.tools.job import Jobs
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import execute
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
+from tests.sandbox.census import Census
 
 
 @dataclass
@@ -29,6 +31,8 @@ class Conversation:
     seen: dict[str, str] = field(default_factory=dict)
     cwd: str = "."
     output: list[str] = field(default_factory=list)
+    jobs: Jobs = field(default_factory=lambda: Jobs(lambda: None))
+    known_jobs: dict[str, JobStarted | CommandRan] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -42,6 +46,8 @@ class Conversation:
             seen=dict(self.seen),
             cwd=self.cwd,
             on_output=self.output.append,
+            jobs=self.jobs,
+            known_jobs=dict(self.known_jobs),
         )
 
     async def call(self, tool: str, **arguments: Json) -> ToolResult:
@@ -50,6 +56,8 @@ class Conversation:
             match evidence:
                 case FileRead(path=path, sha256=digest) | FileChanged(path=path, after=digest):
                     self.seen[path] = digest
+                case CommandRan(task_id=str(job)) | JobStarted(task_id=job):
+                    self.known_jobs[job] = evidence
                 case CommandRan(cwd_after=str(after)):
                     self.cwd = after
         return result
@@ -93,3 +101,16 @@ def talk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Conversatio
     (tmp_path / "workspace").mkdir()
     with Workspace.open(tmp_path / "workspace") as workspace:
         yield Conversation(workspace, sandbox, create_scratch(tmp_path / "scratch", uuid4()))
+
+
+@pytest.fixture
+async def jobs(talk: Conversation) -> AsyncIterator[Jobs]:
+    """The background jobs of `talk`, ended with the test."""
+    async with talk.jobs:
+        yield talk.jobs
+
+
+@pytest.fixture
+def census() -> Census:
+    """Counts the processes of this test by a mark that nobody else has."""
+    return Census()

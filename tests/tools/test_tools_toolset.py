@@ -25,9 +25,11 @@ def test_the_tools_have_claude_codes_names_and_parameters() -> None:
             *("pattern", "path", "glob", "type", "output_mode", "-A", "-B", "-C", "context"),
             *("-n", "-i", "-o", "head_limit", "offset", "multiline"),
         ],
-        "Bash": ["command", "timeout", "description"],
+        "Bash": ["command", "timeout", "description", "run_in_background"],
+        "TaskOutput": ["task_id", "block", "timeout"],
+        "TaskStop": ["task_id"],
     }
-    assert [name for name, tool in TOOLS.items() if tool.writes] == ["Write", "Edit", "Bash"]
+    assert [name for name, tool in TOOLS.items() if tool.writes] == ["Write", "Edit", "Bash", "TaskStop"]
 
 
 def test_definitions_are_stable_whatever_the_order_asked() -> None:
@@ -61,7 +63,11 @@ def test_schemas_hold_nothing_but_what_a_model_needs() -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
-        ("Nope", {}, "There is no tool Nope. The tools are: Read, Write, Edit, Glob, Grep, Bash."),
+        (
+            "Nope",
+            {},
+            "There is no tool Nope. The tools are: Read, Write, Edit, Glob, Grep, Bash, TaskOutput, Tas",
+        ),
         ("Read", "file", "Read takes an object with file_path, offset, limit."),
         ("Read", None, "Read takes an object"),
         ("Read", {}, "file_path is missing: The file to read"),

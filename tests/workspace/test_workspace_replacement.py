@@ -189,3 +189,21 @@ def test_what_cannot_be_written_says_so(workspace: Workspace, root: Path, path: 
     with pytest.raises(WorkspaceError, match=words):
         replace(workspace, path, b"x", expected=None, fence=Fence())
     assert sorted(entry.name for entry in root.iterdir()) == before
+
+
+def test_what_a_killed_worker_left_goes_with_a_later_write(workspace: Workspace, root: Path) -> None:
+    ours = [root / f".flynn-{number:016x}.tmp" for number in range(3)]
+    others = [root / ".flynn-notes.tmp", root / ".flynn-0.tmp", root / "a.tmp"]
+    for path in (*ours, *others):
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1))
+    ours[1].write_bytes(b"being written")
+    ours[2].unlink()
+    ours[2].symlink_to("a.tmp")
+    (root / "sub").mkdir()
+    (root / "sub" / ours[0].name).write_bytes(b"half")
+    os.utime(root / "sub" / ours[0].name, (1, 1))
+    replace(workspace, "file", b"x", expected=None, fence=Fence())
+    left = {path.name for path in root.iterdir()}
+    assert left == {"file", "sub", *(path.name for path in (*ours[1:], *others))}
+    assert (root / "sub" / ours[0].name).exists()

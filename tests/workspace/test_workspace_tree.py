@@ -8,7 +8,7 @@ import pytest
 
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.root import Workspace
-from flynn.workspace.scratch import create_scratch, read_note, remove_scratch
+from flynn.workspace.scratch import create_scratch, drop_note, read_note, remove_scratch, sweep_scratches
 from flynn.workspace.tree import walk
 
 
@@ -70,3 +70,38 @@ def test_a_note_is_taken_once_and_only_from_a_small_regular_file(tmp_path: Path)
     assert read_note(scratch, "note", 10) == b"here"
     for name in ("note", "link", "long", "pipe", "directory"):
         assert read_note(scratch, name, 10) is None
+
+
+def test_notes_that_were_left_behind_go_when_a_scratch_is_taken_up_again(tmp_path: Path) -> None:
+    conversation = uuid4()
+    scratch = create_scratch(tmp_path / "base", conversation)
+    (tmp_path / "keep").write_bytes(b"")
+    (scratch / ".flynn-cwd-1").write_bytes(b"/")
+    (scratch / ".flynn-cwd-2").symlink_to(tmp_path / "keep")
+    (scratch / ".flynn-cwd-3").mkdir()
+    os.mkfifo(scratch / ".flynn-cwd-4")
+    (scratch / ".flynn-cwd-full/x").mkdir(parents=True)
+    (scratch / "file").write_bytes(b"")
+    create_scratch(tmp_path / "base", conversation)
+    assert sorted(path.name for path in scratch.iterdir()) == [".flynn-cwd-full", "file"]
+    assert (tmp_path / "keep").exists()
+    (scratch / ".flynn-cwd-5").symlink_to("/etc")
+    for name in (".flynn-cwd-5", "nothing"):
+        drop_note(scratch, name)
+    assert sorted(path.name for path in scratch.iterdir()) == [".flynn-cwd-full", "file"]
+
+
+def test_scratches_that_rest_are_swept_a_bounded_number_at_a_time(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    assert sweep_scratches(base, unused_seconds=10, most=5) == 0
+    scratches = [create_scratch(base, uuid4()) for _ in range(4)]
+    (tmp_path / "keep").mkdir()
+    (base / "link").symlink_to(tmp_path / "keep")
+    now = scratches[-1].stat().st_ctime
+    # A command can set its directory's times, but not that one.
+    os.utime(scratches[0], (now + 1e6, now + 1e6))
+    assert sweep_scratches(base, unused_seconds=10, most=9, now=now + 9) == 0
+    assert sweep_scratches(base, unused_seconds=10, most=3, now=now + 11) == 3
+    assert sweep_scratches(base, unused_seconds=10, most=3, now=now + 11) == 1
+    assert [path.name for path in base.iterdir()] == ["link"]
+    assert (tmp_path / "keep").is_dir()

@@ -19,7 +19,9 @@ from flynn.domain.errors import InvalidInput
 from flynn.domain.permission import BadRule, PermissionMode, PermissionRules, Rule
 from flynn.tools.pattern import BadPattern
 
-TOOL_NAMES: Final = ("Read", "Write", "Edit", "Glob", "Grep", "Bash")
+TOOL_NAMES: Final = ("Read", "Write", "Edit", "Glob", "Grep", "Bash", "TaskOutput", "TaskStop")
+COMPANIONS: Final = {"TaskOutput": "Bash", "TaskStop": "Bash"}
+"""Tools that an agent gets with another one, and never without it."""
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 MAX_CHARACTERS: Final = 262_144
 """The longest file that is read: a system prompt of some 65,000 tokens, far past what anybody should pay."""
@@ -84,12 +86,11 @@ class AgentFile(BaseModel):
     warnings: tuple[str, ...] = ()
 
     def offered(self, known_tools: Iterable[str]) -> tuple[str, ...]:
-        """Those of `known_tools` that the agent gets, in their order."""
-        return tuple(
-            tool
-            for tool in known_tools
-            if tool not in self.disallowed_tools and (self.tools is None or tool in self.tools)
-        )
+        """Those of `known_tools` that the agent gets, in their order; companions come with their tool."""
+        return tuple(tool for tool in known_tools if self._gets(COMPANIONS.get(tool, tool)))
+
+    def _gets(self, tool: str) -> bool:
+        return tool not in self.disallowed_tools and (self.tools is None or tool in self.tools)
 
     @property
     def permissions(self) -> PermissionRules:
@@ -217,6 +218,10 @@ class _Reader:
                 continue
             if tool != name:
                 self._warn(key, f"{name!r} was read as {tool}")
+            if tool in COMPANIONS and (key != "tools" or COMPANIONS[tool].casefold() not in _names(entries)):
+                self._warn(
+                    key, f"{tool} comes with {COMPANIONS[tool]} and goes with it; it has no effect here"
+                )
             rule = self._rule(key, tool, entry) if pattern else None
             if rule is None:
                 whole.add(tool)
@@ -271,6 +276,11 @@ class _Reader:
             if key not in _SILENT:
                 self._warn(key, f"{key} is kept but has no effect here")
         return unknown
+
+
+def _names(entries: Iterable[str]) -> set[str]:
+    """The tools that `entries` name, case-folded."""
+    return {entry.partition("(")[0].casefold() for entry in entries}
 
 
 def _entries(field: Field) -> list[str]:

@@ -16,7 +16,7 @@ import orjson
 from flynn.agent.approval import Approvals
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
-from flynn.domain.evidence import CommandRan, FileChanged, FileRead
+from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits
 from flynn.domain.tool_result import Outcome
@@ -98,6 +98,8 @@ class Transcript:
         """The permission mode that the conversation was last changed to, None when it never was."""
         self.seen: dict[str, str] = {}
         self.cwd = "."
+        self.jobs: dict[str, JobStarted | CommandRan] = {}
+        """The last evidence of each background job that was ever started here."""
         self.context_tokens = 0
         self.last_step = 0
         self.last_step_at = 0
@@ -308,6 +310,8 @@ class Transcript:
                     self.seen[item.path] = item.sha256
                 case FileChanged():
                     self.seen[item.path] = item.after
+                case CommandRan(task_id=str(job)) | JobStarted(task_id=job):
+                    self.jobs[job] = item
                 case CommandRan():
                     self.cwd = item.cwd_after or self.cwd
                 case _:

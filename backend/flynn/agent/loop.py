@@ -55,6 +55,7 @@ class Loop:
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
+                await self.toolbox.end_jobs()
                 if closed := results + self._dangling(results):
                     yield Append(closed)
                 yield self._cancelled()

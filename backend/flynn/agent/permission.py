@@ -103,8 +103,8 @@ class Permissions:
 
 
 def _by_mode(tool: str, mode: PermissionMode) -> Verdict:
-    if tool not in TOOLS or not TOOLS[tool].writes:
-        return Verdict("allow", "it changes nothing")
+    if tool not in TOOLS or not TOOLS[tool].writes or tool == "TaskStop":
+        return Verdict("allow", "it changes nothing but what the run itself has started")
     match mode:
         case PermissionMode.AUTO:
             return Verdict("allow", "the permission mode is auto")

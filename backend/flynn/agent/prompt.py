@@ -78,7 +78,7 @@ class Prompts:
                     f"{directory / name}.md uses {', '.join(sorted(strange))}; it is given {given} only"
                 )
         self._tools = {
-            path.stem.capitalize(): _read(path).strip() for path in sorted((directory / "tools").glob("*.md"))
+            _tool_name(path.stem): _read(path).strip() for path in sorted((directory / "tools").glob("*.md"))
         }
         if not self._tools:
             raise ConfigurationError(f"there are no tool descriptions in {directory / 'tools'}")
@@ -140,6 +140,11 @@ class Prompts:
 
     def _render(self, name: str, facts: Mapping[str, object]) -> str:
         return self._templates[name].render(facts).strip()
+
+
+def _tool_name(stem: str) -> str:
+    """The tool that `tools/<stem>.md` describes: task_output.md is TaskOutput's."""
+    return "".join(part.capitalize() for part in stem.split("_"))
 
 
 def _read(path: Path) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
-from flynn.domain.evidence import CommandRan, FileChanged
+from flynn.domain.evidence import CommandRan, FileChanged, JobStarted
 from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedFile
 from flynn.domain.usage import Usage, dollars
 
@@ -25,6 +25,7 @@ def build_report(
     """Fold `log` (the whole conversation of the task) into its report."""
     changed: dict[str, list[FileChanged]] = {}
     commands: list[ReportedCommand] = []
+    jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
     prose = ""
     started: dict[str, ev.ToolStarted] = {}
@@ -34,11 +35,18 @@ def build_report(
                 started[event.call_id] = event
             case ev.ToolFinished() as event:
                 calls += 1
-                for item in event.evidence:
-                    if isinstance(item, FileChanged):
-                        changed.setdefault(item.path, []).append(item)
                 if event.tool == "Bash" and event.call_id in started:
                     commands.append(_command(recorded.seq, started[event.call_id], event))
+                for item in event.evidence:
+                    match item:
+                        case FileChanged():
+                            changed.setdefault(item.path, []).append(item)
+                        case JobStarted() if event.call_id in started:
+                            jobs[item.task_id] = len(commands) - 1
+                        case CommandRan(task_id=str(job)) if job in jobs:
+                            commands[jobs[job]] = _ended_job(commands[jobs[job]], item, event)
+                        case _:
+                            pass
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
@@ -77,7 +85,13 @@ def _file(changes: list[FileChanged]) -> ReportedFile:
 
 
 def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> ReportedCommand:
-    ran = next((e for e in finished.evidence if isinstance(e, CommandRan)), None)
+    ran = next((e for e in finished.evidence if isinstance(e, CommandRan) and e.task_id is None), None)
+    job = next((e for e in finished.evidence if isinstance(e, JobStarted)), None)
+    if job is not None:
+        # That it was started well says nothing about it: until somebody saw its end, that is unknown.
+        return ReportedCommand(
+            seq=seq, command=job.command, cwd=job.cwd, exit_code=None, outcome="unknown", duration_ms=0
+        )
     return ReportedCommand(
         seq=seq,
         command=ran.command if ran else str(started.input.get("command", "")),
@@ -85,4 +99,17 @@ def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> Re
         exit_code=ran.exit_code if ran else None,
         outcome=finished.outcome.value,
         duration_ms=finished.duration_ms,
+    )
+
+
+def _ended_job(job: ReportedCommand, ran: CommandRan, seen: ev.ToolFinished) -> ReportedCommand:
+    """A background job whose end the call `seen` told of."""
+    stopped = seen.tool == "TaskStop" and ran.exit_code is None
+    outcome: Literal["ok", "error", "cancelled"] = "ok" if ran.exit_code == 0 else "error"
+    return job.model_copy(
+        update={
+            "exit_code": ran.exit_code,
+            "outcome": "cancelled" if stopped else outcome,
+            "duration_ms": ran.duration_ms,
+        }
     )

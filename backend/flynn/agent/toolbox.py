@@ -11,6 +11,7 @@ from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.tools.job import Jobs
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
@@ -20,7 +21,7 @@ class Toolbox:
     """Runs calls for one run. `offered` are the tools that the conversation froze.
 
     `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
-    when the lease is gone.
+    when the lease is gone. `jobs` are the run's background jobs.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Toolbox:
         gate: Gate,
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
+        jobs: Jobs,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
@@ -41,6 +43,7 @@ class Toolbox:
         self._gate = gate
         self._deadline = deadline
         self._confirm = confirm
+        self._jobs = jobs
 
     def writes(self, tool: str) -> bool:
         """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
@@ -63,8 +66,15 @@ class Toolbox:
             on_output=on_output,
             read_only=self._gate.mode(transcript) is PermissionMode.PLAN,
             unreadable=self._gate.unreadable,
+            # A conversation that froze its tools before there were jobs could not look after one.
+            jobs=self._jobs if "TaskOutput" in self._offered else None,
+            known_jobs=dict(transcript.jobs),
         )
         return await execute(call.tool, call.input, context)
+
+    async def end_jobs(self) -> None:
+        """End the run's background jobs; nothing of them is alive when this returns."""
+        await self._jobs.end("Killed: the run came to an end or a pause.")
 
 
 async def finish(

@@ -8,7 +8,7 @@ from typing import TextIO, assert_never
 from flynn.domain import events as ev
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.evidence import CommandRan, Evidence, FileChanged, FileRead, Searched
+from flynn.domain.evidence import CommandRan, Evidence, FileChanged, FileRead, JobStarted, Searched
 from flynn.domain.report import Report
 
 SUMMARY_WIDTH = 100
@@ -193,6 +193,8 @@ def described(evidence: Iterable[Evidence]) -> Iterator[str]:
             case CommandRan():
                 code = f"exit {item.exit_code}" if item.exit_code is not None else "killed"
                 yield f"{code}, timed out" if item.timed_out else code
+            case JobStarted():
+                yield f"started {item.task_id}"
             case FileChanged():
                 new = "new, " if item.before is None else ""
                 yield f"{new}+{item.lines_added} -{item.lines_removed}"

@@ -33,7 +33,10 @@ class FileChanged(_Evidence):
 
 
 class CommandRan(_Evidence):
-    """A command ended. `exit_code` is None when it was killed; `cwd` is relative to the workspace."""
+    """A command ended. `exit_code` is None when it was killed; `cwd` is relative to the workspace.
+
+    With `task_id` it is the end of a background job, seen by another call than the one that started it.
+    """
 
     kind: Literal["command_ran"] = "command_ran"
     command: str
@@ -43,6 +46,16 @@ class CommandRan(_Evidence):
     duration_ms: int
     timed_out: bool = False
     cut: bool = False
+    task_id: str | None = None
+
+
+class JobStarted(_Evidence):
+    """A command was started in the background. A job whose end nobody saw has no CommandRan."""
+
+    kind: Literal["job_started"] = "job_started"
+    task_id: str
+    command: str
+    cwd: str
 
 
 class Searched(_Evidence):
@@ -53,4 +66,4 @@ class Searched(_Evidence):
     cut: bool = False
 
 
-Evidence = Annotated[FileRead | FileChanged | CommandRan | Searched, Field(discriminator="kind")]
+Evidence = Annotated[FileRead | FileChanged | CommandRan | JobStarted | Searched, Field(discriminator="kind")]

@@ -21,7 +21,9 @@ class ReportedFile(BaseModel):
 
 
 class ReportedCommand(BaseModel):
-    """A command that the task ran. `outcome` "unknown" means that its worker was lost meanwhile."""
+    """A command that the task ran. `outcome` "unknown" means that nobody saw its end: its worker was lost
+    meanwhile, or it was a background job that the run left behind. Such a job was ended with the run.
+    """
 
     model_config = ConfigDict(frozen=True)
 

@@ -19,6 +19,15 @@ RUN_ENDS = frozenset({"run.waiting", "run.completed", "run.failed", "run.cancell
 """Events after which nothing is being streamed."""
 
 
+MOST_OUTPUTS = 8
+"""Calls whose output is kept at once; of more (background jobs that went by) the latest."""
+
+
+def goes_on(envelope: Envelope) -> bool:
+    """Whether the output of the call that `envelope`, a tool.finished, ends goes on: it started a job."""
+    return any(item["kind"] == "job_started" for item in envelope["data"].get("evidence", ()))
+
+
 def key_of(delta: Delta) -> BlockKey:
     """The key of the block that `delta` is a piece of."""
     return (delta.kind, delta.block, delta.call_id)
@@ -56,13 +65,12 @@ class Partial:
             return False
         renewed = place > self._place
         if renewed:
-            self._place = place
-            self._blocks.clear()
+            self._renew(place)
         block = self._blocks.get(key_of(delta))
         if block is None or delta.offset != block.start + block.length:
             renewed = renewed or block is not None
             self._blocks[key_of(delta)] = _Block(delta, [delta.text], delta.offset, len(delta.text))
-            return renewed
+            return self._bound() or renewed
         block.pieces.append(delta.text)
         block.length += len(delta.text)
         if block.length > 2 * LONGEST_BLOCK:
@@ -73,13 +81,30 @@ class Partial:
             return True
         return renewed
 
+    def _renew(self, place: tuple[int, int]) -> None:
+        """Go on to a later step: its words are new, but what background jobs say goes on."""
+        epoch = self._place[0]
+        self._place = place
+        self._blocks = {
+            key: block for key, block in self._blocks.items() if key[0] == "output" and epoch == place[0]
+        }
+        for block in self._blocks.values():
+            block.first = block.first.model_copy(update={"step": place[1]})
+
+    def _bound(self) -> bool:
+        """Drop the output that began longest ago while there are too many. True when anything was."""
+        outputs = [key for key in self._blocks if key[0] == "output"]
+        for key in outputs[:-MOST_OUTPUTS]:
+            del self._blocks[key]
+        return len(outputs) > MOST_OUTPUTS
+
     def note(self, envelope: Envelope) -> bool:
         """Drop what a published event completes or voids. True when anything was dropped."""
         kind = envelope["type"]
         before = len(self._blocks)
         if kind in WORDS_END:
             self._blocks = {key: block for key, block in self._blocks.items() if key[0] == "output"}
-        elif kind == "tool.finished":
+        elif kind == "tool.finished" and not goes_on(envelope):
             call_id = envelope["data"]["call_id"]
             self._blocks = {key: block for key, block in self._blocks.items() if key[2] != call_id}
         elif kind in RUN_ENDS:

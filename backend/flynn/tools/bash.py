@@ -1,8 +1,9 @@
-"""Bash: one command in a fresh sandbox; only the working directory is carried on."""
+"""Bash: one command in a fresh sandbox; only the working directory is carried on.
 
-import codecs
+A command that is to go on in the background becomes a job (flynn.tools.job), which ends with the run.
+"""
+
 import secrets
-from collections.abc import Callable
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
@@ -10,20 +11,26 @@ from pydantic import BaseModel, Field
 from flynn.domain.errors import SandboxUnavailable, WorkspaceError
 from flynn.domain.evidence import CommandRan
 from flynn.domain.tool_result import Outcome, ToolResult
-from flynn.sandbox.command import Command, Completed
-from flynn.tools.listing import middle_cut
+from flynn.sandbox.command import Command
+from flynn.tools.capture import MAX_FAILURE, MAX_RESULT, Capture
+from flynn.tools.ending import ending
+from flynn.tools.job import MOST_JOBS, Job, Jobs
+from flynn.tools.job_news import news, whereabouts
 from flynn.tools.schema import Arguments
+from flynn.tools.spill import Spill, fresh_name, owner_of_outputs
 from flynn.tools.tool import ToolContext
 from flynn.workspace.fence import Fence
-from flynn.workspace.scratch import read_note
+from flynn.workspace.scratch import NOTE, drop_note, read_note
 
-MAX_RESULT = 30_000
-"""Characters of output that the model is shown."""
 DEFAULT_TIMEOUT_MS = 120_000
 MAX_TIMEOUT_MS = 600_000
+DEFAULT_JOB_MS = 1_800_000
+MAX_JOB_MS = 7_200_000
 _LONGEST_DIRECTORY = 4_096
 _LONGEST_COMMAND = 100_000
 """Characters; the kernel takes 128 KiB in one argument (MAX_ARG_STRLEN, execve(2))."""
+_FALSE_START_SECONDS = 0.2
+"""How long a job is watched at its start: one that fails at once is reported by the call that started it."""
 
 
 class BashArguments(Arguments):
@@ -33,12 +40,17 @@ class BashArguments(Arguments):
     timeout: int | None = Field(
         default=None,
         ge=1,
-        le=MAX_TIMEOUT_MS,
-        description=f"Milliseconds until it is killed; {DEFAULT_TIMEOUT_MS} unless given, "
-        f"at most {MAX_TIMEOUT_MS}",
+        le=MAX_JOB_MS,
+        description=f"Milliseconds until it is killed; {DEFAULT_TIMEOUT_MS} unless given, at most "
+        f"{MAX_TIMEOUT_MS}; in the background {DEFAULT_JOB_MS} unless given, at most {MAX_JOB_MS}",
     )
     description: str | None = Field(
         default=None, description="What the command does, in five to ten words, for the people who watch"
+    )
+    run_in_background: bool | None = Field(
+        default=None,
+        description="true: return at once; TaskOutput shows its output, TaskStop ends it, and so does the "
+        "end of this run",
     )
 
 
@@ -50,66 +62,126 @@ class Bash:
     arguments: ClassVar[type[BaseModel]] = BashArguments
 
     async def run(self, arguments: BaseModel, context: ToolContext) -> ToolResult:
-        """Run the command to its end or its timeout, and say how it ended."""
+        """Run the command to its end or its timeout, or start it in the background, and say so."""
         asked = BashArguments.model_validate(arguments)
         if "\0" in asked.command:
             return ToolResult.error("A command cannot hold a NUL character; make one with printf '\\0'.")
-        cwd, notes = _directory(context)
-        note = f".flynn-cwd-{secrets.token_hex(8)}"
-        timeout = (asked.timeout or DEFAULT_TIMEOUT_MS) / 1000
-        command = Command(
-            argv=_carrying(asked.command, note),
-            workspace=context.workspace.path,
-            cwd=cwd,
-            writable=not context.read_only,
-            private_tmp=context.scratch,
-            timeout_seconds=timeout,
-            deadline=context.deadline,
-            quota_bytes=context.workspace.quota_bytes,
-        )
-        decoder = _Decoder(context.on_output)
-        fence = Fence(deadline=context.deadline, confirm=context.confirm)
-        fence.check()
-        try:
-            done = await context.sandbox.run(command, decoder.feed)
-        except SandboxUnavailable:
-            fence.check()  # the launcher refuses past the deadline, too: then it was not the sandbox
-            raise
-        decoder.close()
+        if asked.run_in_background:
+            return await _start(asked, context)
+        if (asked.timeout or 0) > MAX_TIMEOUT_MS:
+            return ToolResult.error(
+                f"timeout: at most {MAX_TIMEOUT_MS} for a command that is waited for, not {asked.timeout}. "
+                "Start what takes longer with run_in_background."
+            )
+        return await _wait(asked, context)
+
+
+async def _wait(asked: BashArguments, context: ToolContext) -> ToolResult:
+    """Run the command to its end."""
+    cwd, notes = _directory(context)
+    note = f"{NOTE}{secrets.token_hex(8)}"
+    command = _command(context, _carrying(asked.command, note), cwd, asked.timeout or DEFAULT_TIMEOUT_MS)
+    capture = Capture(context.on_output, _spill(context, "c"))
+    fence = _permitted(context)
+    try:
+        done = await context.sandbox.run(command, capture.feed)
         after, more = _arrived(context, note)
-        text, lost = middle_cut(done.output.decode("utf-8", "replace"), MAX_RESULT)
-        evidence = CommandRan(
-            command=asked.command,
-            cwd=cwd,
-            cwd_after=after,
-            exit_code=done.exit_code,
-            duration_ms=round(done.duration_seconds * 1000),
-            timed_out=done.timed_out,
-            cut=bool(lost or done.output_cut),
-        )
-        said = "\n".join(part for part in (*_ending(done, timeout), text.rstrip("\n"), *notes, *more) if part)
-        outcome = Outcome.OK if done.exit_code == 0 else Outcome.ERROR
-        return ToolResult(content=said, outcome=outcome, evidence=(evidence,))
+    except SandboxUnavailable:
+        fence.check()  # the launcher refuses past the deadline, too: then it was not the sandbox
+        raise
+    finally:
+        drop_note(context.scratch, note)
+        await capture.close()
+    look = capture.look(MAX_RESULT if done.exit_code == 0 else MAX_FAILURE)
+    if look.lost:
+        await capture.keep()
+        more.append(whereabouts(capture.spill))
+    advice = f"`timeout` sets the limit, {MAX_TIMEOUT_MS} ms at most; run_in_background allows more."
+    ended = ending(done, timeout=command.timeout_seconds, advice=advice)
+    if done.exit_code is None and look.text:
+        ended = f"{ended} Output until then:"
+    evidence = CommandRan(
+        command=asked.command,
+        cwd=cwd,
+        cwd_after=after,
+        exit_code=done.exit_code,
+        duration_ms=round(done.duration_seconds * 1000),
+        timed_out=done.timed_out,
+        cut=bool(look.lost),
+    )
+    told, jobs = news(context.jobs)
+    parts = (ended, look.text.rstrip("\n"), *capture.notes, *notes, *more, *told)
+    return ToolResult(
+        content="\n".join(part for part in parts if part),
+        outcome=Outcome.OK if done.exit_code == 0 else Outcome.ERROR,
+        evidence=(evidence, *jobs),
+    )
 
 
-class _Decoder:
-    """Turns the bytes of a stream into text as they come, characters never torn apart."""
+async def _start(asked: BashArguments, context: ToolContext) -> ToolResult:
+    """Start the command as a background job; when it fails at once, say how."""
+    jobs = context.jobs
+    if jobs is None:
+        return ToolResult.error("There are no background jobs here; run the command without it.")
+    if refusal := _no_room(jobs):
+        return ToolResult.error(refusal)
+    cwd, notes = _directory(context)
+    argv = ("/bin/bash", "-c", asked.command, "bash")
+    command = _command(context, argv, cwd, asked.timeout or DEFAULT_JOB_MS)
+    job = Job(
+        Capture(context.on_output, _spill(context, "b"), whole=True), text=asked.command, command=command
+    )
+    fence = _permitted(context)
+    jobs.start(job, context.sandbox)
+    await job.wait(_FALSE_START_SECONDS)
+    if job.refused is not None:
+        job.end()
+        fence.check()  # as above
+        return ToolResult.error(f"Bash is not available: {job.refused.rstrip('.')}.")
+    said = [
+        f"Command running in background with ID: {job.task_id}. Its output is being written to "
+        f"{job.capture.spill.path}. TaskOutput shows what is new and waits for its end, TaskStop ends it; "
+        f"it is killed after {command.timeout_seconds:g} s, and when this run ends."
+    ]
+    told, ends = news(jobs)
+    return ToolResult(content="\n".join((*said, *notes, *told)), evidence=(job.started, *ends))
 
-    def __init__(self, sink: Callable[[str], None]) -> None:
-        self._sink = sink
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def feed(self, piece: bytes) -> None:
-        """Pass on what is complete."""
-        text = self._decoder.decode(piece)
-        if text:
-            self._sink(text)
+def _no_room(jobs: Jobs) -> str | None:
+    """Why no further job can be started, if none can."""
+    running = jobs.running
+    if len(running) < MOST_JOBS:
+        return None
+    those = "\n".join(f"- {job.task_id}: {job.text[:80]}" for job in running)
+    return (
+        f"{len(running)} background jobs are running, and there may be no more at once. End one with "
+        f"TaskStop, or wait for one with TaskOutput:\n{those}"
+    )
 
-    def close(self) -> None:
-        """Pass on what was left incomplete."""
-        rest = self._decoder.decode(b"", final=True)
-        if rest:
-            self._sink(rest)
+
+def _command(context: ToolContext, argv: tuple[str, ...], cwd: str, timeout_ms: int) -> Command:
+    return Command(
+        argv=argv,
+        workspace=context.workspace.path,
+        cwd=cwd,
+        writable=not context.read_only,
+        private_tmp=context.scratch,
+        timeout_seconds=timeout_ms / 1000,
+        deadline=context.deadline,
+        quota_bytes=context.workspace.quota_bytes,
+        output_limit=0,  # the capture keeps what is needed of it
+    )
+
+
+def _spill(context: ToolContext, kind: str) -> Spill:
+    return Spill(context.scratch, fresh_name(kind), owner_of_outputs(context.workspace.path))
+
+
+def _permitted(context: ToolContext) -> Fence:
+    """The fence, looked at right before a command is started. Raises LeaseLost."""
+    fence = Fence(deadline=context.deadline, confirm=context.confirm)
+    fence.check()
+    return fence
 
 
 def _carrying(command: str, note: str) -> tuple[str, ...]:
@@ -153,14 +225,3 @@ def _arrived(context: ToolContext, note: str) -> tuple[str | None, list[str]]:
     except WorkspaceError:
         pass
     return None, [f"[{directory} is outside the workspace: the next command starts where this one did]"]
-
-
-def _ending(done: Completed, timeout: float) -> list[str]:
-    """How it ended, unless it ended well."""
-    if done.timed_out:
-        return [f"Killed after {timeout:g} s: timed out. Output until then:"]
-    if done.flooded:
-        return ["Killed: it wrote far too much output. Send it to a file or a filter. What was kept:"]
-    if done.exit_code is None:
-        return [f"Killed: {done.kill_reason or 'it did not end by itself'}. Output until then:"]
-    return [] if done.exit_code == 0 else [f"Exit code {done.exit_code}"]

@@ -37,20 +37,16 @@ def numbered(lines: Iterable[str], start: int, *, limit: int) -> Page:
     return Page("\n".join(said), len(said), cut)
 
 
-def middle_cut(text: str, limit: int) -> tuple[str, int]:
-    """`text` within about `limit` characters, its middle left out, and how many characters that were.
+def around(head: str, tail: str, total: int) -> tuple[str, int]:
+    """The `head` and the `tail` of a text of `total` characters, and how many are missing between them.
 
     The cuts fall on line ends where there is one nearby.
     """
-    if len(text) <= limit:
-        return text, 0
-    half = limit // 2
-    head, tail = text[:half], text[-half:]
-    if (end := head.rfind("\n")) > half - MAX_LINE and end > 0:
+    if (end := head.rfind("\n")) > len(head) - MAX_LINE and end > 0:
         head = head[: end + 1]
     if 0 <= (begin := tail.find("\n")) < MAX_LINE:
         tail = tail[begin + 1 :]
-    lost = len(text) - len(head) - len(tail)
+    lost = total - len(head) - len(tail)
     break_before = "" if head.endswith("\n") else "\n"
     return f"{head}{break_before}[… {lost:,} characters left out here …]\n{tail}", lost
 

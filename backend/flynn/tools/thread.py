@@ -1,9 +1,9 @@
 """File work off the event loop that has ended, one way or the other, when the caller goes on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 INLINE_BYTES = 256 * 1024
@@ -36,3 +36,19 @@ async def in_thread(act: Callable[[], _Result], stop: Callable[[], None] = _noth
         if not work.cancelled():
             work.exception()  # looked at, and of no interest any more
         raise
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Wait until all `tasks` have ended, however often the wait is cancelled; then raise CancelledError.
+
+    What they returned or raised is left to whoever asks them.
+    """
+    waited = list(tasks)
+    cancelled = False
+    while ahead := [task for task in waited if not task.done()]:
+        try:
+            await asyncio.wait(ahead)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError

@@ -7,8 +7,10 @@ from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
 
+from flynn.domain.evidence import CommandRan, JobStarted
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.tools.job import Jobs
 from flynn.workspace.root import Workspace
 
 
@@ -29,7 +31,9 @@ class ToolContext:
     directory, outside the workspace, seen as /tmp in the sandbox. `deadline` (CLOCK_BOOTTIME, seconds)
     and `confirm` fence side effects: `confirm()` raises LeaseLost and is called right before a rename.
     `on_output` takes a command's output as it comes. With `read_only`, commands cannot change the
-    workspace. `unreadable` are globs of files that searches leave out.
+    workspace. `unreadable` are globs of files that searches leave out. `jobs` are the run's background
+    jobs, None where there can be none; `known_jobs` has the last evidence of every job that the
+    conversation ever started.
     """
 
     workspace: Workspace
@@ -42,6 +46,8 @@ class ToolContext:
     on_output: Callable[[str], None] = _ignore
     read_only: bool = False
     unreadable: tuple[str, ...] = ()
+    jobs: Jobs | None = None
+    known_jobs: Mapping[str, JobStarted | CommandRan] = field(default_factory=dict)
 
 
 class Tool(Protocol):

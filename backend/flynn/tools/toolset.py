@@ -15,10 +15,12 @@ from flynn.tools.glob import Glob
 from flynn.tools.grep import Grep
 from flynn.tools.read import Read
 from flynn.tools.schema import input_schema
+from flynn.tools.task_output import TaskOutput
+from flynn.tools.task_stop import TaskStop
 from flynn.tools.tool import Tool, ToolContext
 from flynn.tools.write import Write
 
-_ALL: tuple[Tool, ...] = (Read(), Write(), Edit(), Glob(), Grep(), Bash())
+_ALL: tuple[Tool, ...] = (Read(), Write(), Edit(), Glob(), Grep(), Bash(), TaskOutput(), TaskStop())
 
 TOOLS: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in _ALL})
 """Every tool that can be run, by name."""

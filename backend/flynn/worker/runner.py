@@ -36,6 +36,7 @@ from flynn.store.outage import is_outage
 from flynn.store.rows import ConversationRow
 from flynn.store.signals import Signals
 from flynn.telemetry.logging import bind, get_logger
+from flynn.tools.job import Jobs
 from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
 from flynn.worker.claims import Held, claim
@@ -160,7 +161,8 @@ class Runner:
                 return
             try:
                 with self._workspace(held.conversation) as workspace:
-                    await self._drive(held, self._loop(held, lease, workspace))
+                    async with Jobs(lease.deadline) as jobs:
+                        await self._drive(held, self._loop(held, lease, workspace, jobs))
             except LeaseLost:
                 self._log.warning("the lease is lost; another worker goes on")
                 raise
@@ -194,10 +196,11 @@ class Runner:
                 turn = await turns.asend(answer)
                 if isinstance(turn, Append):
                     answer = await held.journal.append(turn.events, after=turn.after)
-                elif await self._stop(held, turn):
+                    continue
+                await loop.toolbox.end_jobs()
+                if await self._stop(held, turn):
                     return
-                else:
-                    answer = None
+                answer = None
 
     async def _stop(self, held: Held, stop: Turn) -> bool:
         """Let go of the run; False when it has to go on after all."""
@@ -216,7 +219,7 @@ class Runner:
             case _:
                 assert_never(stop)
 
-    def _loop(self, held: Held, lease: Lease, workspace: Workspace) -> Loop:
+    def _loop(self, held: Held, lease: Lease, workspace: Workspace, jobs: Jobs) -> Loop:
         journal, prefix = held.journal, held.prefix
         frame = ModelRequest(
             model=prefix["model"],
@@ -242,6 +245,7 @@ class Runner:
             gate=gate,
             deadline=lease.deadline,
             confirm=lease.confirm,
+            jobs=jobs,
         )
         query = Query(
             model=self._model,

@@ -56,7 +56,8 @@ def protected(path: str) -> bool:
     """Whether writing to `path`, a resolved relative path, would change what git runs or trusts.
 
     True for a `.git` itself (a file of that name redirects git) and for `hooks`, `config`,
-    `config.worktree` and `commondir` (which says where the others are) anywhere beneath one, in any case: some file systems do not tell cases apart.
+    `config.worktree` and `commondir` (which says where the others are) anywhere beneath one, in any
+    case: some file systems do not tell cases apart.
     """
     parts = [part.casefold() for part in path.split("/")]
     if ".git" not in parts:

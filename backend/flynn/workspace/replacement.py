@@ -7,10 +7,13 @@ links are broken, as they are by every editor that writes this way.
 
 import errno
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
 
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.entry import Entry, digest
@@ -19,6 +22,10 @@ from flynn.workspace.path import ContentChanged, PathMissing, join, protected, r
 from flynn.workspace.quota import growth
 from flynn.workspace.root import Workspace
 
+_STALE = re.compile(r"\.flynn-[0-9a-f]{16}\.tmp")
+_STALE_SECONDS = 3_600.0
+_LOOKED_AT = 4_096
+"""Names of a directory that are looked at for what a lost worker left in it."""
 _UNUSED_MODE = 0o666
 _PRIVATE_MODE = 0o600
 
@@ -78,6 +85,7 @@ def _replace(target: _Target, data: bytes, expected: str | None, fence: Fence) -
     with target.parent:
         _permit(target)
         directory = target.parent.fileno()
+        _remove_stale(target.parent)
         temporary = f".flynn-{secrets.token_hex(8)}.tmp"
         _stage(target, temporary, data)
         try:
@@ -93,6 +101,21 @@ def _replace(target: _Target, data: bytes, expected: str | None, fence: Fence) -
             raise
         _sync_directory(target.parent)
         return Replaced(target.path, digest(data))
+
+
+def _remove_stale(parent: Entry) -> None:
+    """Remove what a worker left in this directory that was killed between staging and renaming.
+
+    Only files of our own pattern that nobody has touched for an hour: no write takes that long.
+    """
+    before = datetime.now(UTC).timestamp() - _STALE_SECONDS
+    with suppress(WorkspaceError):
+        for child in islice(parent.children(), _LOOKED_AT):
+            if _STALE.fullmatch(child.name):
+                with suppress(OSError):
+                    status = child.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                        os.unlink(child.name, dir_fd=parent.fileno())
 
 
 def _find(workspace: Workspace, path: str, *, create: bool) -> _Target:

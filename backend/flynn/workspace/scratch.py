@@ -7,11 +7,18 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
 from flynn.domain.errors import WorkspaceError
+
+NOTE = ".flynn-cwd-"
+"""How the names of notes begin that a command leaves for us."""
+_LOOKED_AT = 4_096
+"""Names of a directory that are looked at; a command may have made any number."""
 
 
 def create_scratch(base: Path, conversation: UUID) -> Path:
@@ -19,7 +26,8 @@ def create_scratch(base: Path, conversation: UUID) -> Path:
 
     `base` is made too, mode 0700: nobody gets as far as the scratch. Inside a sandbox it is /tmp and belongs
     to the workspace's owner; what sets the sandbox up must still pass through it to a workspace beneath
-    /tmp. Raises WorkspaceError when somebody else put something in its place.
+    /tmp. One that is found counts as used now (see `sweep_scratches`), and notes that a lost worker's
+    command left in it go. Raises WorkspaceError when somebody else put something in its place.
     """
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = base / str(conversation)
@@ -28,7 +36,29 @@ def create_scratch(base: Path, conversation: UUID) -> Path:
     except FileExistsError:
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise WorkspaceError(f"The scratch {path} is not a directory; remove it.") from None
+        with suppress(OSError):  # a command may have locked us out: then it is as it is
+            _take_up(path)
     return path
+
+
+def sweep_scratches(base: Path, *, unused_seconds: float, most: int, now: float | None = None) -> int:
+    """Remove scratch directories in `base` that were not taken up for so long; at most `most` of them.
+
+    Returns how many went. The change time tells, which a command cannot set. What resists stays for
+    another time. Blocks on the disk: run it in a thread.
+    """
+    now = datetime.now(UTC).timestamp() if now is None else now
+    gone = 0
+    with suppress(FileNotFoundError), os.scandir(base) as entries:
+        for entry in entries:
+            if gone >= most:
+                break
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode) and now - status.st_ctime > unused_seconds:
+                    remove_scratch(base / entry.name)
+                    gone += 1
+    return gone
 
 
 def read_note(scratch: Path, name: str, limit: int) -> bytes | None:
@@ -53,6 +83,12 @@ def read_note(scratch: Path, name: str, limit: int) -> bytes | None:
     return data if len(data) <= limit else None
 
 
+def drop_note(scratch: Path, name: str) -> None:
+    """Remove what a killed command left in `scratch` in the place of its note; a full directory stays."""
+    with suppress(OSError), _directory(scratch) as directory:
+        _drop(directory, name)
+
+
 def remove_scratch(scratch: Path) -> None:
     """Remove the scratch and all that is in it, however deep: needs two descriptors, not a stack.
 
@@ -63,6 +99,24 @@ def remove_scratch(scratch: Path) -> None:
             for name in names:
                 _remove(top, name)
     scratch.rmdir()
+
+
+def _take_up(scratch: Path) -> None:
+    with _directory(scratch) as directory:
+        os.utime(directory)
+        with os.scandir(directory) as entries:
+            left = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name.startswith(NOTE)]
+        for name in left:
+            _drop(directory, name)
+
+
+def _drop(directory: int, name: str) -> None:
+    """Remove `name`, unless it is a directory with something in it."""
+    with suppress(OSError):
+        try:
+            os.unlink(name, dir_fd=directory)
+        except IsADirectoryError:
+            os.rmdir(name, dir_fd=directory)
 
 
 def _remove(top: int, name: str) -> None:
