@@ -164,6 +164,7 @@ async def seed(settings: Settings, database: Database) -> str:
         key = _owner_key(settings.data_dir / OWNER_KEY)
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
+    register_secret(key)  # keys made over the API have a shape that is known; this one is read from a file
     async with database.begin() as connection:
         await seed_default_workspace(connection, str(workspace.resolve()))
         if not await knows_key(connection, key_digest(key)):

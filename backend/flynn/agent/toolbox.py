@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
 
+from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Call, Transcript
 from flynn.domain.events import ToolFinished
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.telemetry.redacted_stream import RedactedStream
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
@@ -64,14 +66,19 @@ class Toolbox:
 async def finish(
     toolbox: Toolbox, call: Call, step: int, transcript: Transcript, on_output: Callable[[str], None]
 ) -> ToolFinished:
-    """Run `call` and make the event that records how it ended."""
+    """Run `call` and make the event that records how it ended. Nothing secret reaches it or `on_output`."""
     began = monotonic()
-    result = await toolbox.run(call, transcript, on_output)
+    shown = RedactedStream(on_output)
+    try:
+        result = await toolbox.run(call, transcript, shown.feed)
+    finally:
+        shown.close()
     return finished(call, step, result, round((monotonic() - began) * 1000))
 
 
 def finished(call: Call, step: int, result: ToolResult, duration_ms: int = 0) -> ToolFinished:
-    """The event of a call's end, its content stored as it will be sent."""
+    """The event of a call's end, its content stored as it will be sent: without secrets."""
+    result = disclosed(result)
     return ToolFinished(
         step=step,
         call_id=call.call_id,

@@ -9,6 +9,7 @@ from flynn.agent.agent_catalog import Catalog
 from flynn.domain.errors import InvalidInput
 from flynn.domain.principal import Principal
 from flynn.intake.access import find_workspace
+from flynn.telemetry.redaction import redact
 
 _INSERT = text("""
 INSERT INTO conversations (id, principal_id, workspace_id, title, agent, agent_version)
@@ -38,7 +39,7 @@ async def create(
             "id": conversation_id,
             "principal": principal.id,
             "workspace": await find_workspace(connection, principal, workspace),
-            "title": title,
+            "title": redact(title) if title else title,
             "agent": agent,
             "version": agents.get(agent).version,
         },
