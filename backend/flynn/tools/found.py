@@ -89,9 +89,14 @@ def lines_of(output: bytes, *, apart: bool) -> FoundLines:
             if warning:
                 files.append(FileLines(path, warning))
             break
+        path = output[position:end]
+        begin = end + 1
+        if b"\n\n" in path and (repeated := output.find(b"\n" + path + b": ", begin)) >= 0:
+            end = repeated + 1 + len(path)  # a warning repeats the name, and the blank line that is in it
         stop = output.find(b"\n\n", end)
         stop = len(output) if stop < 0 else stop
-        files.append(FileLines(output[position:end], output[end + 1 : stop].removesuffix(b"\n")))
+        lines = output[begin:stop].removesuffix(b"\n").replace(b"\n" + path + b": ", b"\n")
+        files.append(FileLines(path, lines))
         position = stop + 2
     return FoundLines(sorted(files, key=lambda file: by_path(file.path)), apart)
 
