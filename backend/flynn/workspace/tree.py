@@ -61,25 +61,30 @@ def newest_first(workspace: Workspace, paths: Iterable[str]) -> list[str]:
 
     What has gone meanwhile, is a link or leads out is left out.
     """
-    return [path for _, path in sorted(_aged(workspace, paths))]
-
-
-def _aged(workspace: Workspace, paths: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Each path behind its mtime in nanoseconds, negated. A directory is opened once, for all its files."""
     by_directory: dict[str, list[str]] = {}
     for path in paths:
         directory, _, name = path.rpartition("/")
         by_directory.setdefault(directory, []).append(name)
+    aged: list[tuple[int, str]] = []
     for directory, names in by_directory.items():
-        before = directory + "/" if directory else ""
-        try:
-            with workspace.locate(directory or ".", follow=False) as entry:
-                descriptor = entry.fileno()
-                for name in names:
-                    try:
-                        status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                    except OSError:
-                        continue
-                    yield -status.st_mtime_ns, before + name
-        except WorkspaceError:
-            continue
+        aged += _aged(workspace, directory, names)
+    aged.sort()
+    return [path for _, path in aged]
+
+
+def _aged(workspace: Workspace, directory: str, names: list[str]) -> list[tuple[int, str]]:
+    """The path of each name behind its mtime in nanoseconds, negated; the directory is opened once for all."""
+    before = directory + "/" if directory else ""
+    aged: list[tuple[int, str]] = []
+    try:
+        with workspace.locate(directory or ".", follow=False) as entry:
+            descriptor = entry.fileno()
+            for name in names:
+                try:
+                    status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                except OSError:
+                    continue  # gone since it was listed
+                aged.append((-status.st_mtime_ns, before + name))
+    except WorkspaceError:
+        return []
+    return aged
