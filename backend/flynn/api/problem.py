@@ -127,7 +127,8 @@ def problem_of(error: FlynnError, *, request_id: str | None = None) -> dict[str,
         body["request_id"] = request_id
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after
-    if errors := error.context.get("errors"):
+    errors = error.context.get("errors")
+    if isinstance(errors, list) and errors:
         body["errors"] = [{name: redact(said) for name, said in found.items()} for found in errors]
     return body
 

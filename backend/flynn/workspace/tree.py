@@ -73,7 +73,7 @@ def newest_first(workspace: Workspace, paths: Iterable[str]) -> list[str]:
 
 
 def _aged(workspace: Workspace, directory: str, names: list[str]) -> list[tuple[int, str]]:
-    """The path of each name behind its mtime in nanoseconds, negated; the directory is opened once for all."""
+    """The path of each name behind its mtime in nanoseconds, negated. The directory is opened once."""
     before = directory + "/" if directory else ""
     aged: list[tuple[int, str]] = []
     try:
