@@ -1,14 +1,19 @@
 """What is told of a result: its words without secrets, and everything else untouched."""
 
+import secrets
+
+import pytest
+
 from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Call
 from flynn.agent.toolbox import finished
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, Searched
 from flynn.domain.tool_result import Outcome, ToolResult
-from flynn.telemetry.redaction import MARK
+from flynn.telemetry.redaction import MARK, register_secret
 from tests.telemetry.test_telemetry_redaction import TOKENS
 
 TOKEN = TOKENS["GitLab"]
+OWN = f"eigen/{secrets.token_urlsafe(12)}"
 
 
 def test_texts_and_the_words_of_blocks_are_redacted_and_pictures_are_not() -> None:
@@ -36,6 +41,21 @@ def test_texts_and_the_words_of_blocks_are_redacted_and_pictures_are_not() -> No
             "pages": [1, None, True, {"words": [MARK]}],
         },
     ]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        " […1,234 more characters]",
+        " [... omitted end of long line]",
+        "\n[… 30,000 characters left out here …]\nmore",
+    ],
+)
+def test_half_a_secret_before_a_cut_goes_too(note: str) -> None:
+    register_secret(OWN)
+    for secret in (TOKEN, OWN):
+        half = f"line\nkey = {secret[:-5]}{note}\nkey = other{note}"
+        assert disclosed(ToolResult(content=half)).content == f"line\nkey = {MARK}{note}\nkey = other{note}"
 
 
 def test_evidence_keeps_its_digests_and_loses_its_secrets() -> None:
