@@ -331,13 +331,13 @@ class _Counted(str):
 
     looked = 0
 
-    def find(self, *arguments: object) -> int:  # type: ignore[override]  # counts, and does what str does
+    def find(self, *arguments: object) -> int:
         found = str.find(self, *arguments)  # type: ignore[arg-type]
         start = int(arguments[1]) if len(arguments) > 1 else 0  # type: ignore[call-overload]
         self.looked += (found if found >= 0 else len(self)) - start + 1
         return found
 
-    def __getitem__(self, key: object) -> str:  # type: ignore[override]  # as above
+    def __getitem__(self, key: object) -> str:
         piece = str.__getitem__(self, key)  # type: ignore[index]
         self.looked += len(piece)
         return piece

@@ -9,7 +9,7 @@ import pytest
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch, read_note, remove_scratch
-from flynn.workspace.tree import walk
+from flynn.workspace.tree import newest_first, walk
 
 
 def test_a_walk_meets_files_only_and_never_descends_a_link(workspace: Workspace, root: Path) -> None:
@@ -70,3 +70,18 @@ def test_a_note_is_taken_once_and_only_from_a_small_regular_file(tmp_path: Path)
     assert read_note(scratch, "note", 10) == b"here"
     for name in ("note", "link", "long", "pipe", "directory"):
         assert read_note(scratch, name, 10) is None
+
+
+def test_paths_are_ordered_by_age_and_what_is_no_file_here_is_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "ordered"
+    (root / "a").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f").write_text("")
+    for age, name in enumerate(("old", "a/mid", "b", "a/new")):
+        (root / name).write_text("")
+        os.utime(root / name, (1_000 + age, 1_000 + age))
+    os.utime(root / "b", (1_001, 1_001))
+    (root / "link").symlink_to(tmp_path / "outside")
+    with Workspace.open(root) as workspace:
+        paths = ["old", "a/mid", "b", "a/new", "gone", "a/gone", "old/x", "link/f", "../outside/f"]
+        assert newest_first(workspace, paths) == ["a/new", "a/mid", "b", "old"]
