@@ -189,6 +189,7 @@ async def seed(settings: Settings, database: Database, mounts: Mounts | None = N
         key = _owner_key(settings.data_dir / OWNER_KEY)
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
+    register_secret(key)  # keys made over the API have a shape that is known; this one is read from a file
     async with database.begin() as connection:
         await seeds.take_in(connection, mounts)
         await seeds.settle_default(connection, mounts, settings.workspace, forbidden=_own_places(settings))

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.evidence import FileChanged
+from flynn.telemetry.redaction import MARK
 from flynn.tools.match import find, substitute
 from flynn.tools.text import Text, decode
 from flynn.workspace.entry import digest
@@ -144,9 +145,18 @@ async def test_a_character_without_a_place_is_refused(talk: Conversation) -> Non
     [
         (
             "    return x",
-            "differs in whitespace, first here:\nin the file:  '\\treturn x'\nold_string:   '    return x'",
+            "differs in indentation (tabs against spaces), first here:\n"
+            "in the file:  '\\treturn x'\nold_string:   '    return x'",
         ),
         ("say('hello')", "differs in quotes"),
+        ("return  x", "differs in whitespace"),
+        ("def f(arg):   \n\treturn x", "differs in the blanks at the end of a line"),
+        ("\t\treturn x", "differs in indentation, first"),
+        ("def f(arg):\n\n\n", "without the blanks and line breaks at its end"),
+        ("def f(arg):\\n\\treturn x", "when its escapes are read"),
+        ("a &lt; b", "plain characters: write < > &"),
+        ("yes - no...", "characters that look alike"),
+        ("cafe\u0301", "characters that look alike"),
         ("2\t\treturn x", "without the line numbers"),
         ("def f(argument):\n\treturn x + 1\n", "The closest lines are:\n1\tdef f(arg):\n2\t\treturn x"),
         ("zzzzzzzzzzzzzzzzzz", "Nothing in the file is like it"),
@@ -155,7 +165,8 @@ async def test_a_character_without_a_place_is_refused(talk: Conversation) -> Non
 async def test_text_that_is_not_there_comes_with_what_is_near(
     talk: Conversation, old: str, words: str
 ) -> None:
-    talk.file("file", "def f(arg):\n\treturn x\nsay(“hello”)\n".replace("say(“hello”)", "say(‘hello’)"))
+    content = "def f(arg):\n\treturn x\nsay(\u2018hello\u2019)\na < b\nyes \u2013 no\u2026\ncaf\u00e9\n"
+    talk.file("file", content)
     await talk.text("Read", file_path="file")
     said = await talk.error("Edit", file_path="file", old_string=old, new_string="new")
     assert "old_string is not in file." in said
@@ -214,3 +225,57 @@ async def test_a_large_file_is_edited_like_a_small_one(talk: Conversation) -> No
     result = await talk.call("Edit", file_path="file", old_string="end", new_string="END")
     assert "100001\tEND" in str(result.content)
     assert file.read_text().endswith("line\nEND\n")
+
+
+async def test_new_text_with_a_redaction_mark_is_refused(talk: Conversation) -> None:
+    file = talk.file("file", "user: octo\npassword: geheim\nhost: db\n")
+    await talk.text("Read", file_path="file")
+    words = await talk.error("Edit", file_path="file", old_string="host: db", new_string=f"key: {MARK}")
+    assert "file was not changed." in words
+    assert "would destroy the secret" in words
+    words = await talk.error(
+        "Edit", file_path="file", old_string=f"password: {MARK}\nhost: db", new_string="host: other"
+    )
+    assert "a secret is there" in words
+    assert "Choose an old_string without it" in words
+    assert file.read_text() == "user: octo\npassword: geheim\nhost: db\n"
+    await talk.text("Edit", file_path="file", old_string="host: db", new_string="host: other")
+    assert file.read_text() == "user: octo\npassword: geheim\nhost: other\n"
+
+
+async def test_a_file_that_holds_the_mark_itself_can_be_edited(talk: Conversation) -> None:
+    file = talk.file("source.py", f'MARK = "{MARK}"\nother = 1\n')
+    await talk.text("Read", file_path="source.py")
+    await talk.text("Edit", file_path="source.py", old_string="other = 1", new_string="other = 2")
+    await talk.text("Edit", file_path="source.py", old_string=f'MARK = "{MARK}"', new_string=f"M = '{MARK}'")
+    assert file.read_text() == f"M = '{MARK}'\nother = 2\n"
+    assert "would destroy" in await talk.error(
+        "Edit", file_path="source.py", old_string=MARK, new_string=MARK * 2
+    )
+
+
+@pytest.mark.parametrize("content", [b"a\nb", b"a\r\nb", b"b", b"b\n", b"b\r\n", b"x\nb\r\n"])
+async def test_the_end_of_a_file_stays_as_it_is(talk: Conversation, content: bytes) -> None:
+    file = talk.file("file", content)
+    await talk.text("Read", file_path="file")
+    await talk.text("Edit", file_path="file", old_string="b", new_string="c")
+    assert file.read_bytes() == content.replace(b"b", b"c")
+
+
+async def test_what_was_seen_is_forgotten_when_nobody_knows_what_a_call_did(talk: Conversation) -> None:
+    talk.file("file", "a\n")
+    await talk.text("Read", file_path="file")
+    talk.seen.clear()  # as the fold does at an unknown outcome
+    assert "has not been read" in await talk.error("Edit", file_path="file", old_string="a", new_string="b")
+
+
+async def test_mode_and_owner_stay_and_hard_links_part(talk: Conversation) -> None:
+    file = talk.file("script", "echo a\n")
+    file.chmod(0o750)
+    before = file.stat()
+    (talk.root / "other").hardlink_to(file)
+    await talk.text("Read", file_path="script")
+    await talk.text("Edit", file_path="script", old_string="a", new_string="b")
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (talk.root / "other").read_text() == "echo a\n"

@@ -7,6 +7,7 @@ import pytest
 
 from flynn.domain.errors import LeaseLost
 from flynn.domain.evidence import FileChanged
+from flynn.telemetry.redaction import MARK
 from flynn.tools.change import line_changes
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import execute
@@ -66,6 +67,45 @@ async def test_crlf_marks_and_encodings_are_kept(talk: Conversation) -> None:
     assert narrow.read_bytes() == "größer\n".encode("latin-1")
     assert "is UTF-8 now" in await talk.text("Write", file_path="narrow", content="10 €\n")
     assert narrow.read_text() == "10 €\n"
+
+
+async def test_a_byte_order_mark_is_not_doubled(talk: Conversation) -> None:
+    marked = talk.file("marked", b"\xef\xbb\xbfa\r\n")
+    await talk.text("Read", file_path="marked")
+    await talk.text("Write", file_path="marked", content="\ufeffb\n")
+    assert marked.read_bytes() == b"\xef\xbb\xbfb\r\n"
+
+
+async def test_the_final_newline_is_kept(talk: Conversation) -> None:
+    closed, crlf, open_ended = (
+        talk.file(name, content)
+        for name, content in (("closed", b"a\n"), ("crlf", b"a\r\n"), ("open", b"a\nb"))
+    )
+    for name in ("closed", "crlf", "open"):
+        await talk.text("Read", file_path=name)
+        said = await talk.text("Write", file_path=name, content="c\nd")
+        assert ("Its final newline was kept." in said) == (name != "open")
+    assert closed.read_bytes() == b"c\nd\n"
+    assert crlf.read_bytes() == b"c\r\nd\r\n"
+    assert open_ended.read_bytes() == b"c\nd"
+    await talk.text("Write", file_path="closed", content="")
+    assert closed.read_bytes() == b""
+
+
+async def test_a_redaction_mark_is_not_written(talk: Conversation) -> None:
+    file = talk.file("file", "password: geheim\nhost: db\n")
+    await talk.text("Read", file_path="file")
+    words = await talk.error("Write", file_path="file", content=f"password: {MARK}\nhost: other\n")
+    assert "file was not changed." in words
+    assert "change the rest with Edit" in words
+    assert "was not created" in await talk.error("Write", file_path="new/file", content=MARK)
+    assert file.read_text() == "password: geheim\nhost: db\n"
+    assert not (talk.root / "new").exists()
+    source = talk.file("source.py", f'MARK = "{MARK}"\n')
+    await talk.text("Read", file_path="source.py")
+    await talk.text("Write", file_path="source.py", content=f'MARK = "{MARK}"\nother = 1\n')
+    assert source.read_text().endswith("other = 1\n")
+    await talk.error("Write", file_path="source.py", content=MARK * 2)
 
 
 async def test_the_same_content_writes_nothing(talk: Conversation) -> None:

@@ -9,7 +9,7 @@ import pytest
 from flynn.domain.errors import WorkspaceError
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch, drop_note, read_note, remove_scratch, sweep_scratches
-from flynn.workspace.tree import walk
+from flynn.workspace.tree import newest_first, walk
 
 
 def test_a_walk_meets_files_only_and_never_descends_a_link(workspace: Workspace, root: Path) -> None:
@@ -33,7 +33,7 @@ def test_scratch_is_private_found_again_and_removed_however_deep(tmp_path: Path)
     conversation = uuid4()
     scratch = create_scratch(tmp_path / "scratch", conversation)
     assert create_scratch(tmp_path / "scratch", conversation) == scratch
-    assert scratch.stat().st_mode & 0o777 == 0o700
+    assert scratch.stat().st_mode & 0o777 == 0o711
     keep = tmp_path / "keep"
     keep.write_bytes(b"")
     (scratch / "link").symlink_to(keep)
@@ -105,3 +105,18 @@ def test_scratches_that_rest_are_swept_a_bounded_number_at_a_time(tmp_path: Path
     assert sweep_scratches(base, unused_seconds=10, most=3, now=now + 11) == 1
     assert [path.name for path in base.iterdir()] == ["link"]
     assert (tmp_path / "keep").is_dir()
+
+
+def test_paths_are_ordered_by_age_and_what_is_no_file_here_is_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "ordered"
+    (root / "a").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f").write_text("")
+    for age, name in enumerate(("old", "a/mid", "b", "a/new")):
+        (root / name).write_text("")
+        os.utime(root / name, (1_000 + age, 1_000 + age))
+    os.utime(root / "b", (1_001, 1_001))
+    (root / "link").symlink_to(tmp_path / "outside")
+    with Workspace.open(root) as workspace:
+        paths = ["old", "a/mid", "b", "a/new", "gone", "a/gone", "old/x", "link/f", "../outside/f"]
+        assert newest_first(workspace, paths) == ["a/new", "a/mid", "b", "old"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
 
+from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Call, Transcript
 from flynn.agent.gate import Gate
 from flynn.domain.events import ToolFinished
@@ -87,7 +88,8 @@ async def finish(
 
 
 def finished(call: Call, step: int, result: ToolResult, duration_ms: int = 0) -> ToolFinished:
-    """The event of a call's end, its content stored as it will be sent."""
+    """The event of a call's end, its content stored as it will be sent: without secrets."""
+    result = disclosed(result)
     return ToolFinished(
         step=step,
         call_id=call.call_id,

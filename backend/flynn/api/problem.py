@@ -21,6 +21,7 @@ from flynn.domain.errors import (
 )
 from flynn.store.outage import is_outage
 from flynn.telemetry.logging import get_logger
+from flynn.telemetry.redaction import redact
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -114,20 +115,21 @@ def named(error: BaseException, *, request_id: str | None) -> FlynnError:
 
 
 def problem_of(error: FlynnError, *, request_id: str | None = None) -> dict[str, Json]:
-    """The body of a problem, without the fields that it has no value for."""
+    """The body of a problem, redacted, without the fields that it has no value for."""
     body: dict[str, Json] = {
         "type": f"urn:flynn:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": redact(error.detail),
         "code": error.code,
     }
     if request_id is not None:
         body["request_id"] = request_id
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after
-    if errors := error.context.get("errors"):
-        body["errors"] = errors
+    errors = error.context.get("errors")
+    if isinstance(errors, list) and errors:
+        body["errors"] = [{name: redact(said) for name, said in found.items()} for found in errors]
     return body
 
 

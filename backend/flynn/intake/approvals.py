@@ -20,6 +20,7 @@ from flynn.intake.rules import Rules
 from flynn.store import approvals, log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import RunRow
+from flynn.telemetry.redaction import redact
 from flynn.tools.pattern import BadPattern
 
 _MODE = text("UPDATE conversations SET permission_mode = :mode WHERE id = :c")
@@ -65,7 +66,7 @@ async def decide(
         call_digest=held.call_digest,
         decision=order.decision,
         principal=principal.name,
-        message=clean(order.message) if order.message else None,
+        message=redact(clean(order.message)) if order.message else None,
         remember=order.remember,
         rule=order.rule,
     )

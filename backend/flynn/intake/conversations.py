@@ -10,6 +10,7 @@ from flynn.domain.errors import InvalidInput
 from flynn.domain.permission import PermissionMode
 from flynn.domain.principal import Principal
 from flynn.intake.access import find_workspace
+from flynn.telemetry.redaction import redact
 
 _INSERT = text("""
 INSERT INTO conversations (id, principal_id, workspace_id, title, agent, agent_version, permission_mode)
@@ -40,7 +41,7 @@ async def create(
             "id": conversation_id,
             "principal": principal.id,
             "workspace": await find_workspace(connection, principal, workspace),
-            "title": title,
+            "title": redact(title) if title else title,
             "mode": permission_mode.value if permission_mode is not None else None,
             "agent": agent,
             "version": agents.get(agent).version,

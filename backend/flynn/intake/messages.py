@@ -20,6 +20,7 @@ from flynn.intake.rules import Rules
 from flynn.store import log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.telemetry.redaction import redact
 from flynn.workspace.mounts import Place
 
 _FIND = text("""
@@ -38,7 +39,10 @@ async def send(
     *,
     rules: Rules,
 ) -> tuple[Acknowledgement, list[ev.Recorded]]:
-    """Commit the words and the run that follows from them; nothing is appended for a resend."""
+    """Commit the words, without secrets, and the run that follows; nothing is appended for a resend.
+
+    A resend is known by the words as they were sent: what passes for a secret may change meanwhile.
+    """
     await act_in_conversation(connection, principal, conversation_id)
     words = check(order.text, rules)
     conversation = await runs.lock_conversation(connection, conversation_id)
@@ -124,6 +128,7 @@ def first_words(
 def _message(
     principal: Principal, conversation: ConversationRow, words: str, client_id: str | None, rules: Rules
 ) -> ev.MessageSent:
+    words = redact(words)
     content = [text_block(words)]
     if conversation.head == 0:
         opening = rules.opening(conversation.workspace_name, _where(conversation, rules))

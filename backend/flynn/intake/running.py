@@ -18,6 +18,7 @@ from flynn.intake.rules import Rules
 from flynn.store import log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import RunRow
+from flynn.telemetry.redaction import redact
 
 
 async def interrupt(
@@ -35,6 +36,7 @@ async def interrupt(
     if run is None:
         latest = await runs.latest_run(connection, conversation_id)
         return (latest.view() if latest else None), []
+    reason = redact(reason) if reason else reason
     asked = ev.InterruptRequested(principal=principal.name, reason=reason)
     recorded = await log.append(connection, conversation_id, run.id, [asked])
     if run.state is RunState.RUNNING:

@@ -14,6 +14,7 @@ from flynn.domain.principal import Principal
 from flynn.intake import conversations, messages
 from flynn.intake.rules import Rules
 from flynn.store import runs
+from flynn.telemetry.redaction import redact
 
 _CLAIM = text("""
 INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
@@ -35,9 +36,11 @@ async def delegate(
 ) -> tuple[UUID, list[ev.Recorded]]:
     """Commit a task with its conversation and run; with a known key, return the task it brought in.
 
+    Secrets in its words are redacted before anything is written.
+
     A second post with the same key waits here until the first has committed.
     """
-    instructions = messages.check(order.instructions, rules)
+    instructions = redact(messages.check(order.instructions, rules))
     task_id = uuid4()
     if idempotency_key is not None:
         known = await _known(connection, principal, idempotency_key, order, task_id)
@@ -58,7 +61,7 @@ async def delegate(
             "id": task_id,
             "c": conversation_id,
             "p": principal.id,
-            "title": order.title,
+            "title": redact(order.title) if order.title else order.title,
             "instructions": instructions,
         },
     )

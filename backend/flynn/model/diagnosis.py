@@ -14,6 +14,7 @@ from anthropic import APIError, APIStatusError
 from flynn.domain.content import Json
 from flynn.model.failures import BrokenStream, CallFailed, Permanent, RetryLater
 from flynn.model.stream import Tally
+from flynn.telemetry.redaction import redact
 
 _BUSY = frozenset({"overloaded_error", "api_error", "timeout_error", "rate_limit_error"})
 _REJECTED = frozenset(
@@ -140,6 +141,6 @@ def _request_id(body: object) -> str | None:
 
 
 def _first_line(text: str) -> str:
-    """What a proxy's error page says, shortened."""
-    line = " ".join(text.split())
+    """What a proxy's error page says, shortened: redacted first, since half a secret cannot be told."""
+    line = " ".join(redact(text).split())
     return line if len(line) <= _LONGEST_DETAIL else line[:_LONGEST_DETAIL] + "…"

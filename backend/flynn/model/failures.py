@@ -15,6 +15,7 @@ from flynn.domain.content import Block
 from flynn.domain.errors import ModelFailure
 from flynn.domain.events import StepFailure
 from flynn.domain.usage import Usage
+from flynn.telemetry.redaction import redact
 
 
 class CallFailed(ModelFailure):
@@ -22,7 +23,8 @@ class CallFailed(ModelFailure):
 
     `usage` is what is known to have been billed; while `usage_final` is false it is a lower bound
     (the answer was cut before the provider said the sum, or nobody knows whether the call arrived).
-    `provider_status` is the provider's HTTP status; `status` stays what our own API answers.
+    `provider_status` is the provider's HTTP status; `status` stays what our own API answers. The detail
+    is redacted, since providers and proxies quote what they were sent, keys included.
     """
 
     reason: ClassVar[StepFailure]
@@ -37,7 +39,7 @@ class CallFailed(ModelFailure):
         provider_status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(detail, retry_after=retry_after)
+        super().__init__(redact(detail), retry_after=retry_after)
         self.usage = usage or Usage()
         self.usage_final = usage_final
         self.request_id = request_id

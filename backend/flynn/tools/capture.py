@@ -1,14 +1,15 @@
 """What a command says, on its way to everybody who is shown it.
 
-bytes → text → viewers, as it was written
-             → cleaned as by a terminal → head and tail for the model
-                                        → a file with all of it, once it is too long for the model
+bytes → text → without secrets → viewers, as it was written
+                               → cleaned as by a terminal → head and tail for the model
+                                                          → a file with all, once it is too long for the model
 """
 
 import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flynn.telemetry.redacted_stream import RedactedStream
 from flynn.tools.listing import around
 from flynn.tools.spill import Spill
 from flynn.tools.terminal import Terminal
@@ -30,6 +31,8 @@ class Look:
 class Capture:
     """Takes a command's output as bytes come, on the event loop, and keeps what the model may be shown.
 
+    What may be the beginning of a secret waits for its end, so a viewer sees it a little later.
+
     With `whole` the file is written from the first word on; else only when there is more than the model
     is shown. Call `close` at the end, also after a cancellation.
     """
@@ -39,17 +42,21 @@ class Capture:
         self._show = show
         self._whole = whole
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._redacted = RedactedStream(self._hand_on)
         self._terminal = Terminal()
         self._head = self._tail = ""
         self._total = 0
 
     def feed(self, piece: bytes) -> None:
         """Take a piece; characters that are torn apart wait for their other half."""
-        self._pass(self._decoder.decode(piece))
+        if text := self._decoder.decode(piece):
+            self._redacted.feed(text)
 
     async def close(self) -> None:
         """Take what was left incomplete, and wait until the file is written."""
-        self._pass(self._decoder.decode(b"", final=True))
+        if text := self._decoder.decode(b"", final=True):
+            self._redacted.feed(text)
+        self._redacted.close()
         self._keep(self._terminal.close())
         await self.spill.close()
 
@@ -84,11 +91,10 @@ class Capture:
             "states left out); `| tr '\\r' '\\n'` shows all.]"
         ]
 
-    def _pass(self, text: str) -> None:
-        """The one way of a command's words to anybody: what nobody may see is taken out here."""
-        if text:
-            self._show(text)
-            self._keep(self._terminal.feed(text))
+    def _hand_on(self, text: str) -> None:
+        """The one way of a command's words to anybody, behind the redaction."""
+        self._show(text)
+        self._keep(self._terminal.feed(text))
 
     def _keep(self, text: str) -> None:
         if not text:

@@ -7,8 +7,10 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from flynn.domain.tool_result import ToolResult
+from flynn.telemetry.redaction import MARK
 from flynn.tools.change import change, load, unseen
 from flynn.tools.listing import numbered, plural
+from flynn.tools.mark import mark_in_old, new_marks
 from flynn.tools.match import Match, explain_absence, find, line_of, substitute
 from flynn.tools.near import missing
 from flynn.tools.schema import Arguments
@@ -87,8 +89,12 @@ def _prepare(path: str, data: bytes, old: str, new: str, *, everywhere: bool) ->
     if text is None:
         return f"{path} is binary; Edit changes text only."
     matches = find(text.content, old)
+    if not matches and MARK in old:
+        return mark_in_old(path)
     if len(matches) != 1 and not (everywhere and matches):
         return _mismatch(path, text, old, matches)
+    if refusal := new_marks(old, new):
+        return f"{path} was not changed. {refusal}"
     content = substitute(text.content, matches, new, text.line_ending)
     try:
         return _Ready(text.encode(content), _account(path, content, matches, len(new)))

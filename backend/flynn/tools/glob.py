@@ -11,17 +11,17 @@ from pydantic import BaseModel, Field
 from flynn.domain.errors import SandboxUnavailable
 from flynn.domain.evidence import Searched
 from flynn.domain.tool_result import ToolResult
-from flynn.sandbox.command import Completed
+from flynn.tools.found import paths_of
 from flynn.tools.listing import bounded, plural
 from flynn.tools.near import missing
 from flynn.tools.pattern import BadPattern, compile_glob
-from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, shown
+from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, whole
 from flynn.tools.schema import Arguments
 from flynn.tools.thread import in_thread
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
-from flynn.workspace.tree import walk
+from flynn.workspace.tree import newest_first, walk
 
 MAX_FILES = 100
 MAX_RESULT = 30_000
@@ -61,7 +61,7 @@ class Glob:
         except BadPattern as error:
             return ToolResult.error(f"Nothing was searched: {error}.")
         try:
-            done = await search(context, ("--files", "--sortr=modified", "--null"), (operand(directory),))
+            done = await search(context, ("--files", "--null"), (operand(directory),))
         except SandboxUnavailable:
             found = await in_thread(partial(_walked, context.workspace, directory, expression))
             return _account(found, "Without a sandbox .gitignore was not applied")
@@ -69,7 +69,8 @@ class Glob:
             return ToolResult.error(
                 f"The search took longer than {TIMEOUT_SECONDS:g} s. Give a path that narrows it."
             )
-        found = list(_matching(_paths(done), directory, expression))
+        # ripgrep would look at every file to order them, with one thread; only those that match matter.
+        found = await in_thread(partial(_ordered, context.workspace, whole(done), directory, expression))
         return _account(found, "The tree is too large to be listed whole" if done.output_cut else None)
 
 
@@ -84,10 +85,8 @@ def _start(workspace: Workspace, asked: GlobArguments) -> tuple[str, str]:
     return workspace.relative(directory), f"./{rest}"
 
 
-def _paths(done: Completed) -> Iterator[str]:
-    for name in done.output.split(b"\0"):
-        if name:
-            yield shown(name.decode("utf-8", "surrogateescape"))
+def _ordered(workspace: Workspace, output: bytes, directory: str, expression: re.Pattern[str]) -> list[str]:
+    return newest_first(workspace, _matching(paths_of(output), directory, expression))
 
 
 def _matching(paths: Iterable[str], directory: str, expression: re.Pattern[str]) -> Iterator[str]:

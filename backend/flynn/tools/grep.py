@@ -1,19 +1,24 @@
 """Grep: ripgrep over file contents."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
 from flynn.domain.evidence import Searched
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Completed
+from flynn.tools.found import counts_of, lines_of, paths_of
 from flynn.tools.listing import bounded, plural
 from flynn.tools.near import missing
-from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, shown
+from flynn.tools.ripgrep import TIMEOUT_SECONDS, operand, search, whole
 from flynn.tools.schema import Arguments
+from flynn.tools.thread import in_thread
 from flynn.tools.tool import ToolContext
 from flynn.workspace.path import PathMissing
+from flynn.workspace.root import Workspace
+from flynn.workspace.tree import newest_first
 
 DEFAULT_HEAD_LIMIT = 250
 MAX_RESULT = 30_000
@@ -108,29 +113,27 @@ class Grep:
             )
         if done.exit_code not in (0, _NOTHING_FOUND) and not done.output and done.errors:
             return ToolResult.error(_explained(done.errors.decode("utf-8", "replace")))
-        return _account(asked, done)
+        return await in_thread(partial(_account, asked, done, context.workspace))
 
 
 def _options(asked: GrepArguments) -> tuple[str, ...]:
     options = [f"--regexp={asked.pattern}", "--null", "--with-filename"]
     match asked.output_mode:
         case "files_with_matches":
-            options += ["--files-with-matches", "--sortr=modified"]
+            options += ["--files-with-matches"]
         case "count":
-            options += ["--count", "--sort=path"]
+            options += ["--count"]
         case "content":
             options += [
-                "--no-heading",
+                "--heading",
                 "--line-number",
-                "--sort=path",
                 f"--max-columns={_MAX_COLUMNS}",
                 "--max-columns-preview",
             ]
-            around = asked.context if asked.context is not None else asked.around
-            for flag, own in (("before", asked.before), ("after", asked.after)):
-                lines = own if own is not None else around
-                if lines:
-                    options.append(f"--{flag}-context={lines}")
+            options += [
+                f"--{flag}-context={lines}"
+                for flag, lines in zip(("before", "after"), _around(asked), strict=True)
+            ]
             if asked.only_matching:
                 options.append("--only-matching")
     if asked.ignore_case:
@@ -138,6 +141,15 @@ def _options(asked: GrepArguments) -> tuple[str, ...]:
     if asked.multiline:
         options += ["--multiline", "--multiline-dotall"]
     return tuple(options)
+
+
+def _around(asked: GrepArguments) -> tuple[int, int]:
+    """How many lines to show before and after a match."""
+    both = asked.context if asked.context is not None else asked.around or 0
+    return (
+        asked.before if asked.before is not None else both,
+        asked.after if asked.after is not None else both,
+    )
 
 
 def _narrowed(asked: GrepArguments) -> tuple[str, ...]:
@@ -158,30 +170,29 @@ def _narrowed(asked: GrepArguments) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What ripgrep printed: lines to show, and how many matches they stand for."""
+class _Page:
+    """What is shown of what was found: `lines` of `total`; `matches` lines or files in all."""
 
     lines: list[str]
+    total: int
     matches: int
 
 
-def _account(asked: GrepArguments, done: Completed) -> ToolResult:
-    found = _read(asked, done.output)
-    limit = DEFAULT_HEAD_LIMIT if asked.head_limit is None else asked.head_limit
-    page = found.lines[asked.offset : asked.offset + limit if limit else None]
-    lines, left = bounded(page, MAX_RESULT)
-    if page and not lines:
-        lines, left = [page[0][:MAX_RESULT] + "…"], len(page) - 1
+def _account(asked: GrepArguments, done: Completed, workspace: Workspace) -> ToolResult:
+    found = _page(asked, whole(done), workspace)
+    lines, left = bounded(found.lines, MAX_RESULT)
+    if found.lines and not lines:
+        lines, left = [found.lines[0][:MAX_RESULT] + "…"], len(found.lines) - 1
     unit = "line" if asked.output_mode == "content" else "file"
     next_offset = asked.offset + len(lines)
     notes: list[str] = []
-    if next_offset < len(found.lines):
+    if next_offset < found.total:
         why = f" (cut at {MAX_RESULT:,} bytes)" if left else ""
         notes.append(
-            f"{plural(len(lines), unit)} of {len(found.lines):,} shown{why}; go on with offset {next_offset}"
+            f"{plural(len(lines), unit)} of {found.total:,} shown{why}; go on with offset {next_offset}"
         )
-    elif asked.offset and not lines and found.lines:
-        notes.append(f"There are only {plural(len(found.lines), unit)}; offset is past the end")
+    elif asked.offset and not lines and found.total:
+        notes.append(f"There are only {plural(found.total, unit)}; offset is past the end")
     if done.output_cut or done.flooded:
         notes.append("There was too much to find all of it: narrow the search")
     if done.exit_code == _FAILED:
@@ -189,45 +200,43 @@ def _account(asked: GrepArguments, done: Completed) -> ToolResult:
     said = "\n".join(_summary(asked, found, lines))
     if notes:
         said += f"\n\n[{'. '.join(notes)}]"
-    cut = bool(done.output_cut or done.flooded or asked.offset or len(lines) < len(found.lines))
+    cut = bool(done.output_cut or done.flooded or asked.offset or len(lines) < found.total)
     return ToolResult(content=said, evidence=(Searched(matches=found.matches, cut=cut),))
 
 
-def _summary(asked: GrepArguments, found: _Found, lines: list[str]) -> list[str]:
-    if not found.lines:
+def _page(asked: GrepArguments, output: bytes, workspace: Workspace) -> _Page:
+    """The part of ripgrep's output that was asked for."""
+    limit = (DEFAULT_HEAD_LIMIT if asked.head_limit is None else asked.head_limit) or None
+    part = slice(asked.offset, asked.offset + limit if limit else None)
+    match asked.output_mode:
+        case "files_with_matches":
+            paths = newest_first(workspace, paths_of(output))
+            return _Page(paths[part], len(paths), len(paths))
+        case "count":
+            counts = counts_of(output)
+            lines = [f"{path}:{count}" for path, count in counts[part]]
+            return _Page(lines, len(counts), sum(count for _, count in counts))
+        case "content":
+            found = lines_of(output, apart=any(_around(asked)) and not asked.only_matching)
+            lines = found.page(asked.offset, limit, numbers=asked.numbers)
+            return _Page(lines, found.count, found.matches)
+        case _:
+            assert_never(asked.output_mode)
+
+
+def _summary(asked: GrepArguments, found: _Page, lines: list[str]) -> list[str]:
+    if not found.total:
         return ["No matches."]
     match asked.output_mode:
         case "content":
             return lines
         case "files_with_matches":
-            return [f"{plural(len(found.lines), 'file')} with matches:", *lines]
+            return [f"{plural(found.total, 'file')} with matches:", *lines]
         case "count":
-            total = f"{plural(found.matches, 'matching line')} in {plural(len(found.lines), 'file')}:"
+            total = f"{plural(found.matches, 'matching line')} in {plural(found.total, 'file')}:"
             return [total, *lines]
-
-
-def _read(asked: GrepArguments, output: bytes) -> _Found:
-    """Take ripgrep's output apart; with --null, a NUL ends each file name."""
-    text = output.decode("utf-8", "replace")
-    if asked.output_mode == "files_with_matches":
-        paths = [shown(path) for path in text.split("\0") if path.strip("\n")]
-        return _Found(paths, len(paths))
-    lines: list[str] = []
-    matches = 0
-    for line in text.removesuffix("\n").split("\n") if text else []:
-        path, nul, rest = line.partition("\0")
-        rest = rest.removesuffix("\r")
-        if not nul:  # "--" between groups, or a later line of a match that spans several
-            lines.append(line.removesuffix("\r"))
-        elif asked.output_mode == "count":
-            matches += int(rest) if rest.isdigit() else 0
-            lines.append(f"{shown(path)}:{rest}")
-        else:
-            number = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-            mark = rest[len(number) : len(number) + 1]  # ":" at a match, "-" around one
-            matches += mark == ":"
-            lines.append(f"{shown(path)}{mark}{rest if asked.numbers else rest[len(number) + 1 :]}")
-    return _Found(lines, matches)
+        case _:
+            assert_never(asked.output_mode)
 
 
 def _explained(errors: str) -> str:

@@ -1,13 +1,18 @@
 """Finding a piece of text in a file, and saying what is near when it is not there."""
 
+import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from flynn.tools.listing import numbered
 from flynn.tools.near import closest
 
-_STRAIGHT = str.maketrans("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00a0", "''''\"\"\"\" ")
+_QUOTES = str.maketrans("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f", "''''\"\"\"\"")
+_DASHES = str.maketrans({**dict.fromkeys(range(0x2010, 0x2016), "-"), 0x2212: "-", 0x2026: "..."})
+_ESCAPED = re.compile(r"\\([ntr\"'\\/])")
+_MEANT = {"n": "\n", "t": "\t", "r": ""}
 _NUMBERED = re.compile(r"^\s*\d+(?:\t|→)", re.MULTILINE)
 _WIDTH = 200
 _SHOWN_LINES = 12
@@ -60,9 +65,10 @@ def line_of(content: str, offset: int) -> int:
 
 def explain_absence(lines: Sequence[str], wanted: str) -> str:
     """What in `lines` is most like `wanted`, which is not there, in words for a model."""
-    bare = _NUMBERED.sub("", wanted)
-    if bare != wanted and find("\n".join(lines), bare):
-        return "It is there without the line numbers that Read puts in front: leave them out."
+    content = "\n".join(lines)
+    for changed, words in _rewritten(wanted):
+        if changed and changed != wanted and find(content, changed):
+            return words
     asked = wanted.strip("\n").split("\n")
     place = _loosely(lines, asked)
     if place is not None:
@@ -71,6 +77,20 @@ def explain_absence(lines: Sequence[str], wanted: str) -> str:
     if place is not None:
         return f"The closest lines are:\n{_excerpt(lines, place, len(asked))}"
     return "Nothing in the file is like it: read the file again and copy the text from there."
+
+
+def _rewritten(wanted: str) -> Iterator[tuple[str, str]]:
+    """What `wanted` would be without a usual mistake, and what to say when that is what the file holds."""
+    bare = _NUMBERED.sub("", wanted)
+    yield bare, "It is there without the line numbers that Read puts in front: leave them out."
+    unescaped = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), wanted)
+    yield (
+        unescaped,
+        "It is there when its escapes are read: write line breaks, tabs and quotes as they are, "
+        "without a backslash.",
+    )
+    yield html.unescape(wanted), "It is there with plain characters: write < > & instead of &lt; &gt; &amp;."
+    yield wanted.rstrip(), "It is there without the blanks and line breaks at its end: leave them out."
 
 
 def _loosely(lines: Sequence[str], asked: Sequence[str]) -> int | None:
@@ -88,7 +108,14 @@ def _loosely(lines: Sequence[str], asked: Sequence[str]) -> int | None:
 
 
 def _loose(line: str) -> str:
-    return " ".join(line.translate(_STRAIGHT).split())
+    """`line` as it is compared when only its letters and signs count. Blanks of every sort are one."""
+    return " ".join(_plainer(line).split())
+
+
+def _plainer(line: str) -> str:
+    if line.isascii():
+        return line
+    return normalize("NFC", line).translate(_QUOTES).translate(_DASHES)
 
 
 def _difference(lines: Sequence[str], place: int, asked: Sequence[str]) -> str:
@@ -96,12 +123,28 @@ def _difference(lines: Sequence[str], place: int, asked: Sequence[str]) -> str:
     said = f"There is nearly the same text:\n{_excerpt(lines, place, len(asked))}"
     for there, here in zip(lines[place : place + len(asked)], asked, strict=False):
         if there != here:
-            kind = "quotes" if there.translate(_STRAIGHT) == here.translate(_STRAIGHT) else "whitespace"
             return (
-                f"{said}\nIt differs in {kind}, first here:\n"
+                f"{said}\nIt differs in {_kind(there, here)}, first here:\n"
                 f"in the file:  {there[:_WIDTH]!a}\nold_string:   {here[:_WIDTH]!a}"
             )
     return f"{said}\nIt differs in the line breaks at its ends."
+
+
+def _kind(there: str, here: str) -> str:
+    """In what two lines differ that are the same but for blanks, quotes and signs that look alike."""
+    if there.rstrip() == here.rstrip():
+        return "the blanks at the end of a line"
+    if there.strip() == here.strip():
+        tabs = (
+            "\t" in there[: len(there) - len(there.lstrip())],
+            "\t" in here[: len(here) - len(here.lstrip())],
+        )
+        return "indentation (tabs against spaces)" if tabs[0] != tabs[1] else "indentation"
+    if there.translate(_QUOTES) == here.translate(_QUOTES):
+        return "quotes"
+    if " ".join(there.split()) == " ".join(here.split()):
+        return "whitespace"
+    return "characters that look alike (quotes, dashes, accents, dots)"
 
 
 def _closest(lines: Sequence[str], asked: Sequence[str]) -> int | None:

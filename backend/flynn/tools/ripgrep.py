@@ -55,6 +55,13 @@ async def search(context: ToolContext, options: tuple[str, ...], operands: tuple
     )
 
 
+def whole(done: Completed) -> bytes:
+    """What ripgrep printed, up to where some of it was lost: behind the gap nothing is known for certain."""
+    if not done.output_cut:
+        return done.output
+    return done.output.partition(b"\n[%d bytes cut here]\n" % done.output_cut)[0]
+
+
 def operand(path: str) -> str:
     """`path`, relative to the workspace, as ripgrep takes it; it repeats it in front of what it finds."""
     return "./" if path == "." else f"./{path}"

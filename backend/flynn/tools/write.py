@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from flynn.domain.tool_result import ToolResult
 from flynn.tools.change import change, load, unseen
 from flynn.tools.listing import plural
+from flynn.tools.mark import new_marks
 from flynn.tools.schema import Arguments
 from flynn.tools.text import decode
 from flynn.tools.tool import ToolContext
@@ -44,6 +45,8 @@ class Write:
 
 
 async def _create(asked: WriteArguments, context: ToolContext) -> ToolResult:
+    if refusal := new_marks("", asked.content):
+        return ToolResult.error(f"{asked.file_path} was not created. {refusal}")
     made = await change(context, asked.file_path, None, asked.content.encode())
     return ToolResult(content=f"Created {made.path}: {plural(made.lines_added, 'line')}.", evidence=(made,))
 
@@ -55,10 +58,17 @@ async def _replace(path: str, before: Content, content: str, context: ToolContex
     refusal = unseen(context, path, before)
     if refusal is not None:
         return ToolResult.error(refusal)
+    if marks := new_marks(old.content, content):
+        return ToolResult.error(f"{path} was not changed. {marks}")
     note = ""
+    if old.mark:
+        content = content.removeprefix("\ufeff")  # it is kept apart from the text, and would be there twice
+    if old.content.endswith("\n") and content and not content.endswith("\n"):
+        content += "\n"
+        note = " Its final newline was kept."
     if old.line_ending == "\r\n" and "\r" not in content:
         content = content.replace("\n", "\r\n")
-        note = " Its line endings, CRLF, were kept."
+        note += " Its line endings, CRLF, were kept."
     try:
         data = old.encode(content)
     except ValueError:

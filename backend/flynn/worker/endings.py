@@ -20,6 +20,7 @@ from flynn.store import log, runs
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow
+from flynn.telemetry.redaction import redact
 from flynn.worker.journal import Journal
 
 
@@ -50,7 +51,7 @@ class Endings:
         def event(run: RunTotals) -> ev.RunFailed:
             return ev.RunFailed(
                 code=stop.code,
-                detail=stop.detail,
+                detail=redact(stop.detail),
                 steps=run.turns,
                 usage=run.usage,
                 nanodollars=run.nanodollars,
@@ -100,12 +101,12 @@ class Endings:
                 return False
             if stop.after is not None and stop.after != journal.transcript.seq:
                 return False
-            event = ev.RunWaiting(reason=stop.reason, detail=stop.detail, retry_at=stop.retry_at)
+            event = ev.RunWaiting(reason=stop.reason, detail=redact(stop.detail), retry_at=stop.retry_at)
             recorded = await log.append(
                 connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch
             )
             await runs.wait_run(
-                connection, journal.run_id, reason=stop.reason, detail=stop.detail, at=stop.retry_at
+                connection, journal.run_id, reason=stop.reason, detail=redact(stop.detail), at=stop.retry_at
             )
             await admit(connection, self.admission)
         return _done(journal, recorded)
@@ -125,7 +126,7 @@ class Endings:
             await runs.raise_epoch(connection, conversation_id)
             event = ev.RunFailed(
                 code=stop.code,
-                detail=stop.detail,
+                detail=redact(stop.detail),
                 steps=run.turns,
                 usage=Usage(),
                 nanodollars=run.nanodollars,
