@@ -71,7 +71,7 @@ class Query:
         """Make the call that `started` announced; every failure of the model is a reply."""
         request = replace(
             self._frame,
-            messages=transcript.messages(started.input_seqs),
+            messages=transcript.shelf.filled(transcript.messages(started.input_seqs)),
             max_tokens=started.params["max_tokens"],
         )
         try:

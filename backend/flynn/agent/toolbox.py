@@ -64,9 +64,15 @@ class Toolbox:
 async def finish(
     toolbox: Toolbox, call: Call, step: int, transcript: Transcript, on_output: Callable[[str], None]
 ) -> ToolFinished:
-    """Run `call` and make the event that records how it ended."""
+    """Run `call` and make the event that records how it ended; its media go on the transcript's shelf."""
     began = monotonic()
     result = await toolbox.run(call, transcript, on_output)
+    if result.blobs and isinstance(result.content, list):
+        refusal = transcript.shelf.refusal(step, result.content)
+        if refusal is not None:
+            result = ToolResult.error(refusal)
+        else:
+            transcript.shelf.put(step, result.content, result.blobs)
     return finished(call, step, result, round((monotonic() - began) * 1000))
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from flynn import __version__
 from flynn.api.addresses import Doorkeeper
 from flynn.api.authentication import Authenticator
+from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
 from flynn.api.gate import REQUEST_ID, Gate
@@ -75,6 +76,7 @@ def create_api(
     api = APIRouter(prefix="/api/v1")
     for doors in (
         conversation_doors(intake=intake, views=views, hub=hub, authenticator=authenticator),
+        blob_doors(views=views),
         task_doors(intake=intake, views=views, hub=hub),
         agent_doors(agents),
         workspace_doors(intake=intake, views=views),
