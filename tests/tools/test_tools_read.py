@@ -86,8 +86,8 @@ async def test_an_empty_file_says_so_and_counts_as_seen(talk: Conversation) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0", "PNG image; reading images and PDF documents is not supported yet"),
-        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\0", "PDF document"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "file (PNG image, 10 bytes) cannot be shown"),
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\0", "file (PDF document, 15 bytes) cannot be shown"),
         (b"\x7fELF\0\1", "binary (program (ELF)"),
         (bytes(range(256)), "binary"),
         (b"\xff\xfe\0\0x\0\0\0", "binary"),
@@ -125,13 +125,14 @@ async def test_a_missing_file_comes_with_near_names(talk: Conversation) -> None:
     assert "In src there are: main.py, util.py" in await talk.error("Read", file_path="src/xyz")
     talk.cwd = "src"
     assert "use src/main.py" in await talk.error("Read", file_path="main.py")
-    assert "Only Bash sees /tmp/x" in await talk.error("Read", file_path="/tmp/x")
 
 
 async def test_a_huge_file_is_refused_with_advice(talk: Conversation) -> None:
-    with (talk.root / "huge").open("wb") as file:
+    talk.file("huge", b"some line\n" * 3_400_000)
+    assert "search it with Grep" in await talk.error("Read", file_path="huge")
+    with (talk.root / "hole").open("wb") as file:
         file.truncate(33 * 1024 * 1024)
-    assert "Search it with Grep" in await talk.error("Read", file_path="huge")
+    assert "is no text" in await talk.error("Read", file_path="hole")
 
 
 async def test_a_file_beyond_the_inline_limit_reads_the_same(talk: Conversation) -> None:
@@ -147,5 +148,5 @@ async def test_outside_is_refused(talk: Conversation, tmp_path: Path) -> None:
     (talk.root / "out").symlink_to("../secret")
     for path in ("../secret", "out", str(tmp_path / "secret"), "/etc/passwd"):
         words = await talk.error("Read", file_path=path)
-        assert "workspace" in words or "Only Bash" in words
+        assert "workspace" in words or "/tmp is the private one of your commands" in words
         assert "secret\n" not in words

@@ -17,7 +17,7 @@ def test_the_tools_have_claude_codes_names_and_parameters() -> None:
         tool["name"]: list(tool["input_schema"]["properties"]) for tool in definitions(TOOLS, _DESCRIPTIONS)
     }
     assert parameters == {
-        "Read": ["file_path", "offset", "limit"],
+        "Read": ["file_path", "offset", "limit", "pages"],
         "Write": ["file_path", "content"],
         "Edit": ["file_path", "old_string", "new_string", "replace_all"],
         "Glob": ["pattern", "path"],

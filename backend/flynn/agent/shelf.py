@@ -98,7 +98,7 @@ class Shelf:
             return self._base64[digest]
         except KeyError:
             raise BlobMissing(
-                f"The bytes of an image or document of this conversation ({digest[:12]}) are not in the database."
+                f"The bytes of an image or document of this conversation ({digest[:12]}) are lost."
             ) from None
 
     def _count_in(self, source: dict[str, Json]) -> None:

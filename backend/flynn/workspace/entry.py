@@ -101,6 +101,17 @@ class Entry:
                 total += len(piece)
         raise WorkspaceError(f"{self.path} is longer than {limit:,} bytes.")
 
+    def pieces(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """The content of this regular file, `size` bytes at a time, as it is while it is read.
+
+        Raises WorkspaceError when it is no regular file or may not be read.
+        """
+        if not self.is_file:
+            raise WorkspaceError(f"{self.path} is a {self.kind}, not a regular file.")
+        with self._opened(os.O_RDONLY | os.O_NONBLOCK) as source:
+            while piece := os.read(source, size):
+                yield piece
+
     def names(self, limit: int) -> list[str]:
         """The names in this directory, sorted; at most `limit` of them, whichever come first.
 

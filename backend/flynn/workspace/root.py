@@ -61,6 +61,22 @@ class Workspace:
             os.close(root)
             raise
 
+    @classmethod
+    def open_private(cls, scratch: Path, *, seen_as: str) -> "Workspace":
+        """Open the scratch of a conversation, whose commands know it as `seen_as` or by its own path.
+
+        For reading: nothing that is in it is anybody's work. Raises WorkspaceError.
+        """
+        try:
+            root = os.open(scratch, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unusable(seen_as, error) from error
+        try:
+            return cls(root, tuple(dict.fromkeys((seen_as, _place(root), str(scratch)))), best_opener(root))
+        except BaseException:
+            os.close(root)
+            raise
+
     def __enter__(self) -> "Workspace":
         return self
 
