@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 _MEMORY: Final = 2 << 30
 _LARGEST: Final = 64 << 20
 _QUALITIES: Final = (85, 70, 50, 30)
-_FORMATS: Final = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "DIB", "TIFF", "ICO", "AVIF")
+_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "ICO", "AVIF")
 
 
 class Failure(Exception):
@@ -53,6 +53,8 @@ def convert(data: bytes, edge: int, largest: int, pixels: int) -> tuple[dict[str
         raise Failure("pixels")
     image.draft("RGB", (edge, edge))  # lets a JPEG be decoded at a fraction of its size
     image.load()
+    if image.mode.startswith("I"):  # 16 bits of grey
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     plain = image.mode in ("RGB", "L", "1") or not image.has_transparency_data
     image = ImageOps.exif_transpose(image)
     image = image.convert("RGB" if plain else "RGBA")
