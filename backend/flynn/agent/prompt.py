@@ -23,7 +23,7 @@ from flynn.agent.agent_file import AgentFile
 from flynn.domain.content import Block, text_block
 from flynn.domain.errors import ConfigurationError
 
-NoteName = Literal["unknown_outcome", "stopped_call", "skipped_call", "interrupted", "refused"]
+NoteName = Literal["unknown_outcome", "stopped_call", "skipped_call", "interrupted", "refused", "unreadable"]
 """What can happen in between; `prompts/notes/` holds a template of each name."""
 
 NOTES: Final[tuple[NoteName, ...]] = get_args(NoteName)
