@@ -193,7 +193,8 @@ async def test_a_failed_call_without_media_still_ends_the_run(tmp_path: Path) ->
 @pytest.mark.needs("bubblewrap")
 async def test_more_media_than_a_message_takes_become_an_error_and_no_brick(tmp_path: Path) -> None:
     calls = "\n".join(
-        f"      - {{tool: Read, call: c{n}, input: {{file_path: manual.pdf, pages: '1-20'}}}}" for n in range(3)
+        f"      - {{tool: Read, call: c{n}, input: {{file_path: manual.pdf, pages: '1-20'}}}}"
+        for n in range(3)
     )
     script = f"name: much\nturns:\n  - blocks:\n{calls}\n  - blocks: [{{text: Too much.}}]\n"
     async with open_house(tmp_path, script, options=STRICT) as house:

@@ -214,3 +214,10 @@ async def test_a_large_file_is_edited_like_a_small_one(talk: Conversation) -> No
     result = await talk.call("Edit", file_path="file", old_string="end", new_string="END")
     assert "100001\tEND" in str(result.content)
     assert file.read_text().endswith("line\nEND\n")
+
+
+async def test_utf_16_without_a_mark_stays_what_it_is(talk: Conversation) -> None:
+    path = talk.file("plain.txt", "some words\nand more\n".encode("utf-16-be"))
+    await talk.text("Read", file_path="plain.txt")
+    await talk.text("Edit", file_path="plain.txt", old_string="words", new_string="wörds ✓")
+    assert path.read_bytes() == "some wörds ✓\nand more\n".encode("utf-16-be")

@@ -65,6 +65,21 @@ async def test_long_lines_and_long_results_are_cut_and_say_so(talk: Conversation
         (codecs.BOM_UTF16_LE + "grün\n".encode("utf-16-le"), "1\tgrün", "encoded in UTF-16 (little endian)"),
         (codecs.BOM_UTF16_BE + "grün\n".encode("utf-16-be"), "1\tgrün", "encoded in UTF-16 (big endian)"),
         ("grün\n".encode("latin-1"), "1\tgrün", "encoded in Latin-1"),
+        (
+            "some words\n".encode("utf-16-le"),
+            "1\tsome words",
+            "encoded in UTF-16 (little endian) without a byte order mark",
+        ),
+        (
+            "some words\n".encode("utf-16-be"),
+            "1\tsome words",
+            "encoded in UTF-16 (big endian) without a byte order mark",
+        ),
+        (
+            codecs.BOM_UTF8,
+            "[file is empty but for a byte order mark (encoded in UTF-8 with a byte order mark)]",
+            None,
+        ),
         (b"a\r\nb\r\n", "1\ta\n2\tb", "lines end in CRLF"),
         (b"a\r\nb\n", "1\ta\n2\tb", "some lines end in CRLF"),
         ("a\u2028b\x0bc\n".encode(), "1\ta\u2028b\x0bc", None),
@@ -91,6 +106,10 @@ async def test_an_empty_file_says_so_and_counts_as_seen(talk: Conversation) -> N
         (b"\x7fELF\0\1", "binary (program (ELF)"),
         (bytes(range(256)), "binary"),
         (b"\xff\xfe\0\0x\0\0\0", "binary"),
+        (b"\0a\0b\0c\0", "binary"),
+        (b"a\0\0\xd8b\0c\0", "binary"),
+        (b"".join(bytes((1 + n % 31, 0)) for n in range(400)), "binary"),
+        (b"words\0and words", "binary"),
         (b"\x1f\x8b\x08" + b"\x01\x02\x03\x04\x05\x06" * 20 + b"\xff", "gzip"),
     ],
 )

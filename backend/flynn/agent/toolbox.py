@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from flynn.agent.fold import Call, Transcript
+from flynn.agent.shelf import Shelf
 from flynn.domain.events import ToolFinished
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
@@ -67,13 +68,20 @@ async def finish(
     """Run `call` and make the event that records how it ended; its media go on the transcript's shelf."""
     began = monotonic()
     result = await toolbox.run(call, transcript, on_output)
-    if result.blobs and isinstance(result.content, list):
-        refusal = transcript.shelf.refusal(step, result.content)
-        if refusal is not None:
-            result = ToolResult.error(refusal)
-        else:
-            transcript.shelf.put(step, result.content, result.blobs)
+    if result.blobs:
+        result = _shelved(transcript.shelf, step, result)
     return finished(call, step, result, round((monotonic() - began) * 1000))
+
+
+def _shelved(shelf: Shelf, step: int, result: ToolResult) -> ToolResult:
+    """`result`, its media on the shelf; or an error where there is no room for them."""
+    if isinstance(result.content, str):
+        return result
+    refusal = shelf.refusal(step, result.content)
+    if refusal is not None:
+        return ToolResult.error(refusal)
+    shelf.put(step, result.content, result.blobs)
+    return result
 
 
 def finished(call: Call, step: int, result: ToolResult, duration_ms: int = 0) -> ToolFinished:

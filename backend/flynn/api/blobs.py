@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Response
 
-from flynn.api.door import Door, Reader, declared
+from flynn.api.door import Door, Reader, Responses, declared
 from flynn.domain.blob import MEDIA_TYPES, MediaType
 from flynn.store.views import Views
 
@@ -21,7 +21,7 @@ _SUFFIX: Final[dict[MediaType, str]] = {
     "application/pdf": "pdf",
 }
 _BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
-_ANSWERS: Final = {
+_ANSWERS: Final[Responses] = {
     200: {"description": "The bytes", "content": dict.fromkeys(sorted(MEDIA_TYPES), _BYTES)},
     304: {"description": "What the client has is this; it never changes"},
     **declared(404),

@@ -16,7 +16,7 @@ _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers of JPEG without a segment."""
 _SEGMENTS: Final = 1_000
-"""Segments of a JPEG that are looked at before its frame."""
+"""Segments and fill bytes of a JPEG that are looked at before its frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ def _pair(data: bytes, first: int, second: int, size: int) -> tuple[int, int] | 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     position = 2
     for _ in range(_SEGMENTS):
-        while data[position : position + 2] == b"\xff\xff":  # fill bytes may stand before a marker
+        if data[position : position + 2] == b"\xff\xff":  # fill bytes may stand before a marker
             position += 1
+            continue
         if len(data) < position + 4 or data[position] != 0xFF:
             return None
         marker = data[position + 1]

@@ -18,6 +18,9 @@ MAX_SCANNED: Final = 4 * 1024 * 1024 * 1024
 _SAMPLE: Final = 65_536
 _KEPT: Final = 4 * (MAX_LINE + 1)
 """Bytes of a line that are kept: UTF-8 has at most four a character."""
+_GOES_ON: Final = " […the line goes on]"
+_CUT: Final = MAX_LINE - len(_GOES_ON)
+"""Characters of a line whose length nobody has counted."""
 
 
 class LongFile:
@@ -62,7 +65,7 @@ class LongFile:
             notes.append("shown as Latin-1, since it is not UTF-8")
         if any(line.endswith(b"\r") for line in lines):
             notes.append("lines end in CRLF")
-        if page.cut:
+        if page.cut or any(line.endswith(_GOES_ON) for line in shown):
             notes.append(LONG_LINES)
         return ToolResult(content=f"{page.text}\n\n[{'. '.join(notes)}]")
 
@@ -115,8 +118,9 @@ def _decoded(lines: Iterable[bytes]) -> tuple[list[str], bool]:
     for line in (line.removesuffix(b"\r") for line in lines):
         try:
             # What was cut may end within a character.
-            text = line.decode() if len(line) < _KEPT else line.decode("utf-8", "ignore")
+            text = line.decode() if len(line) < _KEPT else line.decode("utf-8", "ignore")[:_CUT] + _GOES_ON
         except UnicodeDecodeError:
             text, latin = line.decode("latin-1"), True
+            text = text if len(line) < _KEPT else text[:_CUT] + _GOES_ON
         shown.append(text)
     return shown, latin

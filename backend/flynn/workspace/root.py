@@ -72,7 +72,8 @@ class Workspace:
         except OSError as error:
             raise _unusable(seen_as, error) from error
         try:
-            return cls(root, tuple(dict.fromkeys((seen_as, _place(root), str(scratch)))), best_opener(root))
+            # The longer names first: a scratch that lies beneath /tmp is not a part of itself.
+            return cls(root, tuple(dict.fromkeys((_place(root), str(scratch), seen_as))), best_opener(root))
         except BaseException:
             os.close(root)
             raise
@@ -138,7 +139,8 @@ class Workspace:
         try:
             status = os.fstat(descriptor)
             base, name = _place(root), _place(descriptor)
-            if name.endswith(_GONE) and status.st_nlink == 0:
+            # Asked again: it may have gone since, and a name may end in these words.
+            if name.endswith(_GONE) and os.fstat(descriptor).st_nlink == 0:
                 os.close(descriptor)
                 return None
             return Entry(descriptor, _below(base, name, wanted), status)

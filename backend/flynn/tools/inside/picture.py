@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 _MEMORY: Final = 2 << 30
 _LARGEST: Final = 64 << 20
@@ -46,7 +46,7 @@ def convert(data: bytes, edge: int, largest: int, pixels: int) -> tuple[dict[str
     Image.MAX_IMAGE_PIXELS = None  # looked at here, before anything is decoded
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise Failure("unknown") from None
     size, frames = image.size, getattr(image, "n_frames", 1)
     if size[0] * size[1] > pixels:
