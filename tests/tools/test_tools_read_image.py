@@ -209,6 +209,17 @@ async def talking(backend: Preference, base: Path, workspace: Path) -> AsyncIter
 
 
 @pytest.mark.needs("bubblewrap")
+async def test_many_at_once_are_shown_one_after_the_other_and_whatever_their_names(
+    talk: Conversation,
+) -> None:
+    talk.file(os.fsdecode(b"\xff -x.png"), image(3_136, 200))
+    for number in range(7):
+        (talk.root / f"-{number}.png").symlink_to(os.fsdecode(b"\xff -x.png"))
+    results = await asyncio.gather(*(talk.call("Read", file_path=f"-{number}.png") for number in range(7)))
+    assert [shown(result)[2].size for result in results] == [(1_568, 100)] * 7
+
+
+@pytest.mark.needs("bubblewrap")
 async def test_a_file_that_is_swapped_while_it_is_read_is_not_taken_for_the_other(talk: Conversation) -> None:
     one, other = image(1_600, 40), image(1_600, 41)
     path = talk.file("swapped.png", one)

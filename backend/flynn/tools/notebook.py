@@ -19,10 +19,10 @@ from flynn.tools.image import MAX_BYTES, Picture
 from flynn.tools.listing import middle_cut, plural
 from flynn.tools.material import Material
 
-MAX_RESULT: Final = 100_000
+MAX_RESULT: Final = 60_000
 """Bytes of text of one result."""
 MAX_OUTPUT: Final = 10_000
-"""Characters of one output, and of one cell's source up to ten times that."""
+"""Characters of one output; a cell's source may have twice as many."""
 MAX_IMAGES: Final = 5
 _TRIED: Final = 20
 """Images that are looked at: to find one broken takes time too."""
@@ -118,7 +118,7 @@ def _show_cell(page: _Page, number: int, cell: dict[str, Json]) -> None:
     count = cell.get("execution_count")
     run = f", run as [{count}]" if isinstance(count, int) else ""
     page.say(f"\n## Cell {number} ({kind if isinstance(kind, str) else 'unknown'}{run})")
-    page.say(_bounded(page, _text(cell.get("source")), 10 * MAX_OUTPUT))
+    page.say(_bounded(page, _text(cell.get("source")), 2 * MAX_OUTPUT))
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else ():
         if page.size > MAX_RESULT:

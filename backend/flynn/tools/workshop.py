@@ -4,10 +4,12 @@ Images and documents are decoded there and nowhere else. What comes back is boun
 trusted as the file was.
 """
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -18,9 +20,15 @@ from flynn.tools.material import Material
 from flynn.tools.tool import ToolContext
 
 TIMEOUT_SECONDS = 30.0
+AT_ONCE = 3
+"""Programs that run at the same time: each may take gigabytes of memory before it is stopped."""
 _ANSWER: Final = 16_384
 """Bytes of the line before the result."""
 _INSIDE: Final = Path(__file__).parent / "inside"
+
+
+_benches: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+"""A semaphore belongs to an event loop, of which a service has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,14 @@ async def work(
         output_kill=2 * (largest + _ANSWER),
         merge_output=False,
     )
+    bench = _benches.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     try:
-        done = await context.sandbox.run(command)
+        async with bench:
+            done = await context.sandbox.run(command)
     except SandboxUnavailable as error:
         return NotMade(f"that needs the sandbox, and there is none: {error.detail.rstrip('.')}", closed=True)
     if done.timed_out:
-        return NotMade(f"it was not done after {TIMEOUT_SECONDS:g} s")
+        return NotMade(f"it was not done after {TIMEOUT_SECONDS:g} s; ask for less of it")
     if done.exit_code != 0:
         return NotMade("the program that does it does not run in the sandbox of this machine", closed=True)
     line, _, data = done.output.partition(b"\n")
