@@ -59,6 +59,8 @@ class Contract:
         if answer is None:
             self.breaches.append(f"{where}: the status is not declared: {body[:300]!r}")
             return
+        if not body and not kind and "content" not in answer:
+            return
         content = answer.get("content", {}).get(kind)
         if content is None:
             self.breaches.append(f"{where}: the media type is not declared")

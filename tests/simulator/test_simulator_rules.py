@@ -1,15 +1,45 @@
 """Every rule: a request that breaks it, and the request next to it that does not."""
 
 import copy
+import io
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
+from pypdf import PdfWriter
 
 from flynn.simulator import Options
 from tests.simulator.conftest import Dial
 
 Change = Callable[[dict[str, Any]], None]
+
+
+def picture(width: int, height: int, format: str = "PNG", media_type: str = "image/png") -> Any:
+    """An image block of one colour."""
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, format)
+    data = b64encode(file.getvalue()).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
+
+
+def pdf(pages: int, password: str = "") -> Any:
+    """A document block of blank pages."""
+    writer, file = PdfWriter(), io.BytesIO()
+    for _ in range(pages):
+        writer.add_blank_page(100, 100)
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    writer.write(file)
+    data = b64encode(file.getvalue()).decode()
+    return {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
+
+
+def holding(block: Any, data: str) -> Any:
+    """The same block with other data."""
+    return {**block, "source": {**block["source"], "data": data}}
+
 
 TOOL: Any = {"name": "Read", "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}}}
 CALL: Any = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"path": "a"}}
@@ -17,7 +47,8 @@ OTHER: Any = {**CALL, "id": "toolu_2"}
 RESULT: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}
 MARK: Any = {"type": "ephemeral"}
 HOUR: Any = {"type": "ephemeral", "ttl": "1h"}
-PICTURE: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0K"}}
+PICTURE: Any = picture(1, 1)
+PDF: Any = pdf(2)
 PAGE: Any = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "page"}}
 CITATION: Any = {
     "type": "char_location",
@@ -233,9 +264,35 @@ RULES: list[tuple[str, Change, Change]] = [
     ),
     (
         "image-size",
-        say(user({**PICTURE, "source": {**PICTURE["source"], "data": "A" * 10_000_001}})),
+        say(user(holding(PICTURE, "A" * 10_000_001))),
         say(user(PICTURE)),
     ),
+    ("image-unreadable", say(user(holding(PICTURE, "iVBORw0K"))), say(user(PICTURE))),
+    ("image-unreadable", say(user(holding(PICTURE, "ä"))), say(user(PICTURE))),
+    (
+        "image-unreadable",
+        say(user(holding(PICTURE, picture(90, 90)["source"]["data"][:80]))),
+        say(user(picture(90, 90))),
+    ),
+    (
+        "image-type",
+        say(user(picture(2, 2, "JPEG"))),
+        say(user(picture(2, 2, "JPEG", "image/jpeg"), picture(2, 2, "GIF", "image/gif"))),
+    ),
+    ("image-pixels", say(user(picture(8_001, 1))), say(user(picture(8_000, 1)))),
+    (
+        "image-pixels",
+        say(user(picture(2_001, 1), *[PICTURE] * 20)),
+        say(user(picture(2_001, 1), *[PICTURE] * 19)),
+    ),
+    (
+        "image-unreadable",
+        say(user(text("a")), model(CALL), user({**RESULT, "content": [holding(PICTURE, "AAAA")]})),
+        say(user(text("a")), model(CALL), user({**RESULT, "content": [PICTURE, text("b"), PDF]})),
+    ),
+    ("pdf-unreadable", say(user(holding(PDF, "JVBERi0xLjcK"))), say(user(PDF))),
+    ("pdf-unreadable", say(user(pdf(1, "secret"))), say(user(pdf(1)))),
+    ("too-many-pages", say(user(*[pdf(151)] * 4)), say(user(*[pdf(150)] * 2))),
     ("too-many-images", say(user(*[PICTURE] * 601)), say(user(*[PICTURE] * 600))),
     ("cache-control-count", say(marked(*[MARK] * 5)), say(marked(*[MARK] * 4))),
     (

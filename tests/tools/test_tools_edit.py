@@ -279,3 +279,10 @@ async def test_mode_and_owner_stay_and_hard_links_part(talk: Conversation) -> No
     after = file.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert (talk.root / "other").read_text() == "echo a\n"
+
+
+async def test_utf_16_without_a_mark_stays_what_it_is(talk: Conversation) -> None:
+    path = talk.file("plain.txt", "some words\nand more\n".encode("utf-16-be"))
+    await talk.text("Read", file_path="plain.txt")
+    await talk.text("Edit", file_path="plain.txt", old_string="words", new_string="wörds ✓")
+    assert path.read_bytes() == "some wörds ✓\nand more\n".encode("utf-16-be")

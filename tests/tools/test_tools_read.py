@@ -65,6 +65,21 @@ async def test_long_lines_and_long_results_are_cut_and_say_so(talk: Conversation
         (codecs.BOM_UTF16_LE + "grün\n".encode("utf-16-le"), "1\tgrün", "encoded in UTF-16 (little endian)"),
         (codecs.BOM_UTF16_BE + "grün\n".encode("utf-16-be"), "1\tgrün", "encoded in UTF-16 (big endian)"),
         ("grün\n".encode("latin-1"), "1\tgrün", "encoded in Latin-1"),
+        (
+            "some words\n".encode("utf-16-le"),
+            "1\tsome words",
+            "encoded in UTF-16 (little endian) without a byte order mark",
+        ),
+        (
+            "some words\n".encode("utf-16-be"),
+            "1\tsome words",
+            "encoded in UTF-16 (big endian) without a byte order mark",
+        ),
+        (
+            codecs.BOM_UTF8,
+            "[file is empty but for a byte order mark (encoded in UTF-8 with a byte order mark)]",
+            None,
+        ),
         (b"a\r\nb\r\n", "1\ta\n2\tb", "lines end in CRLF"),
         (b"a\r\nb\n", "1\ta\n2\tb", "some lines end in CRLF"),
         ("a\u2028b\x0bc\n".encode(), "1\ta\u2028b\x0bc", None),
@@ -86,11 +101,15 @@ async def test_an_empty_file_says_so_and_counts_as_seen(talk: Conversation) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0", "PNG image; reading images and PDF documents is not supported yet"),
-        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\0", "PDF document"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "file (PNG image, 10 bytes) cannot be shown"),
+        (b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\0", "file (PDF document, 15 bytes) cannot be shown"),
         (b"\x7fELF\0\1", "binary (program (ELF)"),
         (bytes(range(256)), "binary"),
         (b"\xff\xfe\0\0x\0\0\0", "binary"),
+        (b"\0a\0b\0c\0", "binary"),
+        (b"a\0\0\xd8b\0c\0", "binary"),
+        (b"".join(bytes((1 + n % 31, 0)) for n in range(400)), "binary"),
+        (b"words\0and words", "binary"),
         (b"\x1f\x8b\x08" + b"\x01\x02\x03\x04\x05\x06" * 20 + b"\xff", "gzip"),
     ],
 )
@@ -125,13 +144,14 @@ async def test_a_missing_file_comes_with_near_names(talk: Conversation) -> None:
     assert "In src there are: main.py, util.py" in await talk.error("Read", file_path="src/xyz")
     talk.cwd = "src"
     assert "use src/main.py" in await talk.error("Read", file_path="main.py")
-    assert "Only Bash sees /tmp/x" in await talk.error("Read", file_path="/tmp/x")
 
 
 async def test_a_huge_file_is_refused_with_advice(talk: Conversation) -> None:
-    with (talk.root / "huge").open("wb") as file:
+    talk.file("huge", b"some line\n" * 3_400_000)
+    assert "search it with Grep" in await talk.error("Read", file_path="huge")
+    with (talk.root / "hole").open("wb") as file:
         file.truncate(33 * 1024 * 1024)
-    assert "Search it with Grep" in await talk.error("Read", file_path="huge")
+    assert "is no text" in await talk.error("Read", file_path="hole")
 
 
 async def test_a_file_beyond_the_inline_limit_reads_the_same(talk: Conversation) -> None:
@@ -147,5 +167,5 @@ async def test_outside_is_refused(talk: Conversation, tmp_path: Path) -> None:
     (talk.root / "out").symlink_to("../secret")
     for path in ("../secret", "out", str(tmp_path / "secret"), "/etc/passwd"):
         words = await talk.error("Read", file_path=path)
-        assert "workspace" in words or "Only Bash" in words
+        assert "workspace" in words or "/tmp is the private one of your commands" in words
         assert "secret\n" not in words

@@ -17,7 +17,7 @@ def test_the_tools_have_claude_codes_names_and_parameters() -> None:
         tool["name"]: list(tool["input_schema"]["properties"]) for tool in definitions(TOOLS, _DESCRIPTIONS)
     }
     assert parameters == {
-        "Read": ["file_path", "offset", "limit"],
+        "Read": ["file_path", "offset", "limit", "pages"],
         "Write": ["file_path", "content"],
         "Edit": ["file_path", "old_string", "new_string", "replace_all"],
         "Glob": ["pattern", "path"],
@@ -68,13 +68,13 @@ def test_schemas_hold_nothing_but_what_a_model_needs() -> None:
             {},
             "There is no tool Nope. The tools are: Read, Write, Edit, Glob, Grep, Bash, TaskOutput, Tas",
         ),
-        ("Read", "file", "Read takes an object with file_path, offset, limit."),
+        ("Read", "file", "Read takes an object with file_path, offset, limit, pages."),
         ("Read", None, "Read takes an object"),
         ("Read", {}, "file_path is missing: The file to read"),
         (
             "Read",
-            {"file_path": "a", "pages": "1"},
-            "pages is not a parameter of Read; it takes file_path, offset",
+            {"file_path": "a", "allow_large": True},
+            "allow_large is not a parameter of Read; it takes file_path, offset",
         ),
         ("Read", {"file_path": ""}, "file_path: must have at least 1 character, not ''"),
         ("Read", {"file_path": "a", "offset": "x"}, "offset: must be a valid integer"),

@@ -8,6 +8,7 @@ import orjson
 from flynn.agent.fold import Transcript
 from flynn.agent.turns import Waits
 from flynn.domain import events as ev
+from flynn.domain.blob import references
 from flynn.domain.content import Block
 from flynn.domain.usage import dollars
 from flynn.model.claude import Claude
@@ -19,8 +20,13 @@ BYTES_PER_TOKEN = 2.5
 
 
 def tokens_of(blocks: Sequence[Block] | object) -> int:
-    """A high estimate of the tokens of JSON content."""
+    """A high estimate of the tokens of JSON content, media apart."""
     return int(len(orjson.dumps(blocks)) / BYTES_PER_TOKEN) + 1
+
+
+def tokens_of_media(blocks: Sequence[Block]) -> int:
+    """What the images and documents in `blocks` were estimated at when they were made."""
+    return sum(int(source["tokens"]) for source in references(blocks))
 
 
 class Budget:
@@ -37,8 +43,12 @@ class Budget:
         if transcript.open_step:
             added += transcript.added(list(transcript.open_step.manifest))
         added += [b for r in results if isinstance(r, ev.ToolFinished) for b in r.content]
-        known = transcript.context_tokens or self._frame_tokens + tokens_of(transcript.messages())
-        return known + tokens_of(added)
+        known = transcript.context_tokens
+        if not known:
+            messages = transcript.messages()
+            known = self._frame_tokens + tokens_of(messages)
+            known += sum(tokens_of_media(message["content"]) for message in messages)
+        return known + tokens_of(added) + tokens_of_media(added)
 
     def reservation(self, prompt_tokens: int, max_tokens: int) -> int:
         """The most that such a call can cost, in nano-dollars."""
@@ -80,4 +90,6 @@ class Budget:
         messages = transcript.messages()
         if added:
             messages.append({"role": "user", "content": added})
-        return await self._model.count_tokens(replace(self._frame, messages=messages))
+        return await self._model.count_tokens(
+            replace(self._frame, messages=transcript.shelf.filled(messages))
+        )

@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.shelf import Shelf
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
@@ -106,6 +107,8 @@ class Transcript:
         self.silent = False
         """Whether the last model call ended well but said nothing."""
         self.run = RunTotals(limits=limits)
+        self.shelf = Shelf()
+        """The bytes that the messages refer to."""
         self.kinds: dict[int, InputKind] = {}
         self._messages: list[Message] = []
         self._base = digest(prefix)
@@ -114,7 +117,10 @@ class Transcript:
     # -- reading ------------------------------------------------------------------------------------
 
     def messages(self, manifest: list[int] | None = None) -> list[Message]:
-        """The API's messages of the adopted steps, and of a request that adds `manifest`."""
+        """The API's messages of the adopted steps, and of a request that adds `manifest`.
+
+        Media are references, as they are stored; the shelf fills them in.
+        """
         if not manifest:
             return list(self._messages)
         return [*self._messages, {"role": "user", "content": self.added(manifest)}]

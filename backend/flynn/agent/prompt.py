@@ -30,6 +30,7 @@ NoteName = Literal[
     "skipped_call",
     "interrupted",
     "refused",
+    "unreadable",
     "denied_by_rule",
     "denied_by_person",
     "denied_by_words",

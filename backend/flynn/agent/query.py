@@ -10,6 +10,7 @@ from flynn.agent.budget import Budget
 from flynn.agent.fold import Transcript
 from flynn.agent.turns import Failed, Stop, Waits, Words
 from flynn.domain import events as ev
+from flynn.domain.blob import references
 from flynn.domain.content import Block, text_block
 from flynn.domain.errors import ModelFailure
 from flynn.domain.usage import Usage
@@ -21,6 +22,8 @@ from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived
 
 ATTEMPTS = 3
 """Attempts of one call before the run waits for the model (NFR: three, with exponential back-off)."""
+_REJECTED = (400, 413)
+"""Answers of the provider that a file may be the reason of."""
 SHORT_PAUSE = 2.0
 """Seconds up to which a pause is slept under the lease; longer ones wait in the database."""
 
@@ -38,17 +41,26 @@ class Query:
     """Makes the calls of one run. `frame` is the request without messages, as the conversation froze it.
 
     `ceiling` is the largest `max_tokens` that a truncated answer is tried again with. `refused` is the
-    note for the model after a refused exchange was taken back.
+    note for the model after a refused exchange was taken back, `unreadable` that after one whose images
+    or documents the API did not take.
     """
 
     def __init__(
-        self, *, model: Claude, frame: ModelRequest, budget: Budget, ceiling: int, refused: str
+        self,
+        *,
+        model: Claude,
+        frame: ModelRequest,
+        budget: Budget,
+        ceiling: int,
+        refused: str,
+        unreadable: str,
     ) -> None:
         self._model = model
         self._frame = frame
         self._budget = budget
         self._ceiling = max(ceiling, frame.max_tokens)
         self._refused = refused
+        self._unreadable = unreadable
 
     def start(self, transcript: Transcript, results: Sequence[ev.EventData]) -> ev.StepStarted:
         """The manifest of the next call, its digest, and the money reserved for it."""
@@ -71,7 +83,7 @@ class Query:
         """Make the call that `started` announced; every failure of the model is a reply."""
         request = replace(
             self._frame,
-            messages=transcript.messages(started.input_seqs),
+            messages=transcript.shelf.filled(transcript.messages(started.input_seqs)),
             max_tokens=started.params["max_tokens"],
         )
         try:
@@ -145,6 +157,8 @@ class Query:
                 return self._truncated(started, failure)
             case Refused():
                 return self._refusal(transcript, started, failure)
+            case Permanent() if failure.provider_status in _REJECTED and self._shows(transcript, started):
+                return self._taken_back(transcript, started, failure)
             case Permanent():
                 event = self._event(started, failure, "permanent")
                 return Reply([event], Failed("model-permanent", failure.detail))
@@ -220,6 +234,26 @@ class Query:
             content=[text_block(self._refused)],
         )
         return Reply([event], Failed("refused", failure.detail))
+
+    def _shows(self, transcript: Transcript, started: ev.StepStarted) -> bool:
+        """Whether the call was the first to send some image or document."""
+        return any(True for _ in references(transcript.added(started.input_seqs)))
+
+    def _taken_back(self, transcript: Transcript, started: ev.StepStarted, failure: Permanent) -> Reply:
+        """Take back the step whose results the API does not take: sent again, they would fail again.
+
+        The run goes on, once: not with a model that was told and does the same again.
+        """
+        read = transcript.steps[-1]
+        told = any(transcript.kinds[seq] == "note" for seq in read.manifest)
+        event = self._event(
+            started,
+            failure,
+            "permanent",
+            withdrawn_steps=[read.number],
+            content=[text_block(self._unreadable)],
+        )
+        return Reply([event], Failed("model-permanent", failure.detail) if told else None)
 
     def lost(self, transcript: Transcript) -> ev.StepFailed:
         """The end of a call whose worker was lost: nobody knows its bill, so the reservation stands."""

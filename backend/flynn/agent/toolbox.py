@@ -8,6 +8,7 @@ from time import monotonic
 from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Call, Transcript
 from flynn.agent.gate import Gate
+from flynn.agent.shelf import Shelf
 from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult
@@ -81,10 +82,23 @@ class Toolbox:
 async def finish(
     toolbox: Toolbox, call: Call, step: int, transcript: Transcript, on_output: Callable[[str], None]
 ) -> ToolFinished:
-    """Run `call` and make the event that records how it ended."""
+    """Run `call` and make the event that records how it ended; its media go on the transcript's shelf."""
     began = monotonic()
     result = await toolbox.run(call, transcript, on_output)
+    if result.blobs:
+        result = _shelved(transcript.shelf, step, result)
     return finished(call, step, result, round((monotonic() - began) * 1000))
+
+
+def _shelved(shelf: Shelf, step: int, result: ToolResult) -> ToolResult:
+    """`result`, its media on the shelf; or an error where there is no room for them."""
+    if isinstance(result.content, str):
+        return result
+    refusal = shelf.refusal(step, result.content)
+    if refusal is not None:
+        return ToolResult.error(refusal)
+    shelf.put(step, result.content, result.blobs)
+    return result
 
 
 def finished(call: Call, step: int, result: ToolResult, duration_ms: int = 0) -> ToolFinished:

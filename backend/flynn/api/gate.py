@@ -32,6 +32,7 @@ DRAIN_SECONDS = 5.0
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _SOCKET_PATH = "/socket.io"
+_CACHE_CONTROL = b"cache-control"
 _log = get_logger(__name__)
 
 
@@ -127,7 +128,7 @@ class Gate:
         """The headers that every answer to this request carries."""
         more = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if scope["path"].startswith("/api/"):
-            more.append((b"cache-control", b"no-store"))
+            more.append((_CACHE_CONTROL, b"no-store"))
         origin = headers.get(b"origin", "")
         if origin:
             more.append((b"vary", b"Origin"))
@@ -142,7 +143,10 @@ class Gate:
 
 
 class _Answer:
-    """A `send` that adds headers and remembers whether the answer has begun."""
+    """A `send` that adds headers and remembers whether the answer has begun.
+
+    How long an answer may be kept is the door's to say, where it says so.
+    """
 
     __slots__ = ("_headers", "_send", "begun")
 
@@ -154,7 +158,10 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
-            message["headers"] = [*message.get("headers", ()), *self._headers]
+            headers = list(message.get("headers", ()))
+            own = any(name == _CACHE_CONTROL for name, _ in headers)
+            headers += (header for header in self._headers if not (own and header[0] == _CACHE_CONTROL))
+            message["headers"] = headers
         await self._send(message)
 
 

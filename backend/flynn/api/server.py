@@ -13,6 +13,7 @@ from flynn import __version__
 from flynn.api.addresses import Doorkeeper
 from flynn.api.approvals import approval_doors
 from flynn.api.authentication import Authenticator
+from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
 from flynn.api.files import file_doors
@@ -79,6 +80,7 @@ def create_api(
     for doors in (
         conversation_doors(intake=intake, views=views, hub=hub, authenticator=authenticator),
         approval_doors(intake=intake, views=views),
+        blob_doors(views=views),
         task_doors(intake=intake, views=views, hub=hub),
         agent_doors(agents),
         workspace_doors(intake.workspaces),

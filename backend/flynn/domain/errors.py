@@ -14,6 +14,7 @@ FlynnError
 ├── SandboxUnavailable    no sandbox, no process
 ├── WorkspaceError        a path cannot be served
 │   └── PathEscapes       it leads outside the workspace
+├── BlobMissing           bytes that the log refers to are not in the store
 └── ModelFailure          the model gave no usable answer (see model/failures.py)
 """
 
@@ -134,6 +135,13 @@ class PathEscapes(WorkspaceError):
 
     code = "path-escapes"
     title = "The path leads outside the workspace"
+
+
+class BlobMissing(FlynnError):
+    """The log refers to bytes that the store does not have: somebody took them out of the database."""
+
+    code = "blob-missing"
+    title = "An image or document of the conversation is lost"
 
 
 class ModelFailure(FlynnError):

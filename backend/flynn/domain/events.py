@@ -213,7 +213,10 @@ class ToolStarted(_Event):
 
 
 class ToolFinished(_Event):
-    """A tool call ended; `content` is its `tool_result` block, in a list, as it will be sent."""
+    """A tool call ended; `content` is its `tool_result` block, in a list, as it will be sent.
+
+    Images and documents in it are references (flynn.domain.blob).
+    """
 
     type: Literal["tool.finished"] = "tool.finished"
     step: int

@@ -3,13 +3,21 @@
 A result's `content` is for the model; its evidence is for everybody else.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from flynn.domain.content import clean
 
 
 class _Evidence(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        """Clean text: names in a workspace are bytes, and need not be any in UTF-8."""
+        return clean(value) if isinstance(value, str) else value
 
 
 class FileRead(_Evidence):

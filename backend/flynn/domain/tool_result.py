@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from flynn.domain.blob import Blob
 from flynn.domain.content import Block, clean
 from flynn.domain.evidence import Evidence
 
@@ -21,13 +22,17 @@ class Outcome(StrEnum):
 
 
 class ToolResult(BaseModel):
-    """What the model reads (`content`, text or API blocks) and what everybody else does (`evidence`)."""
+    """What the model reads (`content`, text or API blocks) and what everybody else does (`evidence`).
+
+    `blobs` are the bytes that the blocks refer to.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     content: str | list[Block]
     outcome: Outcome = Outcome.OK
     evidence: tuple[Evidence, ...] = ()
+    blobs: tuple[Blob, ...] = ()
 
     @classmethod
     def error(cls, message: str, *evidence: Evidence) -> "ToolResult":

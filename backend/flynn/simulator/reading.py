@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 import orjson
 
 from flynn.domain.content import Block, Json
-from flynn.simulator import canonical, tokens
+from flynn.simulator import canonical, media, tokens
 from flynn.simulator.conversation import blocks_of
 
 T = TypeVar("T")
@@ -59,6 +59,10 @@ class Reading:
     results_first: bool
     thinking: tuple[ThinkingSeen, ...]
     images: int
+    edge: int
+    """The longest side of an image, in pixels."""
+    pages: int
+    """Of all PDF documents."""
     last_type: str | None
     ttls: tuple[str, ...]
     """The TTLs of all breakpoints, those within tool results included, in order."""
@@ -104,6 +108,8 @@ def digest(*parts: bytes) -> bytes:
 def read_message(message: dict[str, Json]) -> Reading:
     """Read a message that keeps the rules on its shape."""
     blocks = blocks_of(message)
+    inner = nested(blocks)
+    images = [b for b in inner if b.get("type") == "image"]
     results = [b["tool_use_id"] for b in blocks if b["type"] == _RESULT]
     return Reading(
         role=message["role"],
@@ -118,9 +124,11 @@ def read_message(message: dict[str, Json]) -> Reading:
             for i, b in enumerate(blocks)
             if b["type"] == "thinking"
         ),
-        images=sum(1 for b in nested(blocks) if b.get("type") == "image"),
+        images=len(images),
+        edge=max(map(media.edge_of, images), default=0),
+        pages=sum(map(media.pages_of, (b for b in inner if b.get("type") == "document"))),
         last_type=blocks[-1]["type"] if blocks else None,
-        ttls=tuple(ttls(nested(blocks))),
+        ttls=tuple(ttls(inner)),
     )
 
 

@@ -10,12 +10,15 @@ from typing import Final
 import orjson
 
 from flynn.domain.content import Json
+from flynn.simulator.media import pages_of
 
 CHARACTERS_PER_TOKEN: Final = 3
 BLOCK_OVERHEAD: Final = 3
 """Tokens that frame a block, a tool definition or a message."""
 IMAGE: Final = 1600
 """Tokens of one image, whatever its size."""
+PAGE: Final = 2400
+"""Tokens of one page of a PDF document: its image and its text (docs: pdf-support)."""
 
 
 def of_text(text: str) -> int:
@@ -35,6 +38,8 @@ def of_block(block: dict[str, Json]) -> int:
             return BLOCK_OVERHEAD + of_text(block["text"])
         case "image":
             return IMAGE
+        case "document" if block["source"]["type"] == "base64":
+            return BLOCK_OVERHEAD + PAGE * pages_of(block)
         case "tool_use":
             return BLOCK_OVERHEAD + of_text(block["name"]) + of_json(block["input"])
         case "tool_result":

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -184,6 +185,16 @@ tasks = Table(
     Column("report", JSON),
     _at("created_at", nullable=False),
     Index("tasks_created_at_idx", "created_at", "id"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True, comment="of data, hexadecimal"),
+    Column("media_type", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    _at("created_at", nullable=False),
 )
 
 idempotency_keys = Table(

@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, text
 
+from flynn.domain.blob import Blob
 from flynn.domain.content import text_of
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
@@ -29,7 +30,7 @@ from flynn.domain.views import (
     RunView,
     TaskView,
 )
-from flynn.store import approvals, log
+from flynn.store import approvals, blobs, log
 from flynn.store.database import Database
 from flynn.store.mounts import MOUNTED
 
@@ -160,6 +161,17 @@ class Views:
             if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
                 raise NotFound(f"There is no conversation {conversation_id}.")
             return await approvals.every(connection, conversation_id)
+
+    async def blob(self, principal: Principal, conversation_id: UUID, sha256: str) -> Blob:
+        """Bytes that an event of the conversation refers to. Raises NotFound."""
+        async with self._database.statement() as connection:
+            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
+            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
+                raise NotFound(f"There is no conversation {conversation_id}.")
+            found = await blobs.read(connection, conversation_id, [sha256])
+        if not found:
+            raise NotFound(f"Nothing in this conversation has the digest {sha256}.")
+        return found[0]
 
     async def marks(self, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
         """The last seq of each conversation, in one query; access was checked before."""

@@ -51,6 +51,13 @@ def around(head: str, tail: str, total: int) -> tuple[str, int]:
     return f"{head}{break_before}[… {lost:,} characters left out here …]\n{tail}", lost
 
 
+def middle_cut(text: str, limit: int) -> tuple[str, int]:
+    """`text` within about `limit` characters, its middle left out, and how many characters that were."""
+    if len(text) <= limit:
+        return text, 0
+    return around(text[: limit // 2], text[-(limit // 2) :], len(text))
+
+
 def bounded(lines: Sequence[str], limit: int) -> tuple[list[str], int]:
     """The first of `lines` that fit in `limit` bytes, and how many were left out."""
     size = 0

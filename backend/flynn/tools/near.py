@@ -36,8 +36,11 @@ def closest(wanted: str, candidates: Sequence[str], count: int, cutoff: float) -
     return [place for _, place in sorted(found)[:count]]
 
 
-def missing(workspace: Workspace, path: str, cwd: str) -> str:
-    """Say that `path` does not exist, how far it does, and which names are near."""
+def missing(workspace: Workspace, path: str, cwd: str, *, seen_as: str | None = None) -> str:
+    """Say that `path` does not exist, how far it does, and which names are near.
+
+    `seen_as` is the root's absolute name where paths are shown with it.
+    """
     wanted = workspace.relative(path).rstrip("/")
     if cwd != "." and not path.startswith("/") and workspace.exists(join(cwd, wanted)):
         return (
@@ -47,11 +50,12 @@ def missing(workspace: Workspace, path: str, cwd: str) -> str:
     directory, name = split(wanted)
     while not workspace.exists(directory) and directory != ".":
         directory, name = split(directory)
-    where = "the workspace" if directory == "." else directory
+    above = f"{seen_as}/" if seen_as else ""
+    where = seen_as or "the workspace" if directory == "." else above + directory
     first_missing = join(directory, name)
-    said = f"{wanted} does not exist"
+    said = f"{above}{wanted} does not exist"
     if first_missing != wanted:
-        said += f": there is no {first_missing}"
+        said += f": there is no {above}{first_missing}"
     names = _names(workspace, directory)
     near = _near(name, names)
     if near:

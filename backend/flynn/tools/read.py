@@ -1,28 +1,27 @@
-"""Read: the lines of a text file, numbered."""
+"""Read: a file as the model can see it: lines of text, an image, pages of a document, cells of a notebook."""
 
 from functools import partial
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from flynn.domain.errors import PathEscapes
-from flynn.domain.evidence import FileRead
 from flynn.domain.tool_result import ToolResult
 from flynn.tools.change import MAX_FILE
-from flynn.tools.listing import numbered, plural
-from flynn.tools.near import missing
+from flynn.tools.document import MAX_PAGES, SIGNATURE, show_document
+from flynn.tools.image import show_image
+from flynn.tools.image_header import read_header
+from flynn.tools.long_file import LongFile
+from flynn.tools.material import Found, Material, find
+from flynn.tools.notebook import show_notebook
 from flynn.tools.schema import Arguments
-from flynn.tools.text import Text, decode, kind
-from flynn.tools.thread import by_size
+from flynn.tools.text import decode, kind
+from flynn.tools.text_page import DEFAULT_LINES, show_text
+from flynn.tools.thread import by_size, in_thread
 from flynn.tools.tool import ToolContext
-from flynn.workspace.entry import Content, Entry
-from flynn.workspace.path import PathMissing
 
-MAX_RESULT = 100_000
-"""Bytes of one result."""
-DEFAULT_LINES = 2_000
 _NAMES_SHOWN = 20
-_PRIVATE = "/tmp/"  # noqa: S108 - the sandbox's /tmp, named to say who sees it
+_HEAD = 64
+"""Bytes that tell what sort of file it is."""
 
 
 class ReadArguments(Arguments):
@@ -37,6 +36,9 @@ class ReadArguments(Arguments):
     limit: int | None = Field(
         default=None, ge=1, description=f"How many lines to read; {DEFAULT_LINES} unless given"
     )
+    pages: str | None = Field(
+        default=None, description=f'Pages of a PDF, such as "3" or "1-5"; at most {MAX_PAGES}'
+    )
 
 
 class Read:
@@ -47,80 +49,76 @@ class Read:
     arguments: ClassVar[type[BaseModel]] = ReadArguments
 
     async def run(self, arguments: BaseModel, context: ToolContext) -> ToolResult:
-        """Show the lines that were asked for, or say why there are none."""
+        """Show what was asked for, or say why there is nothing to show."""
         asked = ReadArguments.model_validate(arguments)
-        try:
-            entry = context.workspace.locate(asked.file_path)
-        except PathMissing:
-            return ToolResult.error(missing(context.workspace, asked.file_path, context.cwd))
-        except PathEscapes as error:
-            if asked.file_path.startswith(_PRIVATE):
-                return ToolResult.error(f"Only Bash sees {asked.file_path}: use `cat` there.")
-            return ToolResult.error(error.detail)
-        with entry:
-            refusal = _unreadable(entry)
+        with find(context, asked.file_path) as found:
+            refusal = _unreadable(found)
             if refusal is not None:
                 return ToolResult.error(refusal)
-            return await by_size(entry.status.st_size, partial(_present, entry, asked))
+            size = found.entry.status.st_size
+            if size > MAX_FILE:
+                return await _show_long(found, asked)
+            content = await by_size(size, partial(found.entry.read, MAX_FILE))
+            material = Material(found.path, found.entry.path, found.private, content)
+        return await _show(context, material, asked)
 
 
-def _present(entry: Entry, asked: ReadArguments) -> ToolResult:
-    content = entry.read(MAX_FILE)
-    text = decode(content.data)
+async def _show(context: ToolContext, material: Material, asked: ReadArguments) -> ToolResult:
+    data = material.content.data
+    if data.startswith(SIGNATURE):
+        return await show_document(context, material, asked.pages)
+    if asked.pages is not None:
+        return ToolResult.error(
+            f"{material.path} is no PDF document, so it has no pages: leave pages out, and name lines with "
+            "offset and limit."
+        )
+    what = kind(data)
+    if what is not None and what.endswith(" image") and (read_header(data) or b"\0" in data):
+        return await show_image(context, material, what)
+    if material.relative.endswith(".ipynb") and data:
+        shown = await in_thread(partial(show_notebook, material, asked.offset, asked.limit))
+        if isinstance(shown, ToolResult):
+            return shown
+        result = await by_size(len(data), partial(_show_text, material, asked))
+        note = f"\n\n[shown as text, not as a notebook: {shown}]"
+        return result.model_copy(update={"content": f"{result.content}{note}"})
+    return await by_size(len(data), partial(_show_text, material, asked))
+
+
+def _show_text(material: Material, asked: ReadArguments) -> ToolResult:
+    text = decode(material.content.data)
     if text is None:
-        return ToolResult.error(_binary(entry.path, content.data))
-    return _show(entry.path, content, text, asked)
+        return ToolResult.error(_binary(material))
+    return show_text(material, text, asked.offset, asked.limit)
 
 
-def _unreadable(entry: Entry) -> str | None:
+async def _show_long(found: Found, asked: ReadArguments) -> ToolResult:
+    head = next(found.entry.pieces(_HEAD), b"")
+    what = kind(head)
+    if what is not None and (head.startswith(SIGNATURE) or what.endswith(" image")):
+        return ToolResult.error(
+            f"{found.path} ({what}) has {found.entry.status.st_size:,} bytes, more than the {MAX_FILE:,} "
+            "that can be shown. Make a smaller file of it with Bash, and read that."
+        )
+    file = LongFile(found.entry, found.path)
+    return await in_thread(partial(file.show, asked.offset, asked.limit), file.stop)
+
+
+def _unreadable(found: Found) -> str | None:
+    entry, path = found.entry, found.path
     if entry.is_directory:
         names = entry.names(_NAMES_SHOWN + 1)
         more = ", …" if len(names) > _NAMES_SHOWN else ""
         held = f"It holds: {', '.join(names[:_NAMES_SHOWN])}{more}." if names else "It is empty."
-        return f"{entry.path} is a directory, and Read reads files. {held}"
+        return f"{path} is a directory, and Read reads files. {held}"
     if not entry.is_file:
-        return f"{entry.path} is a {entry.kind}; only regular files can be read."
-    if entry.status.st_size > MAX_FILE:
-        return (
-            f"{entry.path} has {entry.status.st_size:,} bytes, more than the {MAX_FILE:,} that Read takes. "
-            "Search it with Grep, or show a part with Bash (`sed -n '1,200p'`, `head`, `tail`)."
-        )
+        return f"{path} is a {entry.kind}; only regular files can be read."
     return None
 
 
-def _binary(path: str, data: bytes) -> str:
-    what = kind(data)
-    if what is not None and ("image" in what or "PDF" in what):
-        return f"{path} is a {what}; reading images and PDF documents is not supported yet."
+def _binary(material: Material) -> str:
+    what = kind(material.content.data) or "not text in UTF-8, UTF-16 or Latin-1"
     return (
-        f"{path} is binary ({what or 'not text in UTF-8, UTF-16 or Latin-1'}, {len(data):,} bytes). "
+        f"{material.path} is binary ({what}, {len(material.content.data):,} bytes). "
         "Look at it with Bash, for example with `head -c 256 FILE | od -c`."
     )
-
-
-def _show(path: str, content: Content, text: Text, asked: ReadArguments) -> ToolResult:
-    lines = text.lines
-    first = max(asked.offset or 1, 1)
-    if not lines:
-        evidence = FileRead(path=path, sha256=content.sha256)
-        return ToolResult(content=f"[{path} is empty]", evidence=(evidence,))
-    if first > len(lines):
-        return ToolResult.error(
-            f"{path} has {plural(len(lines), 'line')}; offset {first} is past its end.",
-        )
-    wanted = lines[first - 1 : first - 1 + (asked.limit or DEFAULT_LINES)]
-    page = numbered(wanted, first, limit=MAX_RESULT)
-    last = first + page.shown - 1
-    notes: list[str] = []
-    if text.peculiarity:
-        notes.append(text.peculiarity)
-    if page.shown < len(wanted):
-        notes.append(f"cut at {MAX_RESULT:,} bytes")
-    if first > 1 or last < len(lines):
-        going_on = f"; go on with offset {last + 1}" if last < len(lines) else ""
-        notes.append(f"lines {first} to {last} of {len(lines)}{going_on}")
-    if page.cut:
-        notes.append("long lines are cut: show them whole with Bash (`cut -c 2000-`)")
-    said = page.text + (f"\n\n[{'. '.join(notes)}]" if notes else "")
-    complete = first == 1 and last == len(lines) and not page.cut
-    return ToolResult(content=said, evidence=(FileRead(path=path, sha256=content.sha256, complete=complete),))

@@ -28,11 +28,17 @@ _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG image"),
     (b"\xff\xd8\xff", "JPEG image"),
     (b"GIF8", "GIF image"),
+    (b"BM", "BMP image"),
+    (b"II*\0", "TIFF image"),
+    (b"MM\0*", "TIFF image"),
+    (b"\0\0\1\0", "ICO image"),
     (b"\x7fELF", "program (ELF)"),
     (b"PK\x03\x04", "ZIP archive"),
     (b"\x1f\x8b", "gzip archive"),
     (b"SQLite format 3\0", "SQLite database"),
 )
+_BRANDS = {b"avif": "AVIF image", b"heic": "HEIC image", b"mif1": "HEIC image"}
+"""By the first brand of an ISO base media file."""
 _LINE_FEED = re.compile(r"\r?\n")
 
 
@@ -63,7 +69,11 @@ class Text:
         """What is not plain UTF-8 with LF about the file, in words; None when nothing is."""
         said: list[str] = []
         if self.encoding != "utf-8" or self.mark:
-            mark = " with a byte order mark" if self.encoding == "utf-8" else ""
+            mark = ""
+            if self.encoding == "utf-8":
+                mark = " with a byte order mark"
+            elif self.encoding != "latin-1" and not self.mark:
+                mark = " without a byte order mark"
             said.append(f"encoded in {_NAMES[self.encoding]}{mark}")
         windows, all_of_them = self.content.count("\r\n"), self.content.count("\n")
         if windows:
@@ -87,8 +97,8 @@ class Text:
 def decode(data: bytes) -> Text | None:
     """Read `data` as text, or None when it is binary.
 
-    A byte order mark decides; else UTF-8 when it is valid; else Latin-1 when hardly any control
-    character would come of it. A NUL makes it binary.
+    A byte order mark decides; else UTF-8 when it is valid; else UTF-16 when every other byte of many is
+    NUL; else Latin-1 when hardly any control character would come of it. Any other NUL makes it binary.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -98,7 +108,7 @@ def decode(data: bytes) -> Text | None:
                 break
             return None if "\0" in content else Text(content, encoding, mark)
     if b"\0" in data:
-        return None
+        return _unmarked(data)
     try:
         return Text(data.decode())
     except UnicodeDecodeError:
@@ -109,8 +119,28 @@ def decode(data: bytes) -> Text | None:
         return Text(data.decode("latin-1"), "latin-1")
 
 
+def _unmarked(data: bytes) -> Text | None:
+    """UTF-16 without a mark: characters below U+0100 have a NUL, always on the same side."""
+    if len(data) % 2:
+        return None
+    sample = data[:_SAMPLE]
+    sides = sample[::2].count(0), sample[1::2].count(0)
+    if min(sides) > 0 or max(sides) * 4 < len(sample):
+        return None
+    encoding: Encoding = "utf-16-le" if sides[1] else "utf-16-be"
+    try:
+        content = data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    seen = content[:_SAMPLE]
+    odd = sum(ord(character) in _CONTROLS for character in seen if character < "\x80")
+    return None if "\0" in content or odd > len(seen) * _TOLERATED else Text(content, encoding)
+
+
 def kind(data: bytes) -> str | None:
     """What sort of well-known binary file begins with `data`; None when we do not know it."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP image"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
     return next((name for magic, name in _MAGIC if data.startswith(magic)), None)

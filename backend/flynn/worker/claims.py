@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from flynn.agent.fold import Transcript
+from flynn.agent.shelf import media_of
 from flynn.domain import events as ev
+from flynn.domain.blob import references
 from flynn.domain.content import Json
 from flynn.domain.run import RunState
-from flynn.store import log, prefixes, runs
+from flynn.store import blobs, log, prefixes, runs
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
 from flynn.worker.journal import Journal
@@ -64,6 +66,9 @@ async def claim(
         started = ev.RunStarted(epoch=epoch, worker=worker)
         recorded = await log.append(connection, conversation_id, run_id, [started], epoch=epoch)
         whole = await log.read(connection, conversation_id)
+        media = [block for item in whole for block in media_of(item.event)]
+        digests = {source["sha256"] for source in references(media)}
+        kept = await blobs.read(connection, conversation_id, digests) if digests else []
     journal = Journal(
         database,
         Transcript(prefix=prefix, limits=run.limits),
@@ -72,6 +77,7 @@ async def claim(
         epoch=epoch,
         publish=publish,
     )
+    journal.transcript.shelf.load(media, kept)
     journal.apply(whole)
     journal.publish(recorded)
     return Held(conversation, run, prefix, journal)

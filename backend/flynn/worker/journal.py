@@ -6,6 +6,7 @@ from uuid import UUID
 
 from flynn.agent.fold import Transcript
 from flynn.domain import events as ev
+from flynn.store import blobs as store
 from flynn.store import log
 from flynn.store.database import Database
 
@@ -42,7 +43,10 @@ class Journal:
 
         Raises LeaseLost.
         """
-        async with self.turn, self._database.statement() as connection:
+        blobs = self.transcript.shelf.unsaved(events)
+        # With blobs it takes a transaction; without, one statement is one.
+        pen = self._database.begin if blobs else self._database.statement
+        async with self.turn, pen() as connection:
             if after is not None and after != self.transcript.seq:
                 return False
             try:
@@ -58,12 +62,15 @@ class Journal:
             except log.HeadMoved:
                 self.apply(await log.read(connection, self.conversation_id, after_seq=self.transcript.seq))
                 return False
+            if blobs:
+                await store.save(connection, self.conversation_id, blobs)
             if recorded[0].seq > self.transcript.seq + 1:
                 gap = recorded[0].seq - self.transcript.seq - 1
                 self.apply(
                     await log.read(connection, self.conversation_id, after_seq=self.transcript.seq, limit=gap)
                 )
             self.apply(recorded)
+        self.transcript.shelf.saved(blobs)
         self._publish(recorded)
         return True
 

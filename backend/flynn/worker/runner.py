@@ -253,6 +253,7 @@ class Runner:
             budget=budget,
             ceiling=self._caps.output_ceiling,
             refused=self._prompts.note("refused"),
+            unreadable=self._prompts.note("unreadable"),
         )
         return Loop(
             transcript=journal.transcript,

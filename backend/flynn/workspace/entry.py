@@ -87,9 +87,7 @@ class Entry:
 
         Raises WorkspaceError when it is no regular file, is longer, or may not be read.
         """
-        if not self.is_file:
-            raise WorkspaceError(f"{self.path} is a {self.kind}, not a regular file.")
-        with self._opened(os.O_RDONLY | os.O_NONBLOCK) as source:
+        with self._readable() as source:
             pieces: list[bytes] = []
             total = 0
             while total <= limit:
@@ -106,10 +104,17 @@ class Entry:
 
         Raises WorkspaceError when it is no regular file or may not be read.
         """
-        if not self.is_file:
-            raise WorkspaceError(f"{self.path} is a {self.kind}, not a regular file.")
-        with self._opened(os.O_RDONLY | os.O_NONBLOCK) as source:
+        with self._readable() as source:
             return os.dup(source)
+
+    def pieces(self, size: int = _CHUNK) -> Iterator[bytes]:
+        """The content of this regular file, `size` bytes at a time, as it is while it is read.
+
+        Raises WorkspaceError when it is no regular file or may not be read.
+        """
+        with self._readable() as source:
+            while piece := os.read(source, size):
+                yield piece
 
     def names(self, limit: int) -> list[str]:
         """The names in this directory, sorted; at most `limit` of them, whichever come first.
@@ -128,6 +133,13 @@ class Entry:
         """
         with self._opened(os.O_RDONLY | os.O_DIRECTORY) as source, os.scandir(source) as entries:
             yield from entries
+
+    @contextmanager
+    def _readable(self) -> Iterator[int]:
+        if not self.is_file:
+            raise WorkspaceError(f"{self.path} is a {self.kind}, not a regular file.")
+        with self._opened(os.O_RDONLY | os.O_NONBLOCK) as source:
+            yield source
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[int]:

@@ -76,6 +76,23 @@ class Workspace:
             os.close(root)
             raise
 
+    @classmethod
+    def open_private(cls, scratch: Path, *, seen_as: str) -> "Workspace":
+        """Open the scratch of a conversation, whose commands know it as `seen_as` or by its own path.
+
+        For reading: nothing that is in it is anybody's work. Raises WorkspaceError.
+        """
+        try:
+            root = os.open(scratch, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unusable(seen_as, error) from error
+        try:
+            # The longer names first: a scratch that lies beneath /tmp is not a part of itself.
+            return cls(root, tuple(dict.fromkeys((_place(root), str(scratch), seen_as))), best_opener(root))
+        except BaseException:
+            os.close(root)
+            raise
+
     def __enter__(self) -> "Workspace":
         return self
 
@@ -152,7 +169,8 @@ class Workspace:
         try:
             status = os.fstat(descriptor)
             base, name = _place(root), _place(descriptor)
-            if name.endswith(_GONE) and status.st_nlink == 0:
+            # Asked again: it may have gone since, and a name may end in these words.
+            if name.endswith(_GONE) and os.fstat(descriptor).st_nlink == 0:
                 os.close(descriptor)
                 return None
             return Entry(descriptor, _below(base, name, wanted), status)

@@ -13,10 +13,10 @@ from flynn.simulator.reading import nested
 from flynn.simulator.request import CURRENT_VERSION, ApiRequest
 from flynn.simulator.rules.betas import check_message as check_betas
 from flynn.simulator.rules.finding import Unproven
+from flynn.simulator.rules.media import check_document, check_image
 from flynn.simulator.rules.shape import message_check
 
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
-_IMAGE_BASE64: Final = 10_000_000
 _ROLES: Final = {
     "tool_use": "assistant",
     "thinking": "assistant",
@@ -67,9 +67,9 @@ def _check_block(request: ApiRequest, role: str, block: Block, place: str, unpro
             if not _ID.fullmatch(block["id"]):
                 unproven("tool-use-id", f"{place}.id: should match '^[a-zA-Z0-9_-]+$'")
         case "image":
-            data = block["source"].get("data")
-            if isinstance(data, str) and len(data) > _IMAGE_BASE64:
-                raise invalid("image-size", f"{place}.source: the image exceeds {_IMAGE_BASE64} base64 bytes")
+            check_image(block, place)
+        case "document":
+            check_document(block, place)
 
 
 def check_text(text: str, place: str, unproven: Unproven) -> None:

@@ -10,9 +10,9 @@ from typing import Final
 
 from flynn.simulator.api_error import invalid
 from flynn.simulator.reading import Reading
+from flynn.simulator.rules.media import check_media
 
 _MESSAGES: Final = 100_000
-_IMAGES: Final = 600
 
 
 def check_count(messages: object) -> None:
@@ -55,9 +55,7 @@ def check_order(readings: Sequence[Reading]) -> None:
         )
     if final.role == "user" and not final.blocks:
         raise invalid("empty-message", f"messages.{last}: user messages must have non-empty content")
-    images = sum(reading.images for reading in readings)
-    if images > _IMAGES:
-        raise invalid("too-many-images", f"messages: {images} images; at most {_IMAGES} in a request")
+    check_media(readings)
 
 
 def _check_calls(readings: Sequence[Reading]) -> None:
