@@ -80,6 +80,7 @@ def routes(served: Served) -> Iterator[tuple[str, str]]:
 def doors(found: Iterable[Any], prefix: str) -> Iterator[tuple[str, str]]:
     for route in found:
         if isinstance(route, APIRoute):
+            assert route.methods, route.path
             for method in route.methods:
                 yield method, prefix + route.path
             continue
