@@ -231,6 +231,7 @@ def test_the_example_names_the_same_variables_and_defaults(
         "ANTHROPIC_API_KEY",
         "DATABASE_URL",
         "FLYNN_AGENTS_DIR",
+        "FLYNN_VOLUMES",
         "FLYNN_ALLOWED_ORIGINS",
         "FLYNN_PERMISSIONS",
         "FLYNN_VOLUMES",

@@ -85,7 +85,8 @@ def routes(served: Served) -> Iterator[tuple[str, str]]:
 def doors(found: Iterable[Any], prefix: str) -> Iterator[tuple[str, str]]:
     for route in found:
         if isinstance(route, APIRoute):
-            for method in route.methods or ():
+            assert route.methods, route.path
+            for method in route.methods:
                 yield method, prefix + route.path
             continue
         kind = type(route).__name__

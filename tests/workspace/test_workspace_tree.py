@@ -33,7 +33,8 @@ def test_scratch_is_private_found_again_and_removed_however_deep(tmp_path: Path)
     conversation = uuid4()
     scratch = create_scratch(tmp_path / "scratch", conversation)
     assert create_scratch(tmp_path / "scratch", conversation) == scratch
-    assert scratch.stat().st_mode & 0o777 == 0o711
+    assert scratch.parent.stat().st_mode & 0o777 == 0o700, "nobody gets as far as the scratch"
+    assert scratch.stat().st_mode & 0o777 == 0o711, "what sets a sandbox up passes through it"
     keep = tmp_path / "keep"
     keep.write_bytes(b"")
     (scratch / "link").symlink_to(keep)

@@ -122,6 +122,9 @@ def test_a_declared_volume_that_is_away_is_named_and_a_copy_refused(tmp_path: Pa
     (copy / MARKER).write_text((shared / MARKER).read_text())
     with pytest.raises(WorkspaceError, match="one is a copy of the other"):
         find_mounts(tmp_path / "data", [shared, copy])
+    with pytest.raises(WorkspaceError, match="names the data directory"):
+        find_mounts(tmp_path / "data", [tmp_path / "data"])
+    assert find_mounts(tmp_path / "data", [tmp_path / "data" / "workspaces"]).declared == ()
 
 
 @pytest.mark.needs("root")

@@ -133,6 +133,11 @@ def find_mounts(data_dir: Path, declared: Iterable[Path]) -> Mounts:
         except NoMarker as error:
             missing.append(error.detail)
             continue
+        if volume == host:
+            raise WorkspaceError(
+                f"FLYNN_VOLUMES names the data directory {data}: name the directories that are to be served, "
+                "or its workspaces/ where another process serves it."
+            )
         for other in (own, host, *found):
             if other.id == volume.id and other.root != volume.root:
                 raise WorkspaceError(
