@@ -90,9 +90,13 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
 async def test_landlock_without_scopes_needs_a_workspace_of_another_uid(tmp_path: Path, abi: int) -> None:
     view = look(hidden=[tmp_path / "private"])
     launcher = sealed_file("launcher", compiled_launcher())
-    program = seccomp.encode(seccomp.assemble(seccomp.machine(), network=False))
     backend = Landlock(
-        private_root=tmp_path, view=view, limits=Limits(), seccomp=program, abi=abi, launcher=launcher
+        private_root=tmp_path,
+        view=view,
+        limits=Limits(),
+        architecture=seccomp.machine(),
+        abi=abi,
+        launcher=launcher,
     )
     try:
         own = await find_leaks(backend, "python3", private_root=tmp_path)
@@ -150,7 +154,7 @@ async def test_a_full_disk_is_not_filled_further(prefer: Preference, tmp_path: P
     )
     done = await strict.run(Command(argv=("sleep", "20"), workspace=workspace))
     assert done.kill_reason is not None
-    assert "are left on the workspace's disk" in done.kill_reason
+    assert "are left on the disk of the workspace" in done.kill_reason
 
 
 def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:

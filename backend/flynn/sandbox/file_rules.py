@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 
-from flynn.sandbox.kernel import Fields, SetUpFailed, check, libc, one
+from flynn.sandbox.kernel import Fields, SetUpFailed, check, libc, one, open_exactly
 
 _NR_LANDLOCK_CREATE, _NR_LANDLOCK_ADD, _NR_LANDLOCK_RESTRICT = 444, 445, 446
 
@@ -52,7 +52,8 @@ def draw_rules(policy: Fields) -> int | None:
     everything = handled & ~(_FS_MAKE_CHAR | _FS_MAKE_BLOCK)
     for field, access in (("read", _FS_READ), ("write", everything), ("device", _FS_DEVICE)):
         for path in policy.get(field, []):
-            _allow(ruleset, path, access & handled)
+            # What may be written lies where others may write too, and must still be what was meant.
+            _allow(ruleset, path, access & handled, exactly=field == "write")
     return ruleset
 
 
@@ -63,9 +64,9 @@ def restrict_files(ruleset: int | None) -> None:
         os.close(ruleset)
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
+def _allow(ruleset: int, path: str, access: int, *, exactly: bool) -> None:
     try:
-        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        target = open_exactly(path) if exactly else os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         raise SetUpFailed(f"{path}: {error.strerror}") from error
     if not stat.S_ISDIR(os.fstat(target).st_mode):

@@ -135,7 +135,7 @@ class _Machine:
                         private_root=self.private_root,
                         view=self.view,
                         limits=self.limits,
-                        seccomp=seccomp.encode(seccomp.assemble(architecture, network=False)),
+                        architecture=architecture,
                         abi=self.landlock,
                         launcher=self.launcher,
                     )

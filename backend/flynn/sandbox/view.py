@@ -57,6 +57,11 @@ class View:
             raise SandboxUnavailable(
                 f"the workspace {workspace} cannot be opened: {error.strerror}"
             ) from error
+        if real != workspace:
+            # A workspace is named by its real path; a link is one that was put there since.
+            raise SandboxUnavailable(
+                f"the workspace {workspace} is not where it was: it leads through a link"
+            )
         if not real.is_dir():
             raise SandboxUnavailable(f"the workspace {real} is not a directory")
         if real == Path("/") or any(real.is_relative_to(place) for place in _SYSTEM):
