@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -172,15 +171,6 @@ def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
     return answer
 
 
-@pytest.fixture
-def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that every user can walk to."""
-    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.mark.needs("root")
 @pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="an interpreter that every user can reach is needed")
 @pytest.mark.parametrize("prefer", BACKENDS)
@@ -242,3 +232,52 @@ async def test_the_process_limit_binds_where_the_uid_is_separate(
     done = await (await opened(prefer)).run(command)
     assert done.exit_code == 0
     assert 200 < int(done.output) <= 256
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_private_tmp_that_only_its_owner_may_enter(
+    prefer: Preference, opened: Open, public: Path, tmp_path: Path
+) -> None:
+    """As scratch directories are; and a workspace beneath /tmp, which the private tmp then covers."""
+    uid = 20012
+    workspace, private_tmp = public / "workspace", tmp_path / "private-tmp"
+    workspace.mkdir()
+    private_tmp.mkdir(mode=0o700)
+    os.chown(workspace, uid, uid)
+    script = 'echo x > made; echo y > "$TMPDIR/note" && cat "$TMPDIR/note"'
+    command = Command(argv=("bash", "-c", script), workspace=workspace, private_tmp=private_tmp)
+    for _ in range(2):
+        done = await (await opened(prefer)).run(command)
+        assert (done.exit_code, done.output) == (0, b"y\n")
+    assert (workspace / "made").stat().st_uid == uid
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_everything_may_lie_beneath_var_tmp(prefer: Preference) -> None:
+    place = Path(subprocess.check_output(["mktemp", "-d", "-p", "/var/tmp"], text=True).strip())
+    try:
+        (place / "workspace").mkdir()
+        sandbox = await open_sandbox(private_root=place / "private", prefer=prefer)
+        assert sandbox.report.backend == prefer, sandbox.report.reason
+        command = Command(argv=("bash", "-c", "echo x > made; pwd -P"), workspace=place / "workspace")
+        assert (await sandbox.run(command)).output.decode() == f"{place}/workspace\n"
+        assert (place / "workspace" / "made").exists()
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_workspace_that_became_a_link_is_refused(
+    prefer: Preference, opened: Open, tmp_path: Path, workspace: Path
+) -> None:
+    """A command of the workspace around it could have put the link there."""
+    inner, outside = workspace / "inner", tmp_path / "outside"
+    inner.mkdir()
+    outside.mkdir()
+    sandbox = await opened(prefer)
+    around = "mv inner away; ln -s ../outside inner"
+    assert (await sandbox.run(Command(argv=("bash", "-c", around), workspace=workspace))).exit_code == 0
+    with pytest.raises(SandboxUnavailable, match="leads through a link"):
+        await sandbox.run(Command(argv=("touch", "planted"), workspace=inner))
+    assert list(outside.iterdir()) == []

@@ -189,7 +189,10 @@ class Bubblewrap:
             ]
         else:
             view += self._bind("--bind", _open(command.private_tmp, own), Path(_TMP))
-        view += ["--dir", "/run", "--dir", "/var", "--symlink", f"..{_TMP}", f"/var{_TMP}"]
+        view += ["--dir", "/run", "--dir", "/var"]
+        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
+        if not any(place.is_relative_to(f"/var{_TMP}") for place in shown):
+            view += ["--symlink", f"..{_TMP}", f"/var{_TMP}"]
         for link, target in self._view.links:
             view += ["--symlink", target, str(link)]
         for name, content in _etc(*inside).items():

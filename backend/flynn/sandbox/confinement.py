@@ -9,7 +9,7 @@ import os
 
 from flynn.sandbox.file_rules import draw_rules, restrict_files
 from flynn.sandbox.handover import close_ends, send_descriptor
-from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one
+from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one, owner_of
 
 MARK = "flynn-launcher: "
 SET_UP_FAILED = MARK + "set-up failed: "
@@ -44,11 +44,11 @@ def set_limits(policy: Fields) -> None:
 
 def become(policy: Fields) -> None:
     """Become the policy's uid and gid, if it has any."""
-    if uid := one(policy, "uid"):
-        gid = int(one(policy, "gid") or uid)
+    if owner := owner_of(policy):
+        uid, gid = owner
         os.setgroups([])
         os.setresgid(gid, gid, gid)
-        os.setresuid(int(uid), int(uid), int(uid))
+        os.setresuid(uid, uid, uid)
 
 
 def drop_privileges(policy: Fields) -> None:

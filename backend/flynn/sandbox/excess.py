@@ -7,7 +7,7 @@ Source: proc(5), statvfs(3).
 import os
 
 from flynn.sandbox.holding import Holding
-from flynn.sandbox.kernel import Fields, boot_time, one
+from flynn.sandbox.kernel import Fields, boot_time, one, open_place, owner_of
 from flynn.sandbox.process_tree import descendants
 
 _MIB = 2**20
@@ -22,9 +22,9 @@ class Excess:
         self._processes = int(one(policy, "processes") or 0)
         self._memory = int(one(policy, "memory") or 0)
         self._reserve = int(one(policy, "disk_reserve") or 0)
-        root = _place(policy["root"][0])
+        root = open_place(policy, policy["root"][0], exactly=True)
         tmp = one(policy, "temporary")
-        temporary = _place(tmp) if tmp else None
+        temporary = open_place(policy, tmp, exactly=False) if tmp else None
         self._disks = {"workspace": root}
         if temporary is not None and os.fstat(temporary).st_dev != os.fstat(root).st_dev:
             self._disks["private tmp"] = temporary
@@ -32,8 +32,7 @@ class Excess:
             ("the workspace", root, int(one(policy, "quota") or 0)),
             ("the private tmp", temporary, int(one(policy, "temporary_size") or 0)),
         )
-        uid = one(policy, "uid")
-        owner = (int(uid), int(one(policy, "gid") or uid)) if uid else None
+        owner = owner_of(policy)
         self._holdings = [
             Holding(name, place, bound, owner) for name, place, bound in bounds if place is not None and bound
         ]
@@ -54,10 +53,6 @@ class Excess:
                 return f"less than {_FILES_RESERVED} files can still be made on the disk of the {name}"
         now = boot_time()
         return next((said for holding in self._holdings if (said := holding.exceeded(tree, now))), None)
-
-
-def _place(path: str) -> int:
-    return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
 def _private_pages(pid: int) -> int:

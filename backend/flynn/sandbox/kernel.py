@@ -81,6 +81,35 @@ def open_exactly(path: str) -> int:
     return opened
 
 
+def owner_of(policy: Fields) -> "tuple[int, int] | None":
+    """Whom the command is to become, as (uid, gid)."""
+    uid = one(policy, "uid")
+    return (int(uid), int(one(policy, "gid") or uid)) if uid else None
+
+
+def open_place(policy: Fields, path: str, *, exactly: bool) -> int:
+    """A descriptor (O_PATH) of `path`, with one's own rights or else with those of the command's uid.
+
+    Either may be able to walk where the other cannot. `exactly`: as `open_exactly`.
+    """
+
+    def opened() -> int:
+        return open_exactly(path) if exactly else os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+    owner = owner_of(policy)
+    try:
+        return opened()
+    except PermissionError:
+        if owner is None:
+            raise
+    mine = os.geteuid(), os.getegid()
+    take_rights_to_files(*owner)
+    try:
+        return opened()
+    finally:
+        take_rights_to_files(*mine)
+
+
 def open_beneath(directory: int, path: bytes, flags: int, *, links: bool = False) -> int:
     """Open `path` beneath `directory`, whatever is exchanged meanwhile; `links` within it may be followed.
 

@@ -14,7 +14,15 @@ Sources: seccomp_unotify(2), openat2(2), the kernel's `seccomp.h`.
 import ctypes
 import os
 
-from flynn.sandbox.kernel import Fields, check, libc, one, open_beneath, open_exactly, take_rights_to_files
+from flynn.sandbox.kernel import (
+    Fields,
+    check,
+    libc,
+    open_beneath,
+    open_exactly,
+    owner_of,
+    take_rights_to_files,
+)
 
 _NOTIFICATION, _ANSWER = 80, 24
 _IOCTL_RECEIVE, _IOCTL_SEND, _IOCTL_IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
@@ -53,10 +61,10 @@ class _Refused(Exception):
 
 def take_the_commands_rights(policy: Fields) -> None:
     """Have no more rights to files than the command: its uid, or no capability."""
-    if uid := one(policy, "uid"):
+    if owner := owner_of(policy):
         # It takes the capabilities over files along; that over signals stays.
         os.setgroups([])
-        take_rights_to_files(int(uid), int(one(policy, "gid") or uid))
+        take_rights_to_files(*owner)
         return
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     check(libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")

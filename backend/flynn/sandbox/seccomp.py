@@ -23,7 +23,7 @@ from flynn.sandbox.system_calls import NEWEST, Architecture, numbers
 
 _AUDIT_ARCH: Final[dict[Architecture, int]] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
-_LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
 _ALLOW, _ASK, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x80000000, 0x00050000
 _DENY, _ABSENT, _UNSUPPORTED = (_ERRNO | number for number in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP))
 
@@ -95,6 +95,14 @@ def _refuse(index: int, values: Sequence[int]) -> list[Instruction]:
     return [_argument(index), *compare]
 
 
+_CONNECTED_FOR_GOOD: Final = [
+    *(_argument(1), (_AND, 0, 0, 0xF)),
+    *((_JUMP_EQUAL, 2, 0, int(socket.SOCK_STREAM)), (_JUMP_EQUAL, 1, 0, int(socket.SOCK_SEQPACKET))),
+    _answer(_DENY),
+]
+"""Of a pair of datagram sockets, each could be sent from to, or connected with, any other that has a name."""
+
+
 def _sockets(*, network: bool) -> list[Instruction]:
     """UNIX, INET, INET6 and rtnetlink in an empty network namespace; none at all without one."""
     if not network:
@@ -139,7 +147,7 @@ def _conditional(*, network: bool, metadata: Metadata) -> dict[str, list[Instruc
         "setpriority": [*_demand(0, _PRIO_PROCESS), *_demand(1, 0)],
         "ioprio_set": [*_demand(0, _IOPRIO_WHO_PROCESS), *_demand(1, 0)],
         "socket": _sockets(network=network),
-        "socketpair": _demand(0, int(socket.AF_UNIX)),
+        "socketpair": [*_demand(0, int(socket.AF_UNIX)), *([] if network else _CONNECTED_FOR_GOOD)],
     }
 
 
