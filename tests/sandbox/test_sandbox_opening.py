@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -255,7 +256,7 @@ async def test_a_private_tmp_that_only_its_owner_may_enter(
 
 @pytest.mark.parametrize("prefer", BACKENDS)
 async def test_everything_may_lie_beneath_var_tmp(prefer: Preference) -> None:
-    place = Path(subprocess.check_output(["mktemp", "-d", "-p", "/var/tmp"], text=True).strip())
+    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         (place / "workspace").mkdir()
         sandbox = await open_sandbox(private_root=place / "private", prefer=prefer)
