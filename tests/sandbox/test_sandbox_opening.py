@@ -78,7 +78,8 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
     """The control of the probe: unconfined, what may succeed for this user does."""
     (tmp_path / "secret").write_text("x")
     with subprocess.Popen(["/bin/sleep", "60"]) as other:
-        tried = canaries.canaries([str(tmp_path / "secret"), str(tmp_path), "1", "/none", str(other.pid)])
+        places = (str(tmp_path / "secret"), str(tmp_path), "1", "/none", "/none", "none")
+        tried = canaries.canaries([str(tmp_path), *places, str(other.pid)])
         for name in ("read a file outside", "signal the service", "gain privileges", "escape the filter"):
             tried[name]()
         other.kill()

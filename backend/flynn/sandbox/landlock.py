@@ -11,7 +11,6 @@ whose Landlock scopes signals (ABI 6, Linux 6.12) keeps it from killing the serv
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +19,10 @@ from flynn.sandbox.command import Command
 from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
+from flynn.sandbox.scratch import temporary_directory
 from flynn.sandbox.seccomp import Metadata, asked, assemble, encode
 from flynn.sandbox.system_calls import Architecture
-from flynn.sandbox.view import View, owner_to_become, walkable
+from flynn.sandbox.view import View, owner_to_become
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -106,7 +106,7 @@ class Landlock:
                 f"run as root with a workspace that another uid owns, or on Linux 6.12 or newer ({workspace})"
             )
         read = self._readable(command, workspace)
-        temporary, scratch = self._temporary(command, identity)
+        temporary, scratch = temporary_directory(command, identity, self._private_root)
         policy = Policy(
             arguments=command.argv,
             environment={**self._view.environment(str(temporary)), **_GIT, **command.environment},
@@ -156,16 +156,3 @@ class Landlock:
                 )
         names = (*_ETC, *(f"/proc/{name}" for name in _PROC))
         return (*places, *self._view.etc, *(path for path in map(Path, names) if path.exists()))
-
-    def _temporary(self, command: Command, identity: tuple[int, int] | None) -> tuple[Path, Path | None]:
-        """The private tmp, and whether it is only this command's."""
-        if command.private_tmp is not None and (identity is None or walkable(command.private_tmp, identity)):
-            if identity is not None:
-                os.chown(command.private_tmp, *identity, follow_symlinks=False)
-            return command.private_tmp.resolve(), None
-        # Another uid cannot walk into the service's own directories.
-        parent = self._private_root if identity is None else None
-        scratch = Path(tempfile.mkdtemp(prefix="flynn-", dir=parent)).resolve()
-        if identity is not None:
-            os.chown(scratch, *identity)
-        return scratch, scratch
