@@ -5,14 +5,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox import canaries, seccomp
-from flynn.sandbox.command import Command
+from flynn.sandbox.command import Command, Sandbox
 from flynn.sandbox.file_rules import landlock_version
 from flynn.sandbox.landlock import Landlock
 from flynn.sandbox.launch import compiled_launcher, sealed_file
@@ -32,6 +32,7 @@ async def test_bubblewrap_is_taken_first(tmp_path: Path) -> None:
     sandbox = await open_sandbox(private_root=tmp_path / "private")
     assert sandbox.report.backend == "bubblewrap"
     assert sandbox.report.reason is None
+    assert any("nested repositories" in layer for layer in sandbox.report.missing)
     assert "seccomp" in sandbox.report.layers
     assert list((tmp_path / "private").iterdir()) == []
 
@@ -78,7 +79,8 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
     """The control of the probe: unconfined, what may succeed for this user does."""
     (tmp_path / "secret").write_text("x")
     with subprocess.Popen(["/bin/sleep", "60"]) as other:
-        tried = canaries.canaries([str(tmp_path / "secret"), str(tmp_path), "1", "/none", str(other.pid)])
+        places = (str(tmp_path / "secret"), str(tmp_path), "1", "/none", "/none", "none")
+        tried = canaries.canaries([str(tmp_path), *places, str(other.pid)])
         for name in ("read a file outside", "signal the service", "gain privileges", "escape the filter"):
             tried[name]()
         other.kill()
@@ -90,9 +92,13 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
 async def test_landlock_without_scopes_needs_a_workspace_of_another_uid(tmp_path: Path, abi: int) -> None:
     view = look(hidden=[tmp_path / "private"])
     launcher = sealed_file("launcher", compiled_launcher())
-    program = seccomp.encode(seccomp.assemble(seccomp.machine(), network=False))
     backend = Landlock(
-        private_root=tmp_path, view=view, limits=Limits(), seccomp=program, abi=abi, launcher=launcher
+        private_root=tmp_path,
+        view=view,
+        limits=Limits(),
+        architecture=seccomp.machine(),
+        abi=abi,
+        launcher=launcher,
     )
     try:
         own = await find_leaks(backend, "python3", private_root=tmp_path)
@@ -150,7 +156,7 @@ async def test_a_full_disk_is_not_filled_further(prefer: Preference, tmp_path: P
     )
     done = await strict.run(Command(argv=("sleep", "20"), workspace=workspace))
     assert done.kill_reason is not None
-    assert "are left on the workspace's disk" in done.kill_reason
+    assert "are left on the disk of the workspace" in done.kill_reason
 
 
 def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
@@ -168,15 +174,6 @@ def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
     return answer
 
 
-@pytest.fixture
-def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that every user can walk to."""
-    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.mark.needs("root")
 @pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="an interpreter that every user can reach is needed")
 @pytest.mark.parametrize("prefer", BACKENDS)
@@ -186,7 +183,14 @@ async def test_an_ordinary_user_has_the_same_sandbox(prefer: Preference, public:
     workspace.mkdir()
     os.chown(workspace, uid, uid)
     os.chown(public, uid, uid)
-    script = "id -u; echo x > made; cat /proc/1/environ; ulimit -u; kill -0 $PPID && echo reached; echo end"
+    outside = public / "outside"
+    outside.write_text("the user's own")
+    outside.chmod(0o640)
+    os.chown(outside, uid, uid)
+    script = (
+        "id -u; echo x > made; cat /proc/1/environ; ulimit -u; kill -0 $PPID && echo reached;"
+        f"chmod 777 {outside}; touch -d @1 {outside}; chmod 751 made; touch -d @1000 made; echo end"
+    )
     order = {
         "private_root": str(public / "private"),
         "prefer": prefer,
@@ -200,7 +204,10 @@ async def test_an_ordinary_user_has_the_same_sandbox(prefer: Preference, public:
     assert output.endswith("end\n")
     assert "reached" not in output
     assert "PYTHONPATH" not in output
-    assert (workspace / "made").stat().st_uid == uid
+    made = (workspace / "made").stat()
+    assert (made.st_uid, made.st_mode & 0o777, made.st_mtime) == (uid, 0o751, 1000)
+    assert outside.stat().st_mode & 0o777 == 0o640
+    assert outside.stat().st_mtime > 1
 
 
 @pytest.mark.needs("root")
@@ -238,3 +245,122 @@ async def test_the_process_limit_binds_where_the_uid_is_separate(
     done = await (await opened(prefer)).run(command)
     assert done.exit_code == 0
     assert 200 < int(done.output) <= 256
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_private_tmp_that_only_its_owner_may_enter(
+    prefer: Preference, opened: Open, public: Path, tmp_path: Path
+) -> None:
+    """As scratch directories are; and a workspace beneath /tmp, which the private tmp then covers."""
+    uid = 20012
+    workspace, private_tmp = public / "workspace", tmp_path / "private-tmp"
+    workspace.mkdir()
+    private_tmp.mkdir(mode=0o700)
+    os.chown(workspace, uid, uid)
+    script = 'echo x > made; echo y > "$TMPDIR/note" && cat "$TMPDIR/note"'
+    command = Command(argv=("bash", "-c", script), workspace=workspace, private_tmp=private_tmp)
+    for _ in range(2):
+        done = await (await opened(prefer)).run(command)
+        assert (done.exit_code, done.output) == (0, b"y\n")
+    assert (workspace / "made").stat().st_uid == uid
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_everything_may_lie_beneath_var_tmp(prefer: Preference) -> None:
+    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        (place / "workspace").mkdir()
+        sandbox = await open_sandbox(private_root=place / "private", prefer=prefer)
+        assert sandbox.report.backend == prefer, sandbox.report.reason
+        command = Command(argv=("bash", "-c", "echo x > made; pwd -P"), workspace=place / "workspace")
+        assert (await sandbox.run(command)).output.decode() == f"{place}/workspace\n"
+        assert (place / "workspace" / "made").exists()
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_workspace_that_became_a_link_is_refused(
+    prefer: Preference, opened: Open, tmp_path: Path, workspace: Path
+) -> None:
+    """A command of the workspace around it could have put the link there."""
+    inner, outside = workspace / "inner", tmp_path / "outside"
+    inner.mkdir()
+    outside.mkdir()
+    sandbox = await opened(prefer)
+    around = "mv inner away; ln -s ../outside inner"
+    assert (await sandbox.run(Command(argv=("bash", "-c", around), workspace=workspace))).exit_code == 0
+    with pytest.raises(SandboxUnavailable, match="leads through a link"):
+        await sandbox.run(Command(argv=("touch", "planted"), workspace=inner))
+    assert list(outside.iterdir()) == []
+
+
+SHARED = "mmap.mmap(-1, 40 << 20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)"
+SEGMENT = "attached(40 << 20)"
+
+
+@pytest.mark.parametrize("memory", [SHARED, SEGMENT], ids=["pages", "segments"])
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_shared_memory_counts_once_but_counts(
+    prefer: Preference, memory: str, tmp_path: Path, workspace: Path
+) -> None:
+    limits = Limits(tree_memory=200 * 2**20)
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer=prefer, limits=limits)
+    script = f"""
+import ctypes, mmap, os, time
+libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p
+def attached(size):
+    number = libc.shmget(0, size, 0o1600)
+    if number < 0: raise SystemExit(3)
+    return (ctypes.c_char * size).from_address(libc.shmat(number, None, 0))
+def take():
+    pages = {memory}; pages[:] = bytes([1]) * len(pages); return pages
+one = take()
+for _ in range(6):
+    if not os.fork(): one[0:1]; time.sleep(30)
+time.sleep(1); print("one is fine", flush=True)
+more = [take() for _ in range(6)]
+time.sleep(20)
+"""
+    command = Command(argv=("python3", "-I", "-S", "-c", script), workspace=workspace, timeout_seconds=25)
+    done = await sandbox.run(command)
+    if memory == SEGMENT and prefer == "landlock":
+        assert done.exit_code == 3, "there are no segments at all"
+        return
+    assert done.output == b"one is fine\n"
+    assert done.kill_reason == "more than 200 MiB of memory together"
+
+
+async def test_threads_are_counted(sandbox: Sandbox, workspace: Path) -> None:
+    script = """
+import threading, time
+threading.stack_size(32768)
+for _ in range(700):
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+time.sleep(20)
+"""
+    command = Command(argv=("python3", "-I", "-S", "-c", script), workspace=workspace, timeout_seconds=25)
+    done = await sandbox.run(command)
+    assert done.kill_reason == "more than 512 threads at once" or b"can't start new thread" in done.output
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_link_in_the_private_tmp_leads_no_mount_astray(opened: Open, tmp_path: Path) -> None:
+    """The workspace lies beneath /tmp, and its mount point would be made in what commands wrote."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        workspace, private_tmp = place / "a" / "workspace", tmp_path / "private-tmp"
+        workspace.mkdir(parents=True)
+        private_tmp.mkdir()
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (private_tmp / place.name).symlink_to(f"/oldroot{outside}")
+        command = Command(
+            argv=("bash", "-c", 'pwd -P; ls -A "$TMPDIR"'), workspace=workspace, private_tmp=private_tmp
+        )
+        done = await (await opened("bubblewrap")).run(command)
+        assert done.output.decode().split() == [str(workspace), place.name]
+        assert list(outside.iterdir()) == []
+    finally:
+        shutil.rmtree(place)
