@@ -9,7 +9,7 @@ output, a file that changed, a listener that heard the message, a victim that wa
 To add one, write it into the module of its category (`reading`, `writing`, …):
 
 - `shell(name, category, script, proof)` and `python(name, category, source, proof)` run code inside. An
-  upper-case name of bait (`SECRET`, `OUTSIDE`, `VICTIM`, `TCP` …: see `flynn`'s `tests/escapes/bait.py`) is
+  upper-case name of bait (`SECRET`, `OUTSIDE`, `VICTIM`, `TCP` …: all of them in `bait.py`) is
   made when the code mentions it, and is a variable there. `NONCE` is what to print when only the inside can
   tell; `MESSAGE` is what listeners wait for.
 - `kernel_call(name, numbers, arguments)` is one system call, refused when it says EPERM or ENOSYS. All of
@@ -135,10 +135,13 @@ def python(
     households: Collection[Household] = HOUSEHOLDS,
     fast: bool = False,
 ) -> None:
-    """Register a Python source as an attempt; see `flynn`'s `tests/escapes/inside.py` for what it may use."""
+    """Register a Python source as an attempt; see `inside.py` for what it may use."""
 
     async def act(scene: "Scene") -> bool:
-        return proof(scene, await scene.python(source))
+        ran = await scene.python(source)
+        if scene.control and b"the kernel has no such call" in ran.output:
+            raise NotHere("this kernel has no such call")
+        return proof(scene, ran)
 
     attempt(name, category, households=households, fast=fast)(act)
 

@@ -23,6 +23,7 @@ from tests.escapes.attempt import NotHere
 
 _VICTIM: Final = """
 import ctypes, os, sys, time
+ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(2**64 - 1), 0, 0, 0)  # Yama: anybody of this uid
 secret = ctypes.create_string_buffer(os.environ["VICTIM_SECRET"].encode())
 kept = open(sys.argv[1])
 print(ctypes.addressof(secret), len(secret.value), flush=True)

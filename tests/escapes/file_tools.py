@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 from flynn.domain.content import Json
@@ -141,7 +140,7 @@ async def read_socket(scene: Scene) -> bool:
         return (await scene.tool("Read", file_path="socket")).outcome == "ok"
 
 
-@attempt("Write through a link", KIND, fast=True)
+@attempt("Write through a link", KIND)
 async def write_link(scene: Scene) -> bool:
     (scene.workspace / "link").symlink_to(scene.bait.get("SECRET"))
     return await _write(scene, "link")
@@ -347,4 +346,4 @@ async def race_writing(scene: Scene) -> bool:
 
 
 def _appeared(scene: Scene) -> bool:
-    return any(name.startswith("new") for name in os.listdir(scene.bait.outside))
+    return any(path.name.startswith("new") for path in scene.bait.outside.iterdir())

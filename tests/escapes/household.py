@@ -64,7 +64,10 @@ class Stand:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise ChildProcessError(f"the stand ended while it was asked for {order}")
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def control(self, attempt: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ This file's own text is put in front of such a source. Standard library only.
 """
 
 import ctypes
+import errno
 import os
 import platform
 import sys
@@ -19,6 +20,8 @@ def call(x86: int, arm: int, *arguments: object) -> int:
     ctypes.set_errno(0)
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = libc.syscall(ctypes.c_long(x86 if X86 else arm), *words)
+    if result < 0 and ctypes.get_errno() == errno.ENOSYS:
+        os.write(2, b"the kernel has no such call\n")
     return -ctypes.get_errno() if result < 0 else int(result)
 
 

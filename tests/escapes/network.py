@@ -41,7 +41,7 @@ out.sendto(MESSAGE.encode(), 0x20000000, ("127.0.0.1", int(TCP)))  # MSG_FASTOPE
 )
 shell("dial with bash", KIND, 'echo "$MESSAGE" > "/dev/tcp/127.0.0.1/$TCP"', heard)
 shell("send a datagram with bash", KIND, 'echo "$MESSAGE" > "/dev/udp/127.0.0.1/$UDP"', heard)
-python("dial a unix socket", KIND, f"{_TELL}tell(socket.AF_UNIX, UNIX)", heard, fast=True)
+python("dial a unix socket", KIND, f"{_TELL}tell(socket.AF_UNIX, UNIX)", heard)
 python(
     "dial a unix socket through a link",
     KIND,
@@ -64,7 +64,6 @@ mine, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 mine.sendto(MESSAGE.encode(), DATAGRAM)
 """,
     heard,
-    fast=True,
 )
 python(
     "connect one socket of a pair elsewhere",

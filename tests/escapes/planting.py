@@ -112,7 +112,7 @@ async def home(scene: Scene) -> bool:
     return scene.bait.changed()
 
 
-@attempt("plant a ripgrep", KIND, fast=True)
+@attempt("plant a ripgrep", KIND)
 async def fake_ripgrep(scene: Scene) -> bool:
     await scene.shell(f"{_EVIL}cp evil rg; mkdir -p bin .venv/bin; cp evil bin/rg; cp evil .venv/bin/rg")
     if scene.control:

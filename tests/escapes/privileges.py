@@ -68,9 +68,7 @@ python(
     "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (4096, 4096))\nprint(NONCE)",
     reached,
 )
-python(
-    "be without no_new_privs", KIND, "if libc.prctl(39, 0, 0, 0, 0) == 0: print(NONCE)", reached, fast=True
-)
+python("be without no_new_privs", KIND, "if libc.prctl(39, 0, 0, 0, 0) == 0: print(NONCE)", reached)
 python("be without a filter", KIND, "if libc.prctl(21, 0, 0, 0, 0) != 2: print(NONCE)", reached)
 python(
     "take a better nice value",

@@ -97,7 +97,7 @@ _STAYING: Final = {
 
 
 def _stay(name: str, script: str) -> None:
-    @attempt(name, KIND, fast=name == "stay in a session of its own")
+    @attempt(name, KIND)
     async def act(scene: Scene) -> bool:
         return bool((await scene.shell(script, settle=0.2)).left)
 

@@ -106,8 +106,8 @@ async def pipes(scene: Scene) -> bool:
 
 @attempt("read the supervisor's orders", KIND)
 async def orders(scene: Scene) -> bool:
-    """Its environment and memory: the policy was in there."""
-    script = f"head -c 1 /proc/$PPID/environ && (exec 9</proc/$PPID/mem) && echo {scene.nonce}"
+    """In its environment, as a careless launcher would take them."""
+    script = f"(exec 9</proc/$PPID/environ) && echo {scene.nonce}"
     ran = await scene.shell(f"bash -c '{script}; true'; exit $?" if scene.control else script)
     return scene.nonce.encode() in ran.output
 
