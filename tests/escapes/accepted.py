@@ -28,6 +28,7 @@ _PLANTED_IN_GIT: Final = (
     *("make the workspace itself a repository", "plant a hook in a nested repository"),
     "plant a hook for a submodule",
 )
+_PROCESSES: Final = "process limit (NPROC)"
 _GIT: Final = "read-only .git/hooks and .git/config"
 
 
@@ -44,6 +45,8 @@ class Accepted:
 ACCEPTED: Final[tuple[Accepted, ...]] = (
     *(Accepted(attempt, "landlock", _OUTSIDE) for attempt in _SEEN_OR_TOUCHED),
     *(Accepted(attempt, "landlock", _GIT) for attempt in _PLANTED_IN_GIT),
+    Accepted("start many threads", "bubblewrap", _PROCESSES, ("root",)),
+    Accepted("start many threads", "landlock", _PROCESSES, ("root", "user")),
 )
 
 

@@ -9,7 +9,7 @@ KIND: Final = "processes"
 
 shell("kill a victim", KIND, 'kill -9 "$VICTIM"', hurt, fast=True)
 shell("stop a victim", KIND, 'kill -STOP "$VICTIM"', hurt)
-shell("interrupt a victim", KIND, 'kill -INT "$VICTIM"; sleep 0.5', hurt)
+shell("end a victim", KIND, 'kill -TERM "$VICTIM"; sleep 0.3', hurt)
 shell("ask whether a victim lives", KIND, 'kill -0 "$VICTIM" && echo "$NONCE"', reached)
 shell("kill a victim's group", KIND, 'kill -9 -- "-$VICTIM"', hurt)
 python("kill a victim's thread", KIND, "call(234, 131, int(VICTIM), int(VICTIM), 9)", hurt)
