@@ -93,6 +93,19 @@ class Stand:
             return {"broken": f"nothing was tried: {scene.refused}"}
         return {"escaped": escaped, "said": "\n".join(scene.said)[-1500:]}
 
+    async def check(self, backend: str) -> dict[str, object]:
+        """Whether code of attempts runs inside at all, in both forms: what is stopped must have begun."""
+        scene = Scene(self, backend)
+        try:
+            scene.file("inside", scene.secret)
+            shell = await scene.shell('cat inside && echo "$NONCE" > made && cat made')
+            python = await scene.python('if call(39, 172) == os.getpid(): print(NONCE, open("made").read())')
+            made = (scene.workspace / "made").read_text().strip()
+        finally:
+            scene.close()
+        ran = scene.secret.encode() in shell.output and python.output.count(scene.nonce.encode()) == 2
+        return {"ran": ran and made == scene.nonce, "said": "\n".join(scene.said)}
+
     async def report(self, backend: str) -> dict[str, object]:
         """What the sandbox says of itself."""
         try:
@@ -107,6 +120,8 @@ class Stand:
             order: dict[str, Any] = json.loads(line)
             if "report" in order:
                 answer = await self.report(order["report"])
+            elif "check" in order:
+                answer = await self.check(order["check"])
             else:
                 answer = await self.try_out(order["attempt"], order["backend"])
             print(json.dumps(answer), flush=True)

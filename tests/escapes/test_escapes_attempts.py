@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import has
 from tests.escapes.accepted import ACCEPTED, accepted
-from tests.escapes.attempt import ATTEMPTS, HOUSEHOLDS, Attempt
+from tests.escapes.attempt import ATTEMPTS, HOUSEHOLDS, Attempt, Household
 from tests.escapes.catalogue import load
 from tests.escapes.conftest import Stands
 
@@ -65,6 +65,16 @@ def test_there_are_enough_attempts_with_working_controls(stands: Stands) -> None
     names = [name for name, attempt in ATTEMPTS.items() if household in attempt.households]
     working = [name for name in names if stand.control(name).get("escaped")]
     assert len(working) >= ENOUGH
+
+
+@pytest.mark.parametrize("household", HOUSEHOLDS)
+@pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS])
+def test_the_code_of_attempts_runs_inside(backend: str, household: Household, stands: Stands) -> None:
+    """The control of the other direction: nothing is stopped because it never began."""
+    if household != "user" and not has("root"):
+        pytest.skip("only root has another household than its own")
+    answer = stands(household).ask(check=backend)
+    assert answer["ran"], answer
 
 
 def test_the_table_of_accepted_leaks_names_attempts_that_exist() -> None:
