@@ -7,7 +7,7 @@ from tests.escapes.attempt import ATTEMPTS, Attempt
 
 _CATEGORIES: Final = (
     *("reading", "writing", "metadata", "network", "processes", "signals", "kernel", "mounts"),
-    *("privileges", "planting", "resources", "results", "file_tools"),
+    *("privileges", "planting", "resources", "results", "file_tools", "races"),
 )
 
 
