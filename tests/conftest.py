@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.escapes.summary import table
+
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
@@ -121,3 +123,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"left out for want of {name}: {count} test{'s' if count > 1 else ''}", yellow=True
         )
+    trials = [
+        tuple(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for key, value in (getattr(report, "user_properties", None) or ())
+        if key == "escape" and report.when == "call"
+    ]
+    for line in table(trials):
+        terminalreporter.write_line(line)

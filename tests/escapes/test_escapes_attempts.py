@@ -1,0 +1,84 @@
+"""Every attempt gets out of no sandbox, and out of none of ours; what is weaker by design is announced."""
+
+import pytest
+
+from tests.conftest import has
+from tests.escapes.accepted import ACCEPTED, accepted
+from tests.escapes.attempt import ATTEMPTS, HOUSEHOLDS, Attempt, Household
+from tests.escapes.catalogue import load
+from tests.escapes.conftest import Stands
+
+BACKENDS = ("bubblewrap", "landlock")
+ENOUGH = 120
+
+load()
+
+
+def marks(attempt: Attempt, backend: str, household: str) -> list[pytest.MarkDecorator]:
+    made = [pytest.mark.needs(backend, *(() if household == "user" else ("root",)))]
+    if not attempt.fast:
+        made.append(pytest.mark.slow)
+    if attempt.alone:
+        made.append(pytest.mark.xdist_group("escapes-alone"))
+    return made
+
+
+TRIALS = [
+    pytest.param(
+        *(attempt, backend, household),
+        marks=marks(attempt, backend, household),
+        id=f"{attempt.name}-{backend}-{household}".replace(" ", "_"),
+    )
+    for attempt in ATTEMPTS.values()
+    for household in attempt.households
+    for backend in BACKENDS
+]
+
+
+@pytest.mark.parametrize(("attempt", "backend", "household"), TRIALS)
+def test_attempt(
+    attempt: Attempt, backend: str, household: str, stands: Stands, request: pytest.FixtureRequest
+) -> None:
+    stand = stands(household)  # type: ignore[arg-type]  # one of HOUSEHOLDS
+    control = stand.control(attempt.name)
+    if "absent" in control:
+        pytest.skip(f"no control on this machine: {control['absent']}")
+    assert control.get("escaped") is True, f"the control did not get out: {control}"
+    trial = stand.ask(attempt=attempt.name, backend=backend)
+    assert "escaped" in trial, trial
+    known = accepted(attempt.name, backend, household)
+    verdict = "stopped" if not trial["escaped"] else "accepted" if known else "ESCAPED"
+    request.node.user_properties.append(("escape", [attempt.category, backend, household, verdict]))
+    if known is None:
+        assert not trial["escaped"], f"it got out of {backend}: {trial['said']}"
+        return
+    assert trial["escaped"], f"{backend} stops this now: take it off the table of accepted leaks"
+    missing = stand.ask(report=backend)["missing"]
+    assert any(known.announced in words for words in missing), f"the report does not announce it: {missing}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_there_are_enough_attempts_with_working_controls(stands: Stands) -> None:
+    household = "root" if has("root") else "user"
+    stand = stands(household)  # type: ignore[arg-type]  # one of HOUSEHOLDS
+    names = [name for name, attempt in ATTEMPTS.items() if household in attempt.households]
+    working = [name for name in names if stand.control(name).get("escaped")]
+    assert len(working) >= ENOUGH
+
+
+@pytest.mark.parametrize("household", HOUSEHOLDS)
+@pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS])
+def test_the_code_of_attempts_runs_inside(backend: str, household: Household, stands: Stands) -> None:
+    """The control of the other direction: nothing is stopped because it never began."""
+    if household != "user" and not has("root"):
+        pytest.skip("only root has another household than its own")
+    answer = stands(household).ask(check=backend)
+    assert answer["ran"], answer
+
+
+def test_the_table_of_accepted_leaks_names_attempts_that_exist() -> None:
+    for line in ACCEPTED:
+        assert line.attempt in ATTEMPTS
+        assert line.backend in BACKENDS
+        assert set(line.households) <= set(ATTEMPTS[line.attempt].households) <= set(HOUSEHOLDS)
