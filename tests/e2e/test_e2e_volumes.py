@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from flynn.app import Service, open_service
+from flynn.app.service import Service, open_service
 from flynn.domain.errors import FlynnError
 from flynn.domain.orders import TaskOrder, WorkspaceOrder
 from flynn.domain.principal import Principal

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flynn.app import Service, open_service
+from flynn.app.service import Service, open_service
 from flynn.domain.orders import TaskOrder, WorkspaceOrder
 from flynn.domain.run import RunState
 from flynn.domain.views import WorkspaceView

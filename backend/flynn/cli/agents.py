@@ -3,7 +3,7 @@
 import sys
 
 from flynn.agent.agent_catalog import load_agents
-from flynn.app import asset, views_of
+from flynn.app.agents import asset, views_of
 from flynn.settings import Settings
 
 DESCRIPTION_WIDTH = 90

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from flynn.app import Service, open_service
+from flynn.app.service import Service, open_service
 from flynn.cli.record import find_running, own
 from flynn.cli.serve import listen, port_of, serving, url_of
 from flynn.domain.errors import ConfigurationError

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flynn.app import asset, open_service
+from flynn.app.agents import asset
+from flynn.app.service import open_service
 from flynn.cli.client import Client
 from flynn.cli.connection import LOG, Connection
 from flynn.cli.record import own, write_record

@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from flynn.agent.agent_catalog import load_agents
-from flynn.app import asset, switches
+from flynn.app.agents import asset
+from flynn.app.rules import switches
 from flynn.cli.client import Client
 from flynn.cli.record import Running, find_running
 from flynn.domain.content import text_block

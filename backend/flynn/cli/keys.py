@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from flynn.app import open_database, seed
+from flynn.app.database import open_database
+from flynn.app.seeding import seed
 from flynn.cli.client import ROOT, Client
 from flynn.cli.record import find_running, own
 from flynn.cli.serve import url_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from flynn.app import OWNER_KEY
+from flynn.app.seeding import OWNER_KEY
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 

@@ -11,7 +11,9 @@ from functools import partial
 
 import uvicorn
 
-from flynn.app import Service, open_database, open_service, seed
+from flynn.app.database import open_database
+from flynn.app.seeding import seed
+from flynn.app.service import Service, open_service
 from flynn.cli.record import own, write_record
 from flynn.cli.signals import answering
 from flynn.domain.errors import ConfigurationError

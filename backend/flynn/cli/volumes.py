@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flynn.app import read_mounts
+from flynn.app.seeding import read_mounts
 from flynn.domain.errors import ConfigurationError, WorkspaceError
 from flynn.settings import Settings
 from flynn.telemetry import logging

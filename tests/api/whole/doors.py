@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import socketio
 
-from flynn.app import open_service
+from flynn.app.service import open_service
 from flynn.cli.serve import listen, port_of, serving
 from flynn.settings import Settings
 from flynn.simulator import SimulatorServer, parse_scenarios

@@ -1,0 +1,85 @@
+"""The settings as the rooms take them."""
+
+import platform
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flynn.agent.permission_file import read_permissions
+from flynn.agent.prompt import Prompts
+from flynn.domain.permission import PermissionMode, PermissionRules
+from flynn.domain.run import Limits
+from flynn.domain.usage import nanodollars
+from flynn.intake.rules import Rules
+from flynn.model.switches import Switches
+from flynn.sandbox.command import Sandbox
+from flynn.settings import Settings
+from flynn.store.admission import AdmissionLimits
+from flynn.worker.runner import Caps
+from flynn.workspace.mounts import Mounts
+
+
+def switches(settings: Settings) -> Switches:
+    """What the model's endpoint can do, as the settings say."""
+    return Switches(
+        caching=settings.endpoint_cache,
+        effort=settings.endpoint_effort,
+        count_tokens=settings.endpoint_count_tokens,
+        auth=settings.endpoint_auth,
+    )
+
+
+def own_places(settings: Settings) -> tuple[Path, ...]:
+    """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
+    return (settings.data_dir.resolve(),)
+
+
+def caps_of(settings: Settings, mounts: Mounts) -> Caps:
+    """What runs may use, as the settings say."""
+    return Caps(
+        max_output_tokens=settings.max_output_tokens,
+        output_ceiling=settings.max_output_tokens_ceiling,
+        aliases=dict(settings.model_aliases),
+        scratch=settings.data_dir.resolve() / "private" / "scratch",
+        forbidden=own_places(settings),
+        permissions=read_rules(settings),
+        patience=timedelta(hours=settings.approval_hours),
+        mounts=mounts,
+        workspace_quota=settings.workspace_quota,
+    )
+
+
+def read_rules(settings: Settings) -> PermissionRules:
+    """The operator's permission rules in the operator's mode. Raises ConfigurationError."""
+    rules = read_permissions(settings.permissions) if settings.permissions else PermissionRules()
+    return rules.joined(PermissionRules(mode=PermissionMode(settings.permission_mode)))
+
+
+def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mounts) -> Rules:
+    """What intake needs to know of the settings, of what is said to the model, and of the machine."""
+
+    def opening(workspace_name: str, workspace_path: str) -> str:
+        return prompts.opening(
+            workspace_name=workspace_name,
+            workspace_path=workspace_path,
+            today=datetime.now(UTC).date(),
+            platform=platform.system(),
+            bash=sandbox.report.backend is not None,
+            bash_reason=None if sandbox.report.backend else sandbox.report.reason,
+        )
+
+    return Rules(
+        limits=Limits(
+            turns=settings.run_max_turns,
+            nanodollars=nanodollars(settings.run_max_dollars),
+            prompt_tokens=settings.max_prompt_tokens,
+        ),
+        admission=AdmissionLimits(principal=settings.principal_runs),
+        message_max_bytes=settings.message_max_bytes,
+        forbidden_roots=own_places(settings),
+        opening=opening,
+        interrupted=prompts.note("interrupted"),
+        modes={mode: prompts.mode(mode) for mode in PermissionMode},
+        mounts=mounts,
+        workspace_quota=settings.workspace_quota,
+        workspaces_each=settings.workspaces_each,
+    )
