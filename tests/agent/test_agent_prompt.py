@@ -93,6 +93,8 @@ def test_the_opening_says_where_when_and_whether_bash_works(prompts: Prompts) ->
         "Bash: works, sandboxed, without a network",
         "</environment>",
     ]
+    bare = prompts.opening(**facts, today=date(2026, 11, 23), bash=True, sandboxed=False)
+    assert "WITHOUT a sandbox" in bare
     missing = prompts.opening(**facts, today=date(2026, 11, 23), bash=False, bash_reason="no user namespaces")
     assert "Bash: does not work here (no user namespaces)" in missing
     assert "()" not in prompts.opening(**facts, today=date(2026, 11, 23), bash=False)

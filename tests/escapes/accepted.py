@@ -9,14 +9,11 @@ from typing import Final
 
 from tests.escapes.attempt import HOUSEHOLDS, Household
 
-_OUTSIDE: Final = "names and metadata outside can be seen, and those of the uid's own files changed"
-_SEEN_OR_TOUCHED: Final = (
+_OUTSIDE: Final = "names and metadata outside can be seen"
+_SEEN: Final = (
     *("read the host's accounts", "see that a file is there", "see a file's size and time"),
     *("see where the service's data lies", "go to a directory outside", "watch a directory"),
-    *("see how full the disk is", "change a mode", "change a mode through a link", "set times"),
-    *("change a mode of the directory", "change a mode by recursion", "change a group to one's own"),
-    *("set an extended attribute", "set an access list", "change a mode with fchmodat2"),
-    "change a mode through an O_PATH descriptor",
+    "see how full the disk is",
 )
 _PLANTED_IN_GIT: Final = (
     *("plant a hook", "plant a hook by a link", "plant a hook after renaming the hooks"),
@@ -28,8 +25,12 @@ _PLANTED_IN_GIT: Final = (
     *("make the workspace itself a repository", "plant a hook in a nested repository"),
     "plant a hook for a submodule",
 )
-_PROCESSES: Final = "process limit (NPROC)"
+_PLANTED_AROUND_GIT: Final = (
+    *("redirect the repository's common directory", "make the workspace itself a repository"),
+    *("plant a hook in a nested repository", "plant a hook for a submodule"),
+)
 _GIT: Final = "read-only .git/hooks and .git/config"
+_AROUND_GIT: Final = "read-only git configuration of nested repositories"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,9 @@ class Accepted:
 
 
 ACCEPTED: Final[tuple[Accepted, ...]] = (
-    *(Accepted(attempt, "landlock", _OUTSIDE) for attempt in _SEEN_OR_TOUCHED),
+    *(Accepted(attempt, "landlock", _OUTSIDE) for attempt in _SEEN),
     *(Accepted(attempt, "landlock", _GIT) for attempt in _PLANTED_IN_GIT),
-    Accepted("start many threads", "bubblewrap", _PROCESSES, ("root",)),
-    Accepted("start many threads", "landlock", _PROCESSES, ("root", "user")),
+    *(Accepted(attempt, "bubblewrap", _AROUND_GIT) for attempt in _PLANTED_AROUND_GIT),
 )
 
 

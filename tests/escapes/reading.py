@@ -193,4 +193,5 @@ async def nested(scene: Scene) -> bool:
     scene.directory("workspace/inner")
     await scene.shell('mv inner gone; ln -s "$OUTSIDE" inner')
     ran = await scene.shell("cat secret", workspace=scene.workspace / "inner")
+    scene.stopped_by_refusal("through a link")
     return spilled(scene, ran)

@@ -12,6 +12,8 @@ from flynn.domain.evidence import CommandRan
 from flynn.domain.tool_result import Outcome
 from flynn.sandbox.command import Sandbox
 from flynn.tools.toolset import execute
+from flynn.workspace.quota import Meter, Quota
+from flynn.workspace.root import Workspace
 from tests.tools.conftest import Conversation
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -172,3 +174,21 @@ async def test_a_cancelled_command_is_dead_when_it_returns(talk: Conversation) -
         await call
     await asyncio.sleep(0.7)
     assert not (talk.root / "made").exists()
+
+
+async def test_a_full_workspace_can_only_be_emptied(talk: Conversation) -> None:
+    limit = 256 * 1024
+    with Workspace.open(talk.root, quota=Quota(limit, Meter())) as held:
+        full = replace(talk, workspace=held)
+        # So short that the supervisor has not counted yet.
+        await full.text("Bash", command=f"head -c {limit} /dev/zero > big; mkdir below")
+        said = (await full.call("Bash", command="cd below && head -c 9000 /dev/zero > ../more")).content
+        assert "The workspace is full" in str(said)
+        assert (talk.root / "more").stat().st_size <= 4096
+        assert full.cwd == "below"
+        assert "is full" in await full.error("Bash", command="sleep 9", run_in_background=True)
+        await full.call("Bash", command="rm ../big")
+    with Workspace.open(talk.root, quota=Quota(limit, Meter())) as held:
+        empty = replace(talk, workspace=held)
+        assert "full" not in await empty.text("Bash", command="head -c 9000 /dev/zero > more")
+    assert (talk.root / "more").stat().st_size == 9000

@@ -46,7 +46,9 @@ NOTES: Final[tuple[NoteName, ...]] = get_args(NoteName)
 _FACTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "system": frozenset({"tools"}),
-        "opening": frozenset({"workspace_name", "workspace_path", "date", "platform", "bash", "bash_reason"}),
+        "opening": frozenset(
+            {"workspace_name", "workspace_path", "date", "platform", "bash", "bash_reason", "sandboxed"}
+        ),
     }
 )
 
@@ -101,6 +103,7 @@ class Prompts:
         platform: str,
         bash: bool,
         bash_reason: str | None = None,
+        sandboxed: bool = True,
     ) -> str:
         """The text that heads a conversation's first message. `bash_reason` says why Bash is missing."""
         return self._render(
@@ -112,6 +115,7 @@ class Prompts:
                 "platform": platform,
                 "bash": bash,
                 "bash_reason": bash_reason,
+                "sandboxed": sandboxed,
             },
         )
 

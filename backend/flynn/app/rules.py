@@ -65,6 +65,7 @@ def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mou
             platform=platform.system(),
             bash=sandbox.report.backend is not None,
             bash_reason=None if sandbox.report.backend else sandbox.report.reason,
+            sandboxed=sandbox.report.backend != "unconfined",
         )
 
     return Rules(

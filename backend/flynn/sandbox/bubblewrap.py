@@ -151,7 +151,9 @@ class Bubblewrap:
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=self._seccomp,
-            limits=self._limits.of_process(count_processes=identity is not None or os.getuid() != 0),
+            limits=self._limits.of_process(
+                count_processes=identity is not None or os.getuid() != 0, largest_file=command.largest_file
+            ),
             landlock=self._landlock,
             read=("/",),
             write=tuple(write),

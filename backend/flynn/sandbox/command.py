@@ -15,7 +15,8 @@ class Command:
     seconds: the launcher refuses to exec past it. Output past `output_limit` bytes loses its middle;
     past `output_kill` bytes the tree is killed. `extra_readonly` are absolute paths the operator or the
     caller (ripgrep's own binary) needs visible. `quota_bytes` are the most that the workspace's tree may
-    hold, in allocated blocks: a command under which it grows beyond that is killed.
+    hold, in allocated blocks: a command under which it grows beyond that is killed. `largest_file` bounds
+    in bytes each file that it writes.
     """
 
     argv: tuple[str, ...]
@@ -31,6 +32,7 @@ class Command:
     output_kill: int = 64_000_000
     merge_output: bool = True
     quota_bytes: int | None = None
+    largest_file: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

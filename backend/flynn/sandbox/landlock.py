@@ -113,7 +113,9 @@ class Landlock:
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=self._seccomp,
-            limits=self._limits.of_process(count_processes=identity is not None),
+            limits=self._limits.of_process(
+                count_processes=identity is not None, largest_file=command.largest_file
+            ),
             landlock=self._abi,
             read=tuple(map(str, read)),
             write=(str(temporary), *((str(workspace),) if command.writable else ())),

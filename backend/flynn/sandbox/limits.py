@@ -28,14 +28,14 @@ class Limits:
     disk_reserve: int = 256 * _MIB
     temporary: int = 1024 * _MIB
 
-    def of_process(self, *, count_processes: bool) -> tuple[tuple[int, int], ...]:
-        """Pairs for setrlimit(2).
+    def of_process(self, *, count_processes: bool, largest_file: int | None) -> tuple[tuple[int, int], ...]:
+        """Pairs for setrlimit(2); `largest_file` is a command's own bound where that is lower.
 
         NPROC counts every process of the user, so it is set only where the user is the sandbox's alone.
         """
         return (
             (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_FSIZE, self.file_size),
+            (resource.RLIMIT_FSIZE, min(self.file_size, largest_file or self.file_size)),
             (resource.RLIMIT_DATA, self.data),
             (resource.RLIMIT_NOFILE, self.descriptors),
             (resource.RLIMIT_MEMLOCK, self.locked_memory),

@@ -49,7 +49,7 @@ class Unconfined:
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=b"",
-            limits=self._limits.of_process(count_processes=False),
+            limits=self._limits.of_process(count_processes=False, largest_file=command.largest_file),
             landlock=0,
             identity=identity,
             deadline=command.deadline,

@@ -18,6 +18,7 @@ from flynn.tools.job import MOST_JOBS, Job, Jobs
 from flynn.tools.job_news import news, whereabouts
 from flynn.tools.schema import Arguments
 from flynn.tools.spill import Spill, fresh_name, owner_of_outputs
+from flynn.tools.thread import in_thread
 from flynn.tools.tool import ToolContext
 from flynn.workspace.fence import Fence
 from flynn.workspace.scratch import NOTE, drop_note, read_note
@@ -31,6 +32,14 @@ _LONGEST_COMMAND = 100_000
 """Characters; the kernel takes 128 KiB in one argument (MAX_ARG_STRLEN, execve(2))."""
 _FALSE_START_SECONDS = 0.2
 """How long a job is watched at its start: one that fails at once is reported by the call that started it."""
+
+
+_LARGEST_WHEN_FULL = 4_096
+"""Bytes of a file that a command may write in a full workspace: enough to say where it is, and to remove."""
+_FULL = (
+    "[The workspace is full: it takes all that it may. Until something is removed, commands cannot write "
+    f"files over {_LARGEST_WHEN_FULL:,} bytes.]"
+)
 
 
 class BashArguments(Arguments):
@@ -80,7 +89,11 @@ async def _wait(asked: BashArguments, context: ToolContext) -> ToolResult:
     """Run the command to its end."""
     cwd, notes = _directory(context)
     note = f"{NOTE}{secrets.token_hex(8)}"
-    command = _command(context, _carrying(asked.command, note), cwd, asked.timeout or DEFAULT_TIMEOUT_MS)
+    full = await _full(context)
+    if full:
+        notes.append(_FULL)
+    timeout = asked.timeout or DEFAULT_TIMEOUT_MS
+    command = _command(context, _carrying(asked.command, note), cwd, timeout, full=full)
     capture = Capture(context.on_output, _spill(context, "c"))
     fence = _permitted(context)
     try:
@@ -90,6 +103,7 @@ async def _wait(asked: BashArguments, context: ToolContext) -> ToolResult:
         fence.check()  # the launcher refuses past the deadline, too: then it was not the sandbox
         raise
     finally:
+        context.workspace.worked_on()
         drop_note(context.scratch, note)
         await capture.close()
     look = capture.look(MAX_RESULT if done.exit_code == 0 else MAX_FAILURE)
@@ -125,6 +139,8 @@ async def _start(asked: BashArguments, context: ToolContext) -> ToolResult:
         return ToolResult.error("There are no background jobs here; run the command without it.")
     if refusal := _no_room(jobs):
         return ToolResult.error(refusal)
+    if await _full(context):
+        return ToolResult.error("The workspace is full, so no background job is started. Remove something.")
     cwd, notes = _directory(context)
     argv = ("/bin/bash", "-c", asked.command, "bash")
     command = _command(context, argv, cwd, asked.timeout or DEFAULT_JOB_MS)
@@ -159,7 +175,9 @@ def _no_room(jobs: Jobs) -> str | None:
     )
 
 
-def _command(context: ToolContext, argv: tuple[str, ...], cwd: str, timeout_ms: int) -> Command:
+def _command(
+    context: ToolContext, argv: tuple[str, ...], cwd: str, timeout_ms: int, *, full: bool = False
+) -> Command:
     return Command(
         argv=argv,
         workspace=context.workspace.path,
@@ -169,8 +187,15 @@ def _command(context: ToolContext, argv: tuple[str, ...], cwd: str, timeout_ms: 
         timeout_seconds=timeout_ms / 1000,
         deadline=context.deadline,
         quota_bytes=context.workspace.quota_bytes,
+        # The supervisor blames a command for growth only after a first count, which a short one escapes.
+        largest_file=_LARGEST_WHEN_FULL if full else None,
         output_limit=0,  # the capture keeps what is needed of it
     )
+
+
+async def _full(context: ToolContext) -> bool:
+    limited = context.workspace.quota_bytes is not None
+    return limited and await in_thread(context.workspace.full)
 
 
 def _spill(context: ToolContext, kind: str) -> Spill:

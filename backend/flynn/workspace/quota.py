@@ -50,6 +50,8 @@ class _Known:
     bytes: int
     complete: bool
     until: float
+    rested: float
+    """When measuring again costs little of the time since."""
 
 
 class Meter:
@@ -76,9 +78,17 @@ class Meter:
         with self._lock:
             if len(self._known) >= 10_000:
                 self._known.clear()
-            until = ended + max(_FRESH_SECONDS, _SHARE * (ended - began))
-            self._known[key] = _Known(measured.bytes, measured.complete, until)
+            rested = ended + _SHARE * (ended - began)
+            until = max(ended + _FRESH_SECONDS, rested)
+            self._known[key] = _Known(measured.bytes, measured.complete, until, rested)
         return measured
+
+    def doubt(self, root: int) -> None:
+        """Somebody else may have written: measure again as soon as that costs little."""
+        with self._lock:
+            known = self._known.get(_identity(root))
+            if known is not None:
+                known.until = known.rested
 
     def note(self, root: int, change: int) -> None:
         """Add what this process itself has just written."""
@@ -94,6 +104,10 @@ class Quota:
 
     limit: int
     meter: Meter
+
+    def full(self, root: int) -> bool:
+        """Whether the tree of `root` takes all that it may."""
+        return self.meter.usage(root).bytes >= self.limit
 
     def admit(self, root: int, path: str, more: int) -> None:
         """Raise QuotaExceeded when `path` cannot take `more` bytes. What frees bytes is always admitted."""

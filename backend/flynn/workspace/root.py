@@ -122,6 +122,15 @@ class Workspace:
         if self._quota is not None:
             self._quota.admit(self._held(), path, more)
 
+    def full(self) -> bool:
+        """Whether nothing more may be written here. May measure the tree: call it in a thread."""
+        return self._quota is not None and self._quota.full(self._held())
+
+    def worked_on(self) -> None:
+        """Note that a command ran here: what the tree takes is not known any more."""
+        if self._quota is not None:
+            self._quota.meter.doubt(self._held())
+
     def grew(self, more: int) -> None:
         """Note that `more` bytes were written."""
         if self._quota is not None:
