@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The service in one image: no compiler, no package manager's cache, no root.
 
 FROM python:3.12-slim AS build
@@ -11,6 +10,7 @@ RUN /opt/flynn/bin/python -m pip install --require-hashes -r requirements.txt \
     && /opt/build/bin/python -m pip install --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY agents ./agents
+COPY examples ./examples
 COPY prompts ./prompts
 COPY backend ./backend
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
