@@ -92,7 +92,12 @@ def test_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch) ->
         ("FLYNN_PORT", "65536", "a whole number from 1 to 65535"),
         ("FLYNN_LEASE_SECONDS", "1", "a number from 3 to 300"),
         ("FLYNN_RUN_MAX_DOLLARS", "nan", "a number from 0.01 to 10000"),
-        ("FLYNN_SANDBOX", "docker", "auto, bubblewrap, landlock or none"),
+        (
+            "FLYNN_SANDBOX_READONLY",
+            "/usr:no/such",
+            "directories that exist, by absolute path, separated by colons",
+        ),
+        ("FLYNN_SANDBOX", "docker", "auto, bubblewrap, landlock, none or unconfined"),
         ("FLYNN_ENDPOINT_CACHE", "maybe", "true or false"),
         ("FLYNN_ENDPOINT_AUTH", "basic", "bearer or x-api-key"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
@@ -233,6 +238,7 @@ def test_the_example_names_the_same_variables_and_defaults(
         "FLYNN_AGENTS_DIR",
         "FLYNN_ALLOWED_ORIGINS",
         "FLYNN_PERMISSIONS",
+        "FLYNN_SANDBOX_READONLY",
         "FLYNN_WORKSPACE",
         "POSTGRES_PASSWORD",
         "REDIS_URL",
@@ -245,3 +251,8 @@ def test_the_example_is_the_one_that_the_settings_describe() -> None:
         [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_toolchains_are_directories_separated_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYNN_SANDBOX_READONLY", "/usr/lib: /usr/bin:")
+    assert Settings.load(env_file=None).sandbox_readonly == (Path("/usr/lib"), Path("/usr/bin"))

@@ -36,7 +36,7 @@ from flynn.model.catalog import resolve
 from flynn.model.claude import Claude
 from flynn.model.switches import Switches
 from flynn.ops.readiness import Health, model_part
-from flynn.sandbox.command import Sandbox
+from flynn.sandbox.command import Sandbox, SandboxReport
 from flynn.sandbox.opening import open_sandbox
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -206,6 +206,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             open_sandbox(
                 private_root=settings.data_dir / "private",
                 prefer=settings.sandbox,
+                extra_readonly=settings.sandbox_readonly,
                 hidden=[settings.data_dir.resolve()],
                 # A worker that froze is followed by another after a lease; its trees are dead by then.
                 silence_seconds=settings.lease_seconds - MARGIN_SECONDS,
@@ -215,6 +216,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         database, address, embedded = await stack.enter_async_context(open_database(settings))
         owner_key = await seed(settings, database)
         sandbox = await opening
+        _tell_of(sandbox.report)
         bus: Bus = await stack.enter_async_context(
             RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()
         )
@@ -338,6 +340,26 @@ def read_rules(settings: Settings) -> PermissionRules:
     """The operator's permission rules in the operator's mode. Raises ConfigurationError."""
     rules = read_permissions(settings.permissions) if settings.permissions else PermissionRules()
     return rules.joined(PermissionRules(mode=PermissionMode(settings.permission_mode)))
+
+
+def _tell_of(report: SandboxReport) -> None:
+    """The sandbox in the log of the start: what commands run in, and each layer that is missing."""
+    log = get_logger("flynn.sandbox")
+    if report.backend is None:
+        log.warning("there is no sandbox, so no Bash, Glob or Grep", reason=report.reason)
+        return
+    facts = {
+        "backend": report.backend,
+        "layers": list(report.layers),
+        "missing": list(report.missing),
+        "reason": report.reason,
+    }
+    if report.backend == "unconfined":
+        log.error("commands run WITHOUT A SANDBOX, because the operator says so", **facts)
+    elif report.missing:
+        log.warning("commands run in a sandbox that lacks layers", **facts)
+    else:
+        log.info("commands run in a sandbox", **facts)
 
 
 def _rules(settings: Settings, prompts: Prompts, sandbox: Sandbox) -> Rules:

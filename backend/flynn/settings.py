@@ -60,6 +60,15 @@ def _aliases(value: object) -> object:
     return MODEL_ALIASES | {name.strip(): model.strip() for name, _, model in pairs}
 
 
+def _directories(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    paths = tuple(Path(part.strip()) for part in value.split(":") if part.strip())
+    if not all(path.is_absolute() and path.is_dir() for path in paths):
+        raise ValueError("not directories")
+    return paths
+
+
 def _path(value: Path) -> Path:
     return value.expanduser().absolute()
 
@@ -239,10 +248,18 @@ class Settings(BaseSettings):
         ge=3,
         le=300,
     )
-    sandbox: Annotated[Literal["auto", "bubblewrap", "landlock", "none"], Choice] = _setting(
+    sandbox: Annotated[Literal["auto", "bubblewrap", "landlock", "none", "unconfined"], Choice] = _setting(
         "FLYNN_SANDBOX",
         "auto",
-        "Sandbox of commands: auto takes the strongest that works here; none turns Bash and Grep off.",
+        "Sandbox of commands: auto takes the strongest that works here; none turns Bash and Grep off; "
+        "unconfined runs commands without any, where the machine around is the wall.",
+    )
+    sandbox_readonly: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_directories)] = _setting(
+        "FLYNN_SANDBOX_READONLY",
+        (),
+        "Directories with more tools that commands may use, separated by colons: seen read-only, and their "
+        "bin directories come first on PATH.",
+        "directories that exist, by absolute path, separated by colons",
     )
     permissions: Directory | None = _setting(
         "FLYNN_PERMISSIONS",

@@ -1,6 +1,8 @@
 """Sandboxes over real workspaces, one for each backend that this machine has."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +55,12 @@ def shell(sandbox: Sandbox, workspace: Path) -> Shell:
         return await sandbox.run(command)
 
     return run
+
+
+@pytest.fixture
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that every user can walk to."""
+    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)

@@ -20,7 +20,7 @@ from tests.sandbox.conftest import BACKENDS
 
 ROOM = Path(launch.__file__).parent
 PARTS = (*launch._PARTS, "launcher")
-CHEAP = {"ctypes", "os", "select", "stat", "sys", "time"}
+CHEAP = {"_thread", "ctypes", "os", "select", "stat", "sys", "time"}
 
 
 def imports(name: str) -> set[str]:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,8 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
     """The control of the probe: unconfined, what may succeed for this user does."""
     (tmp_path / "secret").write_text("x")
     with subprocess.Popen(["/bin/sleep", "60"]) as other:
-        tried = canaries.canaries([str(tmp_path / "secret"), str(tmp_path), "1", "/none", str(other.pid)])
+        places = (str(tmp_path / "secret"), str(tmp_path), "1", "/none", "/none", "none")
+        tried = canaries.canaries([str(tmp_path), *places, str(other.pid)])
         for name in ("read a file outside", "signal the service", "gain privileges", "escape the filter"):
             tried[name]()
         other.kill()
@@ -90,9 +91,13 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
 async def test_landlock_without_scopes_needs_a_workspace_of_another_uid(tmp_path: Path, abi: int) -> None:
     view = look(hidden=[tmp_path / "private"])
     launcher = sealed_file("launcher", compiled_launcher())
-    program = seccomp.encode(seccomp.assemble(seccomp.machine(), network=False))
     backend = Landlock(
-        private_root=tmp_path, view=view, limits=Limits(), seccomp=program, abi=abi, launcher=launcher
+        private_root=tmp_path,
+        view=view,
+        limits=Limits(),
+        architecture=seccomp.machine(),
+        abi=abi,
+        launcher=launcher,
     )
     try:
         own = await find_leaks(backend, "python3", private_root=tmp_path)
@@ -150,7 +155,7 @@ async def test_a_full_disk_is_not_filled_further(prefer: Preference, tmp_path: P
     )
     done = await strict.run(Command(argv=("sleep", "20"), workspace=workspace))
     assert done.kill_reason is not None
-    assert "are left on the workspace's disk" in done.kill_reason
+    assert "are left on the disk of the workspace" in done.kill_reason
 
 
 def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
@@ -166,15 +171,6 @@ def _as_user(uid: int, order: dict[str, str]) -> dict[str, object]:
     )
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
-
-
-@pytest.fixture
-def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that every user can walk to."""
-    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.mark.needs("root")
@@ -238,3 +234,52 @@ async def test_the_process_limit_binds_where_the_uid_is_separate(
     done = await (await opened(prefer)).run(command)
     assert done.exit_code == 0
     assert 200 < int(done.output) <= 256
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_private_tmp_that_only_its_owner_may_enter(
+    prefer: Preference, opened: Open, public: Path, tmp_path: Path
+) -> None:
+    """As scratch directories are; and a workspace beneath /tmp, which the private tmp then covers."""
+    uid = 20012
+    workspace, private_tmp = public / "workspace", tmp_path / "private-tmp"
+    workspace.mkdir()
+    private_tmp.mkdir(mode=0o700)
+    os.chown(workspace, uid, uid)
+    script = 'echo x > made; echo y > "$TMPDIR/note" && cat "$TMPDIR/note"'
+    command = Command(argv=("bash", "-c", script), workspace=workspace, private_tmp=private_tmp)
+    for _ in range(2):
+        done = await (await opened(prefer)).run(command)
+        assert (done.exit_code, done.output) == (0, b"y\n")
+    assert (workspace / "made").stat().st_uid == uid
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_everything_may_lie_beneath_var_tmp(prefer: Preference) -> None:
+    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        (place / "workspace").mkdir()
+        sandbox = await open_sandbox(private_root=place / "private", prefer=prefer)
+        assert sandbox.report.backend == prefer, sandbox.report.reason
+        command = Command(argv=("bash", "-c", "echo x > made; pwd -P"), workspace=place / "workspace")
+        assert (await sandbox.run(command)).output.decode() == f"{place}/workspace\n"
+        assert (place / "workspace" / "made").exists()
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_a_workspace_that_became_a_link_is_refused(
+    prefer: Preference, opened: Open, tmp_path: Path, workspace: Path
+) -> None:
+    """A command of the workspace around it could have put the link there."""
+    inner, outside = workspace / "inner", tmp_path / "outside"
+    inner.mkdir()
+    outside.mkdir()
+    sandbox = await opened(prefer)
+    around = "mv inner away; ln -s ../outside inner"
+    assert (await sandbox.run(Command(argv=("bash", "-c", around), workspace=workspace))).exit_code == 0
+    with pytest.raises(SandboxUnavailable, match="leads through a link"):
+        await sandbox.run(Command(argv=("touch", "planted"), workspace=inner))
+    assert list(outside.iterdir()) == []

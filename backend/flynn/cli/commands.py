@@ -81,11 +81,17 @@ def demo(
 @app.command()
 def doctor(
     live: Annotated[bool, typer.Option("--live", help="Make one cheap call to the model's API too.")] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Try to get out of every sandbox of this machine, and no more.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Say how this machine and these settings are, part by part."""
     settings = Settings.load(data_dir=data_dir)
-    _do(_command("doctor").doctor(settings, live=live))
+    if sandbox:
+        _do(_command("sandbox_table").sandbox_table(settings))
+    else:
+        _do(_command("doctor").doctor(settings, live=live))
 
 
 @app.command()

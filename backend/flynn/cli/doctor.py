@@ -216,7 +216,11 @@ async def _redis(settings: Settings) -> Finding:
 
 async def _sandbox(settings: Settings) -> Finding:
     try:
-        sandbox = await open_sandbox(private_root=settings.data_dir / "private", prefer=settings.sandbox)
+        sandbox = await open_sandbox(
+            private_root=settings.data_dir / "private",
+            prefer=settings.sandbox,
+            extra_readonly=settings.sandbox_readonly,
+        )
     except (OSError, FlynnError) as error:
         return Finding(
             "sandbox", "degraded", f"not opened: {error}", "Without it Bash, Glob and Grep are off."
@@ -226,6 +230,13 @@ async def _sandbox(settings: Settings) -> Finding:
     remedy = _sandbox_remedy(report.reason or "")
     if report.backend is None:
         return Finding("sandbox", "degraded", f"off: {report.reason}", remedy)
+    if report.backend == "unconfined":
+        return Finding(
+            "sandbox",
+            "degraded",
+            f"COMMANDS RUN WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
+            "Set FLYNN_SANDBOX=auto, unless the container or the machine around is the wall.",
+        )
     missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
     return Finding(
         "sandbox",

@@ -133,6 +133,13 @@ def announce(service: Service, url: str) -> None:
     print(f"Flynn is at {url}/docs?key={service.owner_key} (Bash: {report.backend or 'off'})", flush=True)
     if report.backend is None:
         print(f"No sandbox, so no Bash, Glob or Grep: {report.reason}", file=sys.stderr, flush=True)
+    elif report.backend == "unconfined":
+        print(
+            "FLYNN_SANDBOX=unconfined: COMMANDS RUN WITHOUT A SANDBOX and can do whatever this user can. "
+            f"Missing: {', '.join(report.missing)}.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 async def migrate_only(settings: Settings) -> int:

@@ -62,6 +62,12 @@ class Health:
             return Part(
                 name="sandbox", state="degraded", detail=f"Bash, Glob and Grep are off: {report.reason}"
             )
+        if report.backend == "unconfined":
+            return Part(
+                name="sandbox",
+                state="degraded",
+                detail=f"Commands run WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
+            )
         missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
         return Part(
             name="sandbox",

@@ -15,6 +15,7 @@ from typing import Final
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox.command import Command
+from flynn.sandbox.kernel import open_exactly
 from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
@@ -25,7 +26,7 @@ _UID_FOR_ROOT: Final = 1000
 _TMP: Final = "/tmp"  # noqa: S108 - the sandbox's own, private to the conversation
 _SHM: Final = "/dev/shm"  # noqa: S108 - the sandbox's own tmpfs
 _SHARED_MEMORY: Final = 256 * 2**20
-_TEMPORARY: Final = 1024 * 2**20
+_TMPFS_AT_MOST: Final = 1024 * 2**20
 
 _NAMESPACES: Final = ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts")
 _PROCESS: Final = (
@@ -156,6 +157,10 @@ class Bubblewrap:
             processes=self._limits.tree_processes,
             memory=self._limits.tree_memory,
             disk_reserve=self._limits.disk_reserve,
+            # Without a private tmp of the conversation, /tmp is a tmpfs of a fixed size.
+            temporary=None if command.private_tmp is None else _TMP,
+            temporary_size=self._limits.temporary,
+            quota=command.quota_bytes or 0,
         )
 
     def _bind(self, option: str, descriptor: int, destination: Path) -> list[str]:
@@ -174,10 +179,20 @@ class Bubblewrap:
                 view += ["--ro-bind", "/dev/null", path]
         view += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", _SHM]
         if command.private_tmp is None:
-            view += ["--perms", "1777", "--size", str(_TEMPORARY), "--tmpfs", _TMP]
+            view += [
+                "--perms",
+                "1777",
+                "--size",
+                str(self._limits.temporary or _TMPFS_AT_MOST),
+                "--tmpfs",
+                _TMP,
+            ]
         else:
             view += self._bind("--bind", _open(command.private_tmp, own), Path(_TMP))
-        view += ["--dir", "/run", "--dir", "/var", "--symlink", f"..{_TMP}", f"/var{_TMP}"]
+        view += ["--dir", "/run", "--dir", "/var"]
+        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
+        if not any(place.is_relative_to(f"/var{_TMP}") for place in shown):
+            view += ["--symlink", f"..{_TMP}", f"/var{_TMP}"]
         for link, target in self._view.links:
             view += ["--symlink", target, str(link)]
         for name, content in _etc(*inside).items():
@@ -194,7 +209,10 @@ class Bubblewrap:
             return path, self._bind(option, _open(path, own), path)
 
         mounts = [mount("--ro-bind", path) for path in (*self._view.readonly, *command.extra_readonly)]
-        mounts.append(mount("--bind" if command.writable else "--ro-bind", workspace))
+        place = _open(workspace, own, exactly=True)
+        mounts.append(
+            (workspace, self._bind("--bind" if command.writable else "--ro-bind", place, workspace))
+        )
         seen = [path for path, _ in mounts]
         for path in self._view.hidden:
             if any(path.is_relative_to(place) for place in seen):
@@ -205,7 +223,7 @@ class Bubblewrap:
             mounts += [mount("--ro-bind", path) for path in service]
             mounts += [
                 (path, self._bind(option, descriptor, path))
-                for option, descriptor, path in _protected_git(workspace, own)
+                for option, descriptor, path in _protected_git(place, workspace, own)
             ]
         mounts.sort(key=lambda mount: len(mount[0].parts))
         return [*_parents(seen), *(word for _, words in mounts for word in words)]
@@ -222,10 +240,10 @@ def _parents(places: list[Path]) -> list[str]:
     ]
 
 
-def _open(path: Path, own: list[int]) -> int:
-    """Open a place that is to be shown."""
+def _open(path: Path, own: list[int], *, exactly: bool = False) -> int:
+    """Open a place that is to be shown; `exactly`: no name of its path may be a link."""
     try:
-        own.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+        own.append(open_exactly(str(path)) if exactly else os.open(path, os.O_PATH | os.O_CLOEXEC))
     except OSError as error:
         raise SandboxUnavailable(f"{path} cannot be shown in the sandbox: {error.strerror}") from error
     return own[-1]
@@ -240,14 +258,14 @@ def _etc(uid: int, gid: int) -> dict[str, str]:
     }
 
 
-def _protected_git(workspace: Path, own: list[int]) -> list[tuple[str, int, Path]]:
+def _protected_git(place: int, workspace: Path, own: list[int]) -> list[tuple[str, int, Path]]:
     """Make .git a mount point, which cannot be renamed, with hooks and config read-only inside it.
 
     What is missing is created first, else the command could create it. Everything is opened name by
     name without following a link, since the workspace may hold links planted to lead bubblewrap astray.
     Returns option, source and destination of each mount.
     """
-    git = _open_beneath(_open(workspace, own), ".git", own)
+    git = _open_beneath(place, ".git", own)
     if git is None:
         return []
     mode = os.fstat(git).st_mode

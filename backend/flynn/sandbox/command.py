@@ -14,7 +14,8 @@ class Command:
     `environment` is added to one that is built from nothing. `deadline` is on CLOCK_BOOTTIME, in
     seconds: the launcher refuses to exec past it. Output past `output_limit` bytes loses its middle;
     past `output_kill` bytes the tree is killed. `extra_readonly` are absolute paths the operator or the
-    caller (ripgrep's own binary) needs visible.
+    caller (ripgrep's own binary) needs visible. `quota_bytes` are the most that the workspace's tree may
+    hold, in allocated blocks: a command under which it grows beyond that is killed.
     """
 
     argv: tuple[str, ...]
@@ -29,6 +30,7 @@ class Command:
     output_limit: int = 1_000_000
     output_kill: int = 64_000_000
     merge_output: bool = True
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxReport:
-    """Which backend is active ("bubblewrap", "landlock" or None) and which layers are missing, and why."""
+    """Which backend is active and which layers are missing, and why.
+
+    `backend` is "bubblewrap", "landlock", "unconfined" (the operator's opt-out) or None.
+    """
 
     backend: str | None
     layers: tuple[str, ...] = ()

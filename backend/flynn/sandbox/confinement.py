@@ -8,7 +8,8 @@ import ctypes
 import os
 
 from flynn.sandbox.file_rules import draw_rules, restrict_files
-from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one
+from flynn.sandbox.handover import close_ends, send_descriptor
+from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one, owner_of
 
 MARK = "flynn-launcher: "
 SET_UP_FAILED = MARK + "set-up failed: "
@@ -18,9 +19,13 @@ STATUS_NOT_FOUND = 127
 
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 22, 24, 28
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 24, 28
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 38, 47
-_PR_CAP_AMBIENT_CLEAR_ALL, _SECCOMP_MODE_FILTER = 4, 2
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_NR_SECCOMP = 317 if os.uname().machine == "x86_64" else 277
+_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _KILLABLE = 1, 1 << 3, 1 << 5
+_EINVAL = 22
+_HIGHEST = 1 << 31
 _SECUREBITS = 0xEF
 """NOROOT, NO_SETUID_FIXUP and NO_CAP_AMBIENT_RAISE, each with its lock, and the lock of KEEP_CAPS."""
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -37,6 +42,15 @@ def set_limits(policy: Fields) -> None:
         check(libc.setrlimit(number, (ctypes.c_uint64 * 2)(bound, bound)), f"setrlimit {limit}")
 
 
+def become(policy: Fields) -> None:
+    """Become the policy's uid and gid, if it has any."""
+    if owner := owner_of(policy):
+        uid, gid = owner
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+
+
 def drop_privileges(policy: Fields) -> None:
     """Become the policy's uid and gid, and lose every capability of every set for good."""
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
@@ -48,25 +62,41 @@ def drop_privileges(policy: Fields) -> None:
         libc.prctl(_PR_SET_SECUREBITS, _SECUREBITS, 0, 0, 0)
         for capability in range(_LAST_CAPABILITY + 1):
             libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    if uid := one(policy, "uid"):
-        gid = int(one(policy, "gid") or uid)
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(int(uid), int(uid), int(uid))
+    become(policy)
     check(libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
     check(libc.capget(header, sets), "capget")
     if any(sets):
         raise SetUpFailed("capabilities are left after they were dropped")
 
 
-def filter_calls(policy: Fields) -> None:
-    """Install the seccomp filter that came with the policy, an array of `struct sock_filter`, in hex."""
-    program = bytes.fromhex(one(policy, "seccomp") or "")
+def filter_calls(policy: Fields, supervisor: int | None) -> None:
+    """Install the seccomp filter that came with the policy, an array of `struct sock_filter`, in hex.
+
+    Where the filter asks, the other end of its questions is sent to the `supervisor`. Where there can be
+    none (a container's own filter may have the only one there can be), what it would ask is refused.
+    """
+    if supervisor is None:
+        check(_install(one(policy, "seccomp"), 0), "seccomp")
+        return
+    program = one(policy, "seccomp")
+    listener = _install(program, _NEW_LISTENER | _KILLABLE)
+    if listener < 0 and ctypes.get_errno() == _EINVAL:  # before Linux 5.19
+        listener = _install(program, _NEW_LISTENER)
+    if listener < 0:
+        check(_install(one(policy, "seccomp_refusing"), 0), "seccomp")
+        return
+    send_descriptor(supervisor, listener)
+    close_ends(listener, supervisor)
+
+
+def _install(hexadecimal: str | None, flags: int) -> int:
+    program = bytes.fromhex(hexadecimal or "")
     if not program:
         raise SetUpFailed("the policy carries no seccomp filter")
     code = ctypes.create_string_buffer(program, len(program))
     head = (ctypes.c_uint64 * 2)(len(program) // 8, ctypes.addressof(code))
-    check(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, head, 0, 0), "seccomp")
+    result: int = libc.syscall(_NR_SECCOMP, _SECCOMP_SET_MODE_FILTER, flags, head)
+    return result
 
 
 def enter_directory(policy: Fields) -> None:
@@ -88,26 +118,38 @@ def check_deadline(policy: Fields) -> None:
         raise SetUpFailed("the deadline has passed")
 
 
-def confine_and_execute(policy: Fields, output_for_errors: int) -> int:
-    """Become the command; returns a status only where that failed."""
+def confine(policy: Fields, supervisor: int | None) -> None:
+    """Take everything away that the policy does not grant."""
+    ruleset = draw_rules(policy)
+    drop_privileges(policy)
+    check(libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "pdeathsig")
+    check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    restrict_files(ruleset)
+    filter_calls(policy, supervisor)
+
+
+def confine_and_execute(policy: Fields, output_for_errors: int, supervisor: int | None) -> int:
+    """Become the command; returns a status only where that failed.
+
+    `supervisor` is the end of the handover where the filter's questions are answered.
+    """
     words = os.dup(2)
     try:
         os.setsid()
         os.umask(0o022)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output_for_errors, 2)
-        close_descriptors(3, words - 1)
-        close_descriptors(words + 1)
+        kept = sorted([words, *([] if supervisor is None else [supervisor])])
+        for first, last in zip([2, *kept], [*kept, _HIGHEST], strict=True):
+            close_descriptors(first + 1, last - 1)
         for signal_number in (_SIGPIPE, _SIGXFSZ):  # Python ignores both, and execve would hand that on
             libc.signal(signal_number, None)
         check(libc.sigprocmask(2, bytes(128), None), "sigprocmask")
         set_limits(policy)
-        ruleset = draw_rules(policy)
-        drop_privileges(policy)
-        check(libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "pdeathsig")
-        check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-        restrict_files(ruleset)
-        filter_calls(policy)
+        if "unconfined" in policy:
+            become(policy)
+        else:
+            confine(policy, supervisor)
         enter_directory(policy)
         check_deadline(policy)
     except (SetUpFailed, OSError) as error:

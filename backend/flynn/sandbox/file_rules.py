@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 
-from flynn.sandbox.kernel import Fields, SetUpFailed, check, libc, one
+from flynn.sandbox.kernel import Fields, SetUpFailed, check, libc, one, open_place
 
 _NR_LANDLOCK_CREATE, _NR_LANDLOCK_ADD, _NR_LANDLOCK_RESTRICT = 444, 445, 446
 
@@ -52,7 +52,12 @@ def draw_rules(policy: Fields) -> int | None:
     everything = handled & ~(_FS_MAKE_CHAR | _FS_MAKE_BLOCK)
     for field, access in (("read", _FS_READ), ("write", everything), ("device", _FS_DEVICE)):
         for path in policy.get(field, []):
-            _allow(ruleset, path, access & handled)
+            # What may be written lies where others may write too, and must still be what was meant.
+            try:
+                target = open_place(policy, path, exactly=field == "write")
+            except OSError as error:
+                raise SetUpFailed(f"{path}: {error.strerror}") from error
+            _allow(ruleset, target, path, access & handled)
     return ruleset
 
 
@@ -63,11 +68,7 @@ def restrict_files(ruleset: int | None) -> None:
         os.close(ruleset)
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
-    try:
-        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
-        raise SetUpFailed(f"{path}: {error.strerror}") from error
+def _allow(ruleset: int, target: int, path: str, access: int) -> None:
     if not stat.S_ISDIR(os.fstat(target).st_mode):
         access &= _FS_FILE
     rule = access.to_bytes(8, sys.byteorder) + target.to_bytes(4, sys.byteorder)

@@ -2,7 +2,8 @@
 
 Weaker than bubblewrap, and reports say so: Landlock does not hide names or metadata outside, /tmp is
 not private (TMPDIR is), and a workspace's .git cannot be protected from within. There is no network at
-all, loopback included, and no System V or POSIX shared memory.
+all, loopback included, and no System V or POSIX shared memory. Changes of metadata, which Landlock does
+not restrict, go through the supervisor (see `flynn.sandbox.metadata`); extended attributes cannot be set.
 
 A service that is root becomes the owner of the workspace for the command. Where that owner is root too,
 or the service is not root, the command keeps the service's uid without any capability, and only a kernel
@@ -10,7 +11,6 @@ whose Landlock scopes signals (ABI 6, Linux 6.12) keeps it from killing the serv
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,10 @@ from flynn.sandbox.command import Command
 from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
-from flynn.sandbox.view import View, owner_to_become, walkable
+from flynn.sandbox.scratch import temporary_directory
+from flynn.sandbox.seccomp import Metadata, asked, assemble, encode
+from flynn.sandbox.system_calls import Architecture
+from flynn.sandbox.view import View, owner_to_become
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -34,6 +37,7 @@ _PROC: Final = (
 _ETC: Final = ("/etc/passwd", "/etc/group")
 _GIT: Final = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 """Files that are there but refused make git fail, where files that are absent do not."""
+_METADATA: Final[tuple[Metadata, ...]] = ("asked", "refused")
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 
@@ -43,12 +47,23 @@ class Landlock:
     name = "landlock"
 
     def __init__(
-        self, *, private_root: Path, view: View, limits: Limits, seccomp: bytes, abi: int, launcher: int
+        self,
+        *,
+        private_root: Path,
+        view: View,
+        limits: Limits,
+        architecture: Architecture,
+        abi: int,
+        launcher: int,
     ) -> None:
         self._private_root = private_root
         self._view = view
         self._limits = limits
-        self._seccomp = seccomp
+        asking, refusing = (
+            encode(assemble(architecture, network=False, metadata=metadata)) for metadata in _METADATA
+        )
+        self._seccomp, self._seccomp_refusing = asking, refusing
+        self._asked = asked(architecture)
         self._abi = abi
         self._launcher = launcher
 
@@ -70,7 +85,7 @@ class Landlock:
         return (
             f"separate uid and process limit (NPROC): {uid}",
             *scopes,
-            "private view: names and metadata outside can be seen, and those of the uid's own files changed",
+            "private view: names and metadata outside can be seen, though not changed",
             "private /tmp: only TMPDIR is",
             *(("a TMPDIR that lasts, where a workspace's owner cannot walk to it",) if root else ()),
             "read-only .git/hooks and .git/config",
@@ -91,7 +106,7 @@ class Landlock:
                 f"run as root with a workspace that another uid owns, or on Linux 6.12 or newer ({workspace})"
             )
         read = self._readable(command, workspace)
-        temporary, scratch = self._temporary(command, identity)
+        temporary, scratch = temporary_directory(command, identity, self._private_root)
         policy = Policy(
             arguments=command.argv,
             environment={**self._view.environment(str(temporary)), **_GIT, **command.environment},
@@ -111,6 +126,11 @@ class Landlock:
             processes=self._limits.tree_processes,
             memory=self._limits.tree_memory,
             disk_reserve=self._limits.disk_reserve,
+            asked=self._asked,
+            seccomp_refusing=self._seccomp_refusing,
+            temporary=str(temporary),
+            temporary_size=self._limits.temporary,
+            quota=command.quota_bytes or 0,
         )
         sealed = sealed_file("policy", policy.encode())
         interpreter = str(self._view.interpreter)
@@ -136,16 +156,3 @@ class Landlock:
                 )
         names = (*_ETC, *(f"/proc/{name}" for name in _PROC))
         return (*places, *self._view.etc, *(path for path in map(Path, names) if path.exists()))
-
-    def _temporary(self, command: Command, identity: tuple[int, int] | None) -> tuple[Path, Path | None]:
-        """The private tmp, and whether it is only this command's."""
-        if command.private_tmp is not None and (identity is None or walkable(command.private_tmp, identity)):
-            if identity is not None:
-                os.chown(command.private_tmp, *identity, follow_symlinks=False)
-            return command.private_tmp.resolve(), None
-        # Another uid cannot walk into the service's own directories.
-        parent = self._private_root if identity is None else None
-        scratch = Path(tempfile.mkdtemp(prefix="flynn-", dir=parent)).resolve()
-        if identity is not None:
-            os.chown(scratch, *identity)
-        return scratch, scratch

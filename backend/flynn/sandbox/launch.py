@@ -16,7 +16,9 @@ from typing import Final
 from flynn.sandbox.user_mapping import UserMapping
 
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_PARTS: Final = ("kernel", "file_rules", "confinement", "process_tree")
+_PARTS: Final = (
+    *("kernel", "file_rules", "handover", "confinement", "process_tree", "metadata", "holding", "excess"),
+)
 """What the launcher imports, in an order in which each needs only what came before."""
 
 

@@ -1,13 +1,13 @@
 """The inner launcher: supervises one process tree and confines it before it exists.
 
 It starts in milliseconds (`python -I -S LAUNCHER POLICY_FD`): a bundle of byte code (see
-`flynn.sandbox.launch`) of this module and four more, `kernel`, `file_rules`, `confinement` and
-`process_tree`, which import the standard library, one another, and nothing else. Two processes come of
-it:
+`flynn.sandbox.launch`) of this module and those named there, which import the standard library, one
+another, and nothing else. Two processes come of it:
 
 - the **supervisor** stays. It is pid 1 of the sandbox's pid namespace, or a child subreaper in a
   session of its own. File descriptor 0 is the worker's heartbeat pipe: when that closes, or is silent
-  for too long, the tree dies. It watches what the tree uses together, and ends with the tree.
+  for too long, the tree dies. It watches what the tree uses together, answers the filter's questions
+  where there are any (see `flynn.sandbox.metadata`), and ends with the tree.
 - its **child** confines itself in this order and then becomes the command: close descriptors, resource
   limits, identity and capabilities, no_new_privs, Landlock, seccomp, chdir, deadline, execve.
 
@@ -26,14 +26,17 @@ import sys
 import time
 
 from flynn.sandbox.confinement import MARK, SET_UP_FAILED, STATUS_SET_UP_FAILED, confine_and_execute
-from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, libc, one
-from flynn.sandbox.process_tree import descendants, kill_tree
+from flynn.sandbox.excess import Excess
+from flynn.sandbox.handover import close_ends, open_handover, receive_descriptor
+from flynn.sandbox.kernel import Fields, SetUpFailed, boot_time, check, close_descriptors, conceal, libc, one
+from flynn.sandbox.metadata import Metadata, take_the_commands_rights
+from flynn.sandbox.process_tree import kill_tree
 
 KILLED = MARK + "killed: "
 STATUS_KILLED = 137
 
 _TICK_SECONDS = 0.25
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def read_policy(descriptor: int) -> Fields:
@@ -62,49 +65,38 @@ def _end_tree(*, alone: bool) -> None:
         time.sleep(0.001)
 
 
-def _excess(policy: Fields) -> str | None:
-    """Say what the tree uses too much of, all its processes together."""
-    me = os.getpid()
-    tree = descendants(me)
-    processes = int(one(policy, "processes") or 0)
-    if processes and len(tree) > processes:
-        return f"more than {processes} processes at once"
-    memory = int(one(policy, "memory") or 0)
-    pages = sum(_private_pages(pid) for pid in tree) if memory else 0
-    if pages * os.sysconf("SC_PAGE_SIZE") > memory:
-        return f"more than {memory // 2**20} MiB of memory together"
-    reserve = int(one(policy, "disk_reserve") or 0)
-    if reserve:
-        disk = os.statvfs(policy["root"][0])
-        if disk.f_bavail * disk.f_frsize < reserve:
-            return f"less than {reserve // 2**20} MiB are left on the workspace's disk"
-    return None
+def watch(policy: Fields, child: int, metadata: Metadata | None, handed: int | None) -> int:
+    """Wait for the child's end, the worker's silence or an excess; returns the status to exit with.
 
-
-def _private_pages(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - pathlib costs milliseconds
-            resident, shared = file.read().split()[1:3]
-    except (OSError, ValueError):
-        return 0
-    return int(resident) - int(shared)
-
-
-def watch(policy: Fields, child: int) -> int:
-    """Wait for the child's end, the worker's silence or an excess; returns the status to exit with."""
+    Meanwhile `metadata` answers what the child's filter asks, whose listener comes over `handed`.
+    """
+    excess = Excess(policy)
     silence = float(one(policy, "silence") or 10)
     poller = select.poll()
     ended = os.pidfd_open(child)
     poller.register(ended, select.POLLIN)
     poller.register(0, select.POLLIN)
+    if handed is not None:
+        poller.register(handed, select.POLLIN)
     heard = looked = boot_time()
     reason = None
     while reason is None:
-        for descriptor, _ in poller.poll(int(_TICK_SECONDS * 1000)):
+        for descriptor, event in poller.poll(int(_TICK_SECONDS * 1000)):
             if descriptor == 0:
                 if not os.read(0, 4096):
                     reason = "the worker is gone"
                 heard = boot_time()
+            elif descriptor == handed and metadata is not None:
+                poller.unregister(descriptor)
+                listener = receive_descriptor(descriptor)
+                if listener is not None:
+                    metadata.listen(listener)
+                    poller.register(listener, select.POLLIN)
+            elif descriptor != ended and metadata is not None:
+                if event & select.POLLIN:
+                    metadata.answer()
+                else:  # nobody is left who could ask
+                    poller.unregister(descriptor)
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == child:
@@ -117,7 +109,7 @@ def watch(policy: Fields, child: int) -> int:
             reason = f"the worker was silent for {silence:g} s"
         elif now - looked >= _TICK_SECONDS:
             looked = now
-            reason = _excess(policy)
+            reason = excess.find()
     os.write(2, f"{KILLED}{reason}\n".encode())
     return STATUS_KILLED
 
@@ -131,8 +123,7 @@ def _worker_is_there() -> bool:
 def supervise(policy: Fields) -> int:
     """Start the child and stay until the whole tree is gone."""
     alone = os.getpid() == 1
-    # Else the command could read and write this process through /proc.
-    check(libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+    conceal()  # else the command could read and write this process through /proc
     check(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "subreaper")
     apart = one(policy, "errors")
     if apart is not None:
@@ -140,14 +131,20 @@ def supervise(policy: Fields) -> int:
     close_descriptors(3 if apart is None else 4)
     if not _worker_is_there():
         raise SetUpFailed("the worker is gone")
+    metadata = Metadata(policy) if "asked" in policy else None
+    own, childs = open_handover() if metadata else (None, None)
     child = os.fork()
     if child == 0:
-        os._exit(confine_and_execute(policy, 1 if apart is None else 3))
-    # The output ends when the command's processes end: the supervisor must not hold it.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    close_descriptors(3)
+        os._exit(confine_and_execute(policy, 1 if apart is None else 3, childs))
     try:
-        return watch(policy, child)
+        close_ends(childs)
+        if metadata:
+            take_the_commands_rights(policy)
+        # The output ends when the command's processes end: the supervisor must not hold it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if apart is not None:
+            os.close(3)
+        return watch(policy, child, metadata, own)
     finally:
         _end_tree(alone=alone)
 

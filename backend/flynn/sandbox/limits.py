@@ -9,7 +9,10 @@ _MIB: Final = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bytes and counts. 0 turns a watched sum (`tree_*`, `disk_reserve`) off.
+    """Bytes and counts. 0 turns a watched sum (`tree_*`, `disk_reserve`, `temporary`) off.
+
+    `disk_reserve` must stay free on the disks of the workspace and of the private tmp, which holds at most
+    `temporary`.
 
     DATA and not AS: node reserves far more address space than it uses. The sums are looked at four
     times a second, so a tree can exceed them for that long.
@@ -23,6 +26,7 @@ class Limits:
     tree_processes: int = 512
     tree_memory: int = 6144 * _MIB
     disk_reserve: int = 256 * _MIB
+    temporary: int = 1024 * _MIB
 
     def of_process(self, *, count_processes: bool) -> tuple[tuple[int, int], ...]:
         """Pairs for setrlimit(2).

@@ -1,7 +1,7 @@
 """What the launcher is told: a policy, and the form in which it travels."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flynn.domain.errors import SandboxUnavailable
 
@@ -13,6 +13,11 @@ class Policy:
     `landlock` is the ABI to apply (0: none); `read`, `write` and `device` are its
     rules. `isolate` has Landlock deny TCP as well. `identity` is the (uid, gid) to become. `errors` is
     the descriptor for the command's stderr where it is not merged. `silence` in seconds.
+
+    `asked` are the calls, by number, that the filter asks the supervisor about; where it cannot ask,
+    `seccomp_refusing` takes its place. `temporary` is a private tmp on a disk. `quota` and
+    `temporary_size` bound what workspace and private tmp hold, in bytes. `unconfined` takes nothing away
+    but what `limits` and `identity` say.
     """
 
     arguments: tuple[str, ...]
@@ -33,6 +38,12 @@ class Policy:
     processes: int = 0
     memory: int = 0
     disk_reserve: int = 0
+    asked: Mapping[int, str] = field(default_factory=dict)
+    seccomp_refusing: bytes = b""
+    temporary: str | None = None
+    quota: int = 0
+    temporary_size: int = 0
+    unconfined: bool = False
 
     def encode(self) -> bytes:
         """NUL-separated pairs of field and value; SandboxUnavailable when a value holds a NUL."""
@@ -54,6 +65,13 @@ class Policy:
         yield from (("landlock", str(self.landlock)), ("silence", str(self.silence)))
         yield from (("processes", str(self.processes)), ("memory", str(self.memory)))
         yield ("disk_reserve", str(self.disk_reserve))
+        yield from (("quota", str(self.quota)), ("temporary_size", str(self.temporary_size)))
+        yield from (("asked", f"{number}={name}") for number, name in self.asked.items())
+        yield ("seccomp_refusing", self.seccomp_refusing.hex())
+        if self.temporary is not None:
+            yield ("temporary", self.temporary)
+        if self.unconfined:
+            yield ("unconfined", "1")
         if self.isolate:
             yield ("isolate", "1")
         if self.identity is not None:

@@ -7,8 +7,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from flynn.sandbox.command import Command, SandboxReport
 from flynn.sandbox.confined import Backend, ConfinedSandbox
 
 _CANARIES: Final = Path(__file__).with_name("canaries.py")
+_PLANTING: Final = "create a file in the service's directory"
 _SECONDS: Final = 10.0
 _UNIX_PATH_LIMIT: Final = 100
 
@@ -30,10 +33,45 @@ def _directory(parent: Path | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of the canaries in one backend.
+
+    `outcomes` tells of each whether it got out. `failure` says why the trial did not end well. `lost` are
+    things that ought to work inside and do not here.
+    """
+
+    outcomes: Mapping[str, bool]
+    failure: str | None = None
+    lost: tuple[str, ...] = ()
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """The canaries that got out."""
+        return tuple(name for name, out in self.outcomes.items() if out)
+
+    @property
+    def rejection(self) -> str | None:
+        """Why the backend is rejected; None when it holds."""
+        if self.failure is not None:
+            return self.failure
+        return f"a sandboxed process could {', '.join(self.leaks)}" if self.leaks else None
+
+
 async def find_leaks(
     backend: Backend, interpreter: str, *, private_root: Path, owner: int | None = None
 ) -> str | None:
     """Run the canaries in `backend`; None when all were stopped, else why the backend is rejected.
+
+    The arguments are those of `try_canaries`.
+    """
+    return (await try_canaries(backend, interpreter, private_root=private_root, owner=owner)).rejection
+
+
+async def try_canaries(
+    backend: Backend, interpreter: str, *, private_root: Path, owner: int | None = None
+) -> Trial:
+    """Run the canaries in `backend`.
 
     `interpreter` is a Python's absolute path, or a name to find inside. `owner` is a uid that shall own
     the workspace, which then lies in the system's temporary directory.
@@ -47,9 +85,9 @@ async def find_leaks(
         secret = outside / "secret"
         secret.write_text("canary", encoding="utf-8")
         secret.chmod(0o644)
-        with _listeners(outside) as (port, unix_socket):
+        with _listeners(outside) as listeners:
             source = _CANARIES.read_text(encoding="utf-8")
-            places = (str(workspace), str(secret), str(outside), str(port), str(unix_socket))
+            places = (str(workspace), str(secret), str(outside), *listeners)
             command = Command(
                 argv=(interpreter, "-I", "-S", "-c", source, *places, str(os.getpid())),
                 workspace=workspace,
@@ -59,24 +97,43 @@ async def find_leaks(
             try:
                 completed = await sandbox.run(command)
             except SandboxUnavailable as error:
-                return error.detail
-        *leaks, last = completed.output.decode(errors="replace").strip().splitlines() or [""]
-        if (outside / "planted").exists():
-            leaks.append("create a file in the service's directory")
-        if last != "done" or completed.exit_code != 0 or not (workspace / "written").exists():
-            words = " ".join((*leaks, last))[-300:]
-            return f"the probe did not end well (status {completed.exit_code}): {words}"
-        return f"a sandboxed process could {', '.join(leaks)}" if leaks else None
+                return Trial(outcomes={}, failure=error.detail)
+        words = completed.output.decode(errors="replace").strip()
+        *lines, last = words.splitlines() or [""]
+        outcomes = {
+            name: word == "out" for word, _, name in map(_parted, lines) if word in ("out", "stopped")
+        }
+        # Inside, a file can be made where it only looks like the place that is meant.
+        outcomes[_PLANTING] = (outside / "planted").exists()
+        ended_well = last == "done" and completed.exit_code == 0 and (workspace / "written").exists()
+        ended = completed.kill_reason or f"status {completed.exit_code}"
+        said = f"the probe did not end well ({ended}): {words[-300:]}"
+        return Trial(
+            outcomes=outcomes,
+            failure=None if ended_well else said,
+            lost=tuple(name for word, _, name in map(_parted, lines) if word == "lost"),
+        )
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    return line.partition(" ")
 
 
 @contextmanager
-def _listeners(directory: Path) -> Iterator[tuple[int, Path]]:
-    """Something to reach: a port on loopback and a unix socket."""
+def _listeners(directory: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Something to reach: a port on loopback, a unix socket, one for datagrams, and an abstract name."""
+    abstract = f"flynn-canary-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     with _directory(None) as short, socket.create_server(("127.0.0.1", 0)) as tcp:
-        path = directory / "socket"
-        if len(os.fsencode(path)) > _UNIX_PATH_LIMIT:
-            path = short / "socket"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix:
-            unix.bind(str(path))
+        within = len(os.fsencode(directory / "datagrams")) <= _UNIX_PATH_LIMIT
+        places = directory if within else short
+        path, datagrams = places / "socket", places / "datagrams"
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as loose,
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unnamed,
+        ):
+            for listener, address in ((unix, str(path)), (loose, str(datagrams)), (unnamed, f"\0{abstract}")):
+                listener.bind(address)
             unix.listen()
-            yield tcp.getsockname()[1], path
+            unnamed.listen()
+            yield str(tcp.getsockname()[1]), str(path), str(datagrams), abstract

@@ -27,14 +27,15 @@ class View:
     """Host places that are visible, at their own paths.
 
     `links` are (path, target) of a merged /usr. `service` are the places that hold the service's own
-    code, which nothing inside may ever write. `programs` go to the end of PATH. `hidden` are kept out
-    of sight even where they lie beneath something visible.
+    code, which nothing inside may ever write. `toolchains` (the operator's) go to the front of PATH,
+    `programs` to its end. `hidden` are kept out of sight even where they lie beneath something visible.
     """
 
     readonly: tuple[Path, ...]
     etc: tuple[Path, ...]
     links: tuple[tuple[Path, str], ...]
     service: tuple[Path, ...]
+    toolchains: tuple[Path, ...]
     programs: tuple[Path, ...]
     hidden: tuple[Path, ...]
     interpreter: Path
@@ -42,7 +43,7 @@ class View:
     def environment(self, temporary: str) -> dict[str, str]:
         """The environment of every command, built from nothing; `temporary` is the private tmp inside."""
         return {
-            "PATH": ":".join((*_PATH, *map(str, self.programs))),
+            "PATH": ":".join((*map(str, self.toolchains), *_PATH, *map(str, self.programs))),
             "HOME": temporary,
             "TMPDIR": temporary,
             "LANG": "C.UTF-8",
@@ -57,6 +58,11 @@ class View:
             raise SandboxUnavailable(
                 f"the workspace {workspace} cannot be opened: {error.strerror}"
             ) from error
+        if real != workspace:
+            # A workspace is named by its real path; a link is one that was put there since.
+            raise SandboxUnavailable(
+                f"the workspace {workspace} is not where it was: it leads through a link"
+            )
         if not real.is_dir():
             raise SandboxUnavailable(f"the workspace {real} is not a directory")
         if real == Path("/") or any(real.is_relative_to(place) for place in _SYSTEM):
@@ -73,7 +79,8 @@ def look(*, hidden: Iterable[Path], extra_readonly: Iterable[Path] = ()) -> View
     places = [Path("/usr"), *(path for path in merged if path.is_dir() and not path.is_symlink())]
     places += [store for store in (Path("/nix/store"), Path("/gnu/store")) if store.is_dir()]
     prefixes = _prefixes()
-    places += [*prefixes, *(path for path in extra_readonly if path.exists())]
+    extra = [path for path in extra_readonly if path.exists()]
+    places += [*prefixes, *extra]
     home = _home()
     code = Path(__file__).resolve().parent.parent
     return View(
@@ -81,10 +88,17 @@ def look(*, hidden: Iterable[Path], extra_readonly: Iterable[Path] = ()) -> View
         etc=tuple(path for name in _ETC if (path := Path("/etc") / name).exists()),
         links=links,
         service=tuple(dict.fromkeys((*prefixes, code))),
+        toolchains=tuple(programs for path in extra if (programs := _programs_of(path)) is not None),
         programs=tuple(path for prefix in reversed(prefixes) if (path := prefix / "bin").is_dir()),
         hidden=tuple(_without_nested(path.resolve() for path in hidden)),
         interpreter=interpreter(),
     )
+
+
+def _programs_of(toolchain: Path) -> Path | None:
+    """Where a toolchain has its programs: in its `bin`, unless it is one itself."""
+    programs = toolchain if toolchain.name == "bin" else toolchain / "bin"
+    return programs if programs.is_dir() else None
 
 
 def interpreter() -> Path:
