@@ -12,7 +12,7 @@ import pytest
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox import canaries, seccomp
-from flynn.sandbox.command import Command
+from flynn.sandbox.command import Command, Sandbox
 from flynn.sandbox.file_rules import landlock_version
 from flynn.sandbox.landlock import Landlock
 from flynn.sandbox.launch import compiled_launcher, sealed_file
@@ -32,6 +32,7 @@ async def test_bubblewrap_is_taken_first(tmp_path: Path) -> None:
     sandbox = await open_sandbox(private_root=tmp_path / "private")
     assert sandbox.report.backend == "bubblewrap"
     assert sandbox.report.reason is None
+    assert any("nested repositories" in layer for layer in sandbox.report.missing)
     assert "seccomp" in sandbox.report.layers
     assert list((tmp_path / "private").iterdir()) == []
 
@@ -283,3 +284,73 @@ async def test_a_workspace_that_became_a_link_is_refused(
     with pytest.raises(SandboxUnavailable, match="leads through a link"):
         await sandbox.run(Command(argv=("touch", "planted"), workspace=inner))
     assert list(outside.iterdir()) == []
+
+
+SHARED = "mmap.mmap(-1, 40 << 20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)"
+SEGMENT = "attached(40 << 20)"
+
+
+@pytest.mark.parametrize("memory", [SHARED, SEGMENT], ids=["pages", "segments"])
+@pytest.mark.parametrize("prefer", BACKENDS)
+async def test_shared_memory_counts_once_but_counts(
+    prefer: Preference, memory: str, tmp_path: Path, workspace: Path
+) -> None:
+    limits = Limits(tree_memory=200 * 2**20)
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer=prefer, limits=limits)
+    script = f"""
+import ctypes, mmap, os, time
+libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p
+def attached(size):
+    number = libc.shmget(0, size, 0o1600)
+    if number < 0: raise SystemExit(3)
+    return (ctypes.c_char * size).from_address(libc.shmat(number, None, 0))
+def take():
+    pages = {memory}; pages[:] = bytes([1]) * len(pages); return pages
+one = take()
+for _ in range(6):
+    if not os.fork(): one[0:1]; time.sleep(30)
+time.sleep(1); print("one is fine", flush=True)
+more = [take() for _ in range(6)]
+time.sleep(20)
+"""
+    command = Command(argv=("python3", "-I", "-S", "-c", script), workspace=workspace, timeout_seconds=25)
+    done = await sandbox.run(command)
+    if memory == SEGMENT and prefer == "landlock":
+        assert done.exit_code == 3, "there are no segments at all"
+        return
+    assert done.output == b"one is fine\n"
+    assert done.kill_reason == "more than 200 MiB of memory together"
+
+
+async def test_threads_are_counted(sandbox: Sandbox, workspace: Path) -> None:
+    script = """
+import threading, time
+threading.stack_size(32768)
+for _ in range(6000):
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+time.sleep(20)
+"""
+    command = Command(argv=("python3", "-I", "-S", "-c", script), workspace=workspace, timeout_seconds=25)
+    done = await sandbox.run(command)
+    assert done.kill_reason == "more than 4096 threads at once" or b"can't start new thread" in done.output
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_link_in_the_private_tmp_leads_no_mount_astray(opened: Open, tmp_path: Path) -> None:
+    """The workspace lies beneath /tmp, and its mount point would be made in what commands wrote."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        workspace, private_tmp = place / "a" / "workspace", tmp_path / "private-tmp"
+        workspace.mkdir(parents=True)
+        private_tmp.mkdir()
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (private_tmp / place.name).symlink_to(f"/oldroot{outside}")
+        command = Command(
+            argv=("bash", "-c", 'pwd -P; ls -A "$TMPDIR"'), workspace=workspace, private_tmp=private_tmp
+        )
+        done = await (await opened("bubblewrap")).run(command)
+        assert done.output.decode().split() == [str(workspace), place.name]
+        assert list(outside.iterdir()) == []
+    finally:
+        shutil.rmtree(place)

@@ -173,6 +173,8 @@ def test_every_call_gets_its_verdict(architecture: Architecture, network: bool) 
     assert of("socket", 1) == of("socket", 2) == of("socket", 10) == of("socket", 16, 3, 0) == inside
     assert of("socket", 16, 3, 12) == of("socket", 40) == of("socket", 17) == of("socket", 38) == "EPERM"
     assert of("shmget") == of("mq_open") == inside
+    assert of("memfd_create") == of("memfd_secret") == "ENOSYS"
+    assert of("fallocate") == "ENOTSUP"
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -82,8 +82,8 @@ async def test_a_directory_that_is_gone_starts_at_the_root(talk: Conversation) -
 
 
 async def test_scratch_is_tmp_kept_between_calls_and_left_clean(talk: Conversation) -> None:
-    await talk.text("Bash", command="echo kept > /tmp/file; echo $TMPDIR")
-    assert await talk.text("Bash", command="cat /tmp/file") == "kept"
+    await talk.text("Bash", command="echo kept > $TMPDIR/file; echo $TMPDIR")
+    assert await talk.text("Bash", command="cat $TMPDIR/file") == "kept"
     assert (talk.scratch / "file").read_text() == "kept\n"
     assert list(talk.scratch.glob(".flynn*")) == []
 

@@ -24,6 +24,7 @@ from flynn.sandbox.view import View, owner_to_become
 
 _UID_FOR_ROOT: Final = 1000
 _TMP: Final = "/tmp"  # noqa: S108 - the sandbox's own, private to the conversation
+_TMP_BESIDE: Final = "/run/tmp"
 _SHM: Final = "/dev/shm"  # noqa: S108 - the sandbox's own tmpfs
 _SHARED_MEMORY: Final = 256 * 2**20
 _TMPFS_AT_MOST: Final = 1024 * 2**20
@@ -96,7 +97,11 @@ class Bubblewrap:
         planted = "proof against a .git that is exchanged for a link while a command starts: no --bind-fd"
         descriptors = () if self._by_descriptor else (planted,)
         root = "process limit (NPROC) and a separate uid in workspaces that root owns: the service is root"
-        return (*landlock, *descriptors, *((root,) if os.getuid() == 0 else ()))
+        git = (
+            "read-only git configuration of nested repositories, and proof against a .git/commondir or a "
+            "repository planted around .git: only its own hooks, config and config.worktree are kept"
+        )
+        return (*landlock, *descriptors, git, *((root,) if os.getuid() == 0 else ()))
 
     def prepare(self, command: Command, *, silence: float, errors: int | None) -> Launch:
         """Make the launch of `command`; SandboxUnavailable when its workspace cannot be served."""
@@ -138,10 +143,11 @@ class Bubblewrap:
         silence: float,
         errors: int | None,
     ) -> Policy:
-        write = [_TMP, _SHM, *([str(workspace)] if command.writable else [])]
+        temporary = self._temporary(command)
+        write = [*dict.fromkeys((_TMP, temporary)), _SHM, *([str(workspace)] if command.writable else [])]
         return Policy(
             arguments=command.argv,
-            environment={**self._view.environment(_TMP), **command.environment},
+            environment={**self._view.environment(temporary), **command.environment},
             root=str(workspace),
             cwd=str(workspace / command.cwd),
             seccomp=self._seccomp,
@@ -158,7 +164,7 @@ class Bubblewrap:
             memory=self._limits.tree_memory,
             disk_reserve=self._limits.disk_reserve,
             # Without a private tmp of the conversation, /tmp is a tmpfs of a fixed size.
-            temporary=None if command.private_tmp is None else _TMP,
+            temporary=None if command.private_tmp is None else temporary,
             temporary_size=self._limits.temporary,
             quota=command.quota_bytes or 0,
         )
@@ -178,20 +184,14 @@ class Bubblewrap:
             if Path(path).exists():
                 view += ["--ro-bind", "/dev/null", path]
         view += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", _SHM]
-        if command.private_tmp is None:
-            view += [
-                "--perms",
-                "1777",
-                "--size",
-                str(self._limits.temporary or _TMPFS_AT_MOST),
-                "--tmpfs",
-                _TMP,
-            ]
-        else:
-            view += self._bind("--bind", _open(command.private_tmp, own), Path(_TMP))
         view += ["--dir", "/run", "--dir", "/var"]
-        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
-        if not any(place.is_relative_to(f"/var{_TMP}") for place in shown):
+        temporary = self._temporary(command)
+        if command.private_tmp is None or temporary != _TMP:
+            size = str(self._limits.temporary or _TMPFS_AT_MOST)
+            view += ["--perms", "1777", "--size", size, "--tmpfs", _TMP]
+        if command.private_tmp is not None:
+            view += self._bind("--bind", _open(command.private_tmp, own), Path(temporary))
+        if not self._shows_beneath(command, f"/var{_TMP}"):
             view += ["--symlink", f"..{_TMP}", f"/var{_TMP}"]
         for link, target in self._view.links:
             view += ["--symlink", target, str(link)]
@@ -201,6 +201,19 @@ class Bubblewrap:
         for place in self._view.etc:
             view += ["--ro-bind", str(place), str(place)]
         return view
+
+    def _temporary(self, command: Command) -> str:
+        """Where the private tmp is seen: as /tmp, unless something has to be mounted beneath that.
+
+        Commands have written in it, so a link there could lead bubblewrap astray when it makes the place
+        for the next mount.
+        """
+        beneath = command.private_tmp is not None and self._shows_beneath(command, _TMP)
+        return _TMP_BESIDE if beneath else _TMP
+
+    def _shows_beneath(self, command: Command, directory: str) -> bool:
+        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
+        return any(place.is_relative_to(directory) for place in shown)
 
     def _mounts(self, command: Command, workspace: Path, own: list[int]) -> list[str]:
         """Everything at its own path, parents before what lies beneath them."""

@@ -141,6 +141,9 @@ def _conditional(*, network: bool, metadata: Metadata) -> dict[str, list[Instruc
         "clone": [_argument(0), (_JUMP_SET, 0, 1, _NEW_NAMESPACES), _answer(_DENY)],
         "clone3": [_answer(_ABSENT)],
         "openat2": [_answer(_ABSENT)],
+        # Memory without a mapping that could be counted; space that is taken faster than anybody looks.
+        **{name: [_answer(_ABSENT)] for name in ("memfd_create", "memfd_secret")},
+        "fallocate": [_answer(_UNSUPPORTED)],
         "ioctl": _refuse(1, (_TIOCSTI, _TIOCLINUX, *_FILE_FLAGS)),
         **_files(metadata),
         **{name: _demand(0, 0) for name in own_process},

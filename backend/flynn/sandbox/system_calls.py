@@ -105,6 +105,10 @@ _X86_64_AND_AARCH64: Final[dict[str, tuple[int | None, int | None]]] = {
     "creat": (85, None),
     "mknod": (133, None),
     "mknodat": (259, 33),
+    # memory and disk that no limit of a process counts
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "fallocate": (285, 47),
     # other metadata of files
     "chown": (92, None),
     "fchown": (93, 55),
