@@ -28,7 +28,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 1000 flynn \
     && useradd --uid 1000 --gid 1000 --home-dir /data --no-create-home --shell /usr/sbin/nologin flynn \
-    && install -d -o flynn -g flynn -m 0700 /data
+    && install -d -o flynn -g flynn -m 0711 /data
 COPY --from=build /opt/flynn /opt/flynn
 ENV PATH=/opt/flynn/bin:$PATH \
     PYTHONUNBUFFERED=1 \
