@@ -183,7 +183,14 @@ async def test_an_ordinary_user_has_the_same_sandbox(prefer: Preference, public:
     workspace.mkdir()
     os.chown(workspace, uid, uid)
     os.chown(public, uid, uid)
-    script = "id -u; echo x > made; cat /proc/1/environ; ulimit -u; kill -0 $PPID && echo reached; echo end"
+    outside = public / "outside"
+    outside.write_text("the user's own")
+    outside.chmod(0o640)
+    os.chown(outside, uid, uid)
+    script = (
+        "id -u; echo x > made; cat /proc/1/environ; ulimit -u; kill -0 $PPID && echo reached;"
+        f"chmod 777 {outside}; touch -d @1 {outside}; chmod 751 made; touch -d @1000 made; echo end"
+    )
     order = {
         "private_root": str(public / "private"),
         "prefer": prefer,
@@ -197,7 +204,10 @@ async def test_an_ordinary_user_has_the_same_sandbox(prefer: Preference, public:
     assert output.endswith("end\n")
     assert "reached" not in output
     assert "PYTHONPATH" not in output
-    assert (workspace / "made").stat().st_uid == uid
+    made = (workspace / "made").stat()
+    assert (made.st_uid, made.st_mode & 0o777, made.st_mtime) == (uid, 0o751, 1000)
+    assert outside.stat().st_mode & 0o777 == 0o640
+    assert outside.stat().st_mtime > 1
 
 
 @pytest.mark.needs("root")
@@ -326,13 +336,13 @@ async def test_threads_are_counted(sandbox: Sandbox, workspace: Path) -> None:
     script = """
 import threading, time
 threading.stack_size(32768)
-for _ in range(6000):
+for _ in range(700):
     threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 time.sleep(20)
 """
     command = Command(argv=("python3", "-I", "-S", "-c", script), workspace=workspace, timeout_seconds=25)
     done = await sandbox.run(command)
-    assert done.kill_reason == "more than 4096 threads at once" or b"can't start new thread" in done.output
+    assert done.kill_reason == "more than 512 threads at once" or b"can't start new thread" in done.output
 
 
 @pytest.mark.needs("bubblewrap")

@@ -11,7 +11,6 @@ from flynn.sandbox.kernel import Fields, boot_time, one, open_place, owner_of
 from flynn.sandbox.process_tree import descendants
 
 _MIB = 2**20
-_THREADS_A_PROCESS = 8
 _SHARES = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
 _FILES_RESERVED = 10_000
 """Fewer on a small file system: a hundredth of what it can hold."""
@@ -45,8 +44,9 @@ class Excess:
         tree = descendants(os.getpid())
         if self._processes and len(tree) > self._processes:
             return f"more than {self._processes} processes at once"
-        if self._processes and sum(map(_threads, tree)) > self._processes * _THREADS_A_PROCESS:
-            return f"more than {self._processes * _THREADS_A_PROCESS} threads at once"
+        # As NPROC does where it binds: it counts threads too.
+        if self._processes and sum(map(_threads, tree)) > self._processes:
+            return f"more than {self._processes} threads at once"
         if self._memory and self._uses_too_much(tree):
             return f"more than {self._memory // _MIB} MiB of memory together"
         for name, place in self._disks.items() if self._reserve else ():

@@ -85,7 +85,7 @@ class Landlock:
         return (
             f"separate uid and process limit (NPROC): {uid}",
             *scopes,
-            "private view: names and metadata outside can be seen, though not changed",
+            "private view: names and metadata outside can be seen (not changed), and the host's user names",
             "private /tmp: only TMPDIR is",
             *(("a TMPDIR that lasts, where a workspace's owner cannot walk to it",) if root else ()),
             "read-only .git/hooks and .git/config",
