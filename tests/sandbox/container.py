@@ -44,7 +44,11 @@ def main() -> None:
     code = program()
     buffer = ctypes.create_string_buffer(code, len(code))
     head = (ctypes.c_uint64 * 2)(len(code) // 8, ctypes.addressof(buffer))
-    if libc.prctl(22, 2, head, 0, 0) != 0:
+    if os.environ.get("WITH_LISTENER"):
+        # As a runtime that answers some calls itself: there can be no second one further in.
+        listener = libc.syscall(317 if os.uname().machine == "x86_64" else 277, 1, 1 << 3, head)
+        os.set_inheritable(listener, True)
+    elif libc.prctl(22, 2, head, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
     os.execv(sys.argv[1], sys.argv[1:])
 

@@ -247,8 +247,12 @@ async def test_trap_14_a_root_service_hands_commands_to_the_workspaces_uid(
 
 @pytest.mark.needs("root", "landlock")
 @pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="an interpreter that every user can reach is needed")
+@pytest.mark.parametrize("listener", [False, True], ids=["", "with a listener of its own"])
 @pytest.mark.parametrize("uid", [0, 31235])
-def test_trap_15_in_a_container_landlock_is_taken_and_bash_works(uid: int, public: Path) -> None:
+def test_trap_15_in_a_container_landlock_is_taken_and_bash_works(
+    uid: int, listener: bool, public: Path
+) -> None:
+    """Where the container has the one listener that there can be, no mode is changed, and that is said."""
     workspace = public / "workspace"
     workspace.mkdir()
     os.chown(workspace, uid, uid)
@@ -265,7 +269,10 @@ def test_trap_15_in_a_container_landlock_is_taken_and_bash_works(uid: int, publi
             *(str(SYSTEM_PYTHON), "-B", str(HERE / "container.py")),
             *(str(SYSTEM_PYTHON), "-B", str(HERE / "worker.py"), json.dumps(order)),
         ],
-        env={"PYTHONPATH": str(ROOM.parent.parent), "PATH": "/usr/bin:/bin"},
+        env={
+            **{"PYTHONPATH": str(ROOM.parent.parent), "PATH": "/usr/bin:/bin"},
+            **({"WITH_LISTENER": "1"} if listener else {}),
+        },
         user=uid,
         group=uid,
         extra_groups=[],
@@ -278,7 +285,11 @@ def test_trap_15_in_a_container_landlock_is_taken_and_bash_works(uid: int, publi
     answer = json.loads(done.stdout)
     assert answer["backend"] == "landlock", answer
     assert answer["reason"].startswith("bubblewrap: "), "why not bubblewrap is said"
-    assert answer["output"].split()[-2:] == ["ran", str(uid)]
+    lost = "changes of modes within the workspace" in answer["missing"]
+    assert lost == listener
+    assert ("Operation not permitted" in answer["output"].partition("chmod")[2]) == listener
+    assert ("ran" in answer["output"].split()) != listener
+    assert answer["output"].split()[-1] == str(uid)
     assert "namespace" not in answer["output"].split()
     assert (workspace / "tool").stat().st_uid == uid
 

@@ -23,6 +23,7 @@ async def work(order: dict[str, Any]) -> dict[str, object]:
     )
     report = sandbox.report
     answer: dict[str, object] = {"backend": report.backend, "reason": report.reason}
+    answer["missing"] = report.missing
     try:
         argv = ("/bin/bash", "-c", order["script"])
         done = await sandbox.run(Command(argv=argv, workspace=Path(order["workspace"])))
