@@ -56,6 +56,7 @@ def _sandbox(image: str, *options: str) -> tuple[str, dict[str, Any]]:
     return told["active"], active
 
 
+@pytest.mark.needs("landlock")
 @pytest.mark.parametrize("user", [[], ["--user", "0"]], ids=["the image's user", "root"])
 def test_a_sandbox_holds_with_default_options(image: str, user: list[str]) -> None:
     backend, told = _sandbox(image, *user)
