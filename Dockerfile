@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The service in one image: no compiler, no package manager's cache, no root.
 
 FROM python:3.12-slim AS build
@@ -11,6 +10,7 @@ RUN /opt/flynn/bin/python -m pip install --require-hashes -r requirements.txt \
     && /opt/build/bin/python -m pip install --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY agents ./agents
+COPY examples ./examples
 COPY prompts ./prompts
 COPY backend ./backend
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
@@ -28,7 +28,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 1000 flynn \
     && useradd --uid 1000 --gid 1000 --home-dir /data --no-create-home --shell /usr/sbin/nologin flynn \
-    && install -d -o flynn -g flynn -m 0700 /data
+    && install -d -o flynn -g flynn -m 0711 /data
 COPY --from=build /opt/flynn /opt/flynn
 ENV PATH=/opt/flynn/bin:$PATH \
     PYTHONUNBUFFERED=1 \

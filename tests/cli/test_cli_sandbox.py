@@ -21,6 +21,17 @@ def test_the_doctor_shows_every_canary_in_every_backend(shell: Shell) -> None:
     assert lines[-1] == "Commands run in bubblewrap."
 
 
+def test_the_doctor_says_the_same_as_json(shell: Shell) -> None:
+    done = shell.flynn("doctor", "--sandbox", "--json")
+    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    assert (told["active"], told["holds"], told["control"]) == ("bubblewrap", True, None)
+    assert [backend["name"] for backend in told["backends"]] == ["bubblewrap", "landlock"]
+    alone = shell.flynn("doctor", "--json")
+    assert alone.returncode == 2
+    assert "it goes with --sandbox" in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("choice", "words"), [("none", "Bash, Glob and Grep are off"), ("unconfined", "WITHOUT a sandbox")]
 )

@@ -1,10 +1,11 @@
 """The canaries in every backend beside the control, and the operator's toolchains."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from flynn.cli.sandbox_table import rendered
+from flynn.cli.sandbox_table import described, rendered
 from flynn.sandbox.command import Command
 from flynn.sandbox.comparison import compare_backends
 from flynn.sandbox.opening import Preference, open_sandbox
@@ -33,6 +34,11 @@ async def test_every_canary_is_stopped_in_both_backends(tmp_path: Path) -> None:
     assert lines[0].split() == ["canary", "bubblewrap", "landlock"]
     assert lines[-1] == "Commands run in bubblewrap."
     assert not any("GOT OUT" in line for line in lines)
+    told = json.loads(json.dumps(described(comparison)))
+    assert (told["active"], told["holds"], told["not_tried"]) == ("bubblewrap", True, [])
+    for backend in told["backends"]:
+        assert backend["canaries"].keys() == set(comparison.canaries)
+        assert backend["canaries"]["read a file outside"] == "stopped"
 
 
 @pytest.mark.needs("landlock")

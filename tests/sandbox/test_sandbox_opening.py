@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -81,9 +82,34 @@ def test_every_canary_gets_out_of_no_sandbox(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/sleep", "60"]) as other:
         places = (str(tmp_path / "secret"), str(tmp_path), "1", "/none", "/none", "none")
         tried = canaries.canaries([str(tmp_path), *places, str(other.pid)])
-        for name in ("read a file outside", "signal the service", "gain privileges", "escape the filter"):
+        for name in ("read a file outside", "signal the service"):
             tried[name]()
+        own = Path("/proc/self/status").read_text()
+        # A container may have a filter, and a ban on new privileges, for all that is in it.
+        for name, free in (("gain privileges", "NoNewPrivs:\t0"), ("escape the filter", "Seccomp:\t0")):
+            with nullcontext() if free in own else pytest.raises(PermissionError):
+                tried[name]()
         other.kill()
+
+
+@pytest.mark.needs("landlock", "root")
+async def test_a_workspace_that_root_without_capabilities_cannot_walk_to_is_refused_by_name(
+    opened: Open, public: Path
+) -> None:
+    """As in a container whose data belongs to another uid while the service is root."""
+    sandbox = await opened("landlock")
+    closed = public / "closed"
+    workspace = closed / "workspace"
+    workspace.mkdir(parents=True)
+    os.chown(closed, 12345, 12345)
+    command = Command(argv=("touch", "ran"), workspace=workspace)
+    closed.chmod(0o700)
+    with pytest.raises(SandboxUnavailable, match=f"cannot walk through {closed} of uid 12345"):
+        await sandbox.run(command)
+    assert not (workspace / "ran").exists()
+    closed.chmod(0o711)
+    assert (await sandbox.run(command)).exit_code == 0
+    assert (workspace / "ran").exists()
 
 
 @pytest.mark.needs("landlock")

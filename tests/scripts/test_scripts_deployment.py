@@ -1,8 +1,9 @@
-"""The image, the compose file and the workflow, checked by their linters and against the settings."""
+"""The image, the compose files and the workflow, checked by their linters and against the settings."""
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flynn.settings import VARIABLES
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+STRONGER = "deploy/docker-compose.bubblewrap.yml"
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -23,6 +25,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
     [
         ["hadolint", "Dockerfile"],
         ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"],
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", STRONGER],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
         ["check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"],
         ["zizmor", "--offline", "--no-progress", "--persona", "auditor", ".github"],
@@ -80,6 +83,17 @@ def test_the_image_is_built_from_what_is_there_and_not_ignored() -> None:
     assert copied
     assert set(copied) == let_through
     assert all((ROOT / source).exists() for source in copied)
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"].keys() <= set(copied)
+
+
+def test_the_stronger_sandbox_is_never_for_root() -> None:
+    (service,) = yaml.safe_load((ROOT / STRONGER).read_text())["services"].items()
+    assert service[0] == "backend"
+    assert service[1]["user"] == "1000:1000"
+    paths = [option for option in service[1]["security_opt"] if option.startswith("seccomp=")]
+    assert [(ROOT / path.removeprefix("seccomp=")).is_file() for path in paths] == [True]
+    assert COMPOSE["services"]["backend"]["cap_drop"] == ["ALL"]
 
 
 def test_the_image_runs_without_root() -> None:

@@ -88,12 +88,15 @@ def doctor(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Try to get out of every sandbox of this machine, and no more.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --sandbox: say it as JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Say how this machine and these settings are, part by part."""
+    if as_json and not sandbox:
+        raise typer.BadParameter("it goes with --sandbox", param_hint="--json")
     settings = Settings.load(data_dir=data_dir)
     if sandbox:
-        _do(_command("sandbox_table").sandbox_table(settings))
+        _do(_command("sandbox_table").sandbox_table(settings, as_json=as_json))
     else:
         _do(_command("doctor").doctor(settings, live=live))
 

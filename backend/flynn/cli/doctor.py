@@ -255,7 +255,7 @@ def _sandbox_remedy(reason: str) -> str:
         return (
             "User namespaces are refused. Where AppArmor restricts them (Ubuntu 23.10 and later), give bwrap "
             "a profile that allows `userns`, or set kernel.apparmor_restrict_unprivileged_userns=0; in a "
-            "container, allow them or rely on Landlock."
+            "container, use the options of docs/container.md, or rely on Landlock."
         )
     return "Install bubblewrap, on a kernel with Landlock (5.13 or newer)."
 

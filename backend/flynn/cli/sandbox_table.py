@@ -1,4 +1,6 @@
-"""`flynn doctor --sandbox`: what every backend of this machine stops, as a table."""
+"""`flynn doctor --sandbox`: what every backend of this machine stops, as a table or as JSON."""
+
+import json
 
 from flynn.sandbox.comparison import Comparison, Contender, compare_backends
 from flynn.settings import Settings
@@ -7,7 +9,7 @@ from flynn.telemetry import logging
 _GOT_OUT = "GOT OUT"
 
 
-async def sandbox_table(settings: Settings) -> int:
+async def sandbox_table(settings: Settings, *, as_json: bool) -> int:
     """Run the canaries in all backends and print what came of it; 1 where the active one does not hold."""
     logging.configure("error", settings.log_format)
     comparison = await compare_backends(
@@ -16,7 +18,10 @@ async def sandbox_table(settings: Settings) -> int:
         extra_readonly=settings.sandbox_readonly,
         hidden=[settings.data_dir.resolve()],
     )
-    print("\n".join(rendered(comparison, off=settings.sandbox == "none")))
+    if as_json:
+        print(json.dumps(described(comparison), indent=2))
+    else:
+        print("\n".join(rendered(comparison, off=settings.sandbox == "none")))
     return 0 if comparison.holds else 1
 
 
@@ -43,6 +48,28 @@ def rendered(comparison: Comparison, *, off: bool = False) -> list[str]:
     if comparison.control.failure is not None:
         lines.append(f"the control without a sandbox did not end well: {comparison.control.failure}")
     return [*lines, _verdict(comparison, off=off)]
+
+
+def described(comparison: Comparison) -> dict[str, object]:
+    """The same for a program: an outcome is "stopped", "got out", "not applicable" or "not tried"."""
+    return {
+        "active": comparison.active,
+        "holds": comparison.holds,
+        "backends": [
+            {
+                "name": contender.name,
+                "layers": list(contender.layers),
+                "missing": list(contender.missing),
+                "rejection": contender.trial.rejection,
+                "canaries": {
+                    canary: _cell(comparison, contender, canary).lower() for canary in comparison.canaries
+                },
+            }
+            for contender in comparison.contenders
+        ],
+        "not_tried": list(comparison.reasons),
+        "control": comparison.control.failure,
+    }
 
 
 def _cell(comparison: Comparison, contender: Contender, canary: str) -> str:

@@ -22,7 +22,7 @@ from flynn.sandbox.policy import Policy
 from flynn.sandbox.scratch import temporary_directory
 from flynn.sandbox.seccomp import Metadata, asked, assemble, encode
 from flynn.sandbox.system_calls import Architecture
-from flynn.sandbox.view import View, owner_to_become
+from flynn.sandbox.view import View, obstacle, owner_to_become
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -105,6 +105,8 @@ class Landlock:
                 f"Landlock ABI {self._abi} cannot keep a command from signalling this service: "
                 f"run as root with a workspace that another uid owns, or on Linux 6.12 or newer ({workspace})"
             )
+        if identity is None and os.getuid() == 0:
+            _reachable_without_capabilities(workspace)
         read = self._readable(command, workspace)
         temporary, scratch = temporary_directory(command, identity, self._private_root)
         policy = Policy(
@@ -158,3 +160,13 @@ class Landlock:
                 )
         names = (*_ETC, *(f"/proc/{name}" for name in _PROC))
         return (*places, *self._view.etc, *(path for path in map(Path, names) if path.exists()))
+
+
+def _reachable_without_capabilities(workspace: Path) -> None:
+    """Refuse a workspace of root's that lies in a directory which another uid keeps to itself."""
+    closed = obstacle(workspace, (0, 0))
+    if closed is not None:
+        raise SandboxUnavailable(
+            "the service is root, and its commands, which have no capabilities, cannot walk through "
+            f"{closed} of uid {closed.stat().st_uid}: run the service as that uid, or chmod a+x {closed}"
+        )

@@ -115,15 +115,20 @@ def owner_to_become(workspace: Path) -> tuple[int, int] | None:
     return None if owner.st_uid == 0 else (owner.st_uid, owner.st_gid)
 
 
-def walkable(path: Path, identity: tuple[int, int]) -> bool:
-    """Whether the (uid, gid) `identity` may pass through every directory above `path`."""
+def obstacle(path: Path, identity: tuple[int, int]) -> Path | None:
+    """The first directory above `path` that does not let the (uid, gid) `identity` pass; None if all do."""
     uid, gid = identity
-    for parent in path.resolve().parents:
+    for parent in reversed(path.resolve().parents):
         status = parent.stat()
         bit = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
         if not status.st_mode & bit:
-            return False
-    return True
+            return parent
+    return None
+
+
+def walkable(path: Path, identity: tuple[int, int]) -> bool:
+    """Whether the (uid, gid) `identity` may pass through every directory above `path`."""
+    return obstacle(path, identity) is None
 
 
 def _home() -> Path | None:
