@@ -3,6 +3,7 @@
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,11 @@ def test_the_prefix_is_long_enough_to_be_cached_and_short_enough_to_be_paid(prom
 
 
 def test_the_opening_says_where_when_and_whether_bash_works(prompts: Prompts) -> None:
-    facts = {"workspace_name": "reznet", "workspace_path": "/srv/a&b", "platform": "Linux x86_64"}
+    facts: dict[str, Any] = {
+        "workspace_name": "reznet",
+        "workspace_path": "/srv/a&b",
+        "platform": "Linux x86_64",
+    }
     works = prompts.opening(**facts, today=date(2026, 11, 23), bash=True)
     assert works.splitlines() == [
         "<environment>",

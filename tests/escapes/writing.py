@@ -186,6 +186,7 @@ async def nested(scene: Scene) -> bool:
     scene.directory("workspace/inner")
     await scene.shell('mv inner gone; ln -s "$OUTSIDE" inner')
     await scene.shell("echo x > new", workspace=scene.workspace / "inner")
+    scene.stopped_by_refusal("through a link")
     return scene.bait.changed()
 
 
