@@ -8,7 +8,7 @@ the engine writes it down: the OCI configuration of a container that runs with i
     python scripts/seccomp_profile.py < CONFIG > deploy/seccomp-bubblewrap.json
 
 Beyond the default it allows SIX, without any one of which bubblewrap cannot start (the default has clone
-too, but not with the flags of namespaces). It allows less in that 32-bit and x32 programs cannot run.
+too, but not with the flags of namespaces). It allows less in that 32-bit and x32 programs are killed.
 Source: the OCI runtime specification, "Linux container configuration", section Seccomp.
 """
 
