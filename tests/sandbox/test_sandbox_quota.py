@@ -12,6 +12,7 @@ import pytest
 from flynn.sandbox.command import Command, Completed, Sandbox
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.opening import Preference, open_sandbox
+from flynn.workspace.scratch import remove_scratch
 from tests.sandbox.conftest import BACKENDS, Open
 
 MIB = 2**20
@@ -86,6 +87,7 @@ async def test_what_is_hidden_counts_too(sandbox: Sandbox, workspace: Path, scri
     hidden = workspace / "d"
     if hidden.is_dir():
         assert hidden.stat().st_mode & 0o777 == 0, "it is left as it was"
+    remove_scratch(workspace)  # pytest's own clean-up recurses
 
 
 @pytest.mark.needs("root")

@@ -31,7 +31,7 @@ def run(directory: Path, suite: str, *options: str, **environment: str) -> subpr
         [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *options, str(directory)],
         cwd=directory,
         # An empty directory as PATH: a machine without any program.
-        env={**kept, "PATH": str(directory), **environment},
+        env={**kept, "PATH": str(directory), "PYTHONPATH": str(CONFTEST.parents[1]), **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -114,8 +114,8 @@ async def test_commands_read_the_file_where_the_model_was_told(talk: Conversatio
     said = await talk.text("Bash", command="seq 1 50000")
     found = WHERE.search(said)
     assert found
-    assert await talk.text("Bash", command=f"grep -c 7 /tmp/flynn-output/{found[1]}") == "17195"
-    await talk.text("Bash", command="rm -r /tmp/flynn-output")
+    assert await talk.text("Bash", command=f"grep -c 7 $TMPDIR/flynn-output/{found[1]}") == "17195"
+    await talk.text("Bash", command="rm -r $TMPDIR/flynn-output")
     assert "50000" in whole(talk, await talk.text("Bash", command="seq 1 50000"))
 
 
@@ -131,15 +131,15 @@ async def test_files_belong_to_the_uid_that_commands_have(talk: Conversation, wa
         found = WHERE.search(said)
         assert found
         assert "\n20001\n[The whole output" in said
-        assert await talk.text("Bash", command=f"tail -2 /tmp/flynn-output/{found[1]}") == "50000\n20001"
+        assert await talk.text("Bash", command=f"tail -2 $TMPDIR/flynn-output/{found[1]}") == "50000\n20001"
         async with talk.jobs:
             words = await talk.text("Bash", command="echo up; sleep 86400", run_in_background=True)
             task = re.search(r"ID: (b\w+)", words)
             assert task
             kept = talk.scratch / DIRECTORY / f"{task[1]}.txt"
             await eventually(lambda: kept.exists() and kept.read_text() == "up\n", what="the job's file")
-            assert await talk.text("Bash", command=f"cat /tmp/flynn-output/{task[1]}.txt") == "up"
-        await talk.text("Bash", command="rm -r /tmp/flynn-output")
+            assert await talk.text("Bash", command=f"cat $TMPDIR/flynn-output/{task[1]}.txt") == "up"
+        await talk.text("Bash", command="rm -r $TMPDIR/flynn-output")
 
 
 async def test_a_flood_is_kept_up_to_its_end(talk: Conversation) -> None:
@@ -186,7 +186,7 @@ async def test_a_cancelled_command_leaves_no_note_and_no_open_file(talk: Convers
 
 async def test_a_command_that_is_killed_leaves_no_note(talk: Conversation) -> None:
     spy = "name=$(grep -ao '[.]flynn-cwd-[0-9a-f]*' /proc/$$/cmdline | head -1); "
-    await talk.error("Bash", command=spy + "mkfifo /tmp/$name && touch planted; sleep 60", timeout=1_000)
+    await talk.error("Bash", command=spy + "mkfifo $TMPDIR/$name && touch planted; sleep 60", timeout=1_000)
     assert (talk.root / "planted").exists()
     assert list(talk.scratch.glob(".flynn*")) == []
 

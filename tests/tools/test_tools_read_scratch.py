@@ -15,7 +15,7 @@ from tests.tools.conftest import Conversation
 async def test_what_a_command_left_in_tmp_is_read(talk: Conversation) -> None:
     await talk.text(
         "Bash",
-        command="mkdir /tmp/flynn-output && cd /tmp/flynn-output && seq 3000 > x.txt; ln -s x.txt l",
+        command="mkdir $TMPDIR/flynn-output && cd $TMPDIR/flynn-output && seq 3000 > x.txt; ln -s x.txt l",
     )
     words = await talk.text("Read", file_path="/tmp/flynn-output/x.txt", offset=2_999)
     assert words == "2999\t2999\n3000\t3000\n\n[lines 2999 to 3000 of 3000]"

@@ -115,7 +115,7 @@ async def test_long_output_is_whole_in_the_file(talk: Conversation) -> None:
     assert len(shown) < 30_500
     assert f"[The whole output is in /tmp/{DIRECTORY}/{task}.txt" in shown
     assert path.read_text() == "".join(f"{n}\n" for n in range(1, 100_001))
-    assert await talk.text("Bash", command=f"wc -l < /tmp/{DIRECTORY}/{task}.txt") == "100000"
+    assert await talk.text("Bash", command=f"wc -l < $TMPDIR/{DIRECTORY}/{task}.txt") == "100000"
 
 
 async def test_an_unfinished_line_is_shown_as_it_stands(talk: Conversation) -> None:

@@ -12,6 +12,7 @@ from flynn.workspace.fence import Fence
 from flynn.workspace.quota import BLOCK, Meter, Quota, QuotaExceeded, growth, measure
 from flynn.workspace.replacement import replace
 from flynn.workspace.root import Workspace
+from flynn.workspace.scratch import remove_scratch
 
 
 def used(root: Path, most_entries: int = 500_000) -> tuple[int, bool]:
@@ -64,7 +65,9 @@ def test_links_lead_nowhere_and_holes_take_nothing(tmp_path: Path) -> None:
 
 
 def test_depth_hides_nothing(tmp_path: Path) -> None:
-    here = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    place = tmp_path / "place"
+    place.mkdir()
+    here = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(3_000):
         os.mkdir("deep", dir_fd=here)
         below = os.open("deep", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
@@ -74,9 +77,10 @@ def test_depth_hides_nothing(tmp_path: Path) -> None:
     os.write(file, b"x" * 1_000_000)
     os.close(file)
     os.close(here)
-    total, complete = used(tmp_path)
+    total, complete = used(place)
     assert complete
     assert total >= 1_000_000
+    remove_scratch(place)  # pytest's own clean-up recurses
 
 
 def test_too_much_to_count_is_the_least_there_is(tmp_path: Path) -> None:
