@@ -1,28 +1,26 @@
 #!/usr/bin/env bash
 # Checks everything: format, lint, import contracts, types, tests and their coverage.
 #
-#   scripts/test.sh                    all of it, but for tests marked slow
-#   scripts/test.sh --all              those too (what CI runs)
-#   scripts/test.sh --fast             all checks and the tests that are not slow, without coverage
+#   scripts/test.sh                    the checks, and the tests that are not marked slow
+#   scripts/test.sh --all              all tests, and their coverage (what CI runs)
 #   scripts/test.sh --lint             the checks alone
 #   scripts/test.sh -k NAME            the tests that match NAME, and nothing else
 #   scripts/test.sh tests/store …      these tests, and nothing else; further options go to pytest
 #
 # Tests whose prerequisite this machine lacks (redis-server, bubblewrap, …) are left out and counted at the
-# end; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes.
+# end; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes;
+# more than there are processors, since many tests wait for something.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 checks=true
-coverage=true
+coverage=false
 selection=()
 case "${1:-}" in
   "") selection=(-m "not slow") ;;
-  --all) shift ;;
-  --fast)
+  --all)
     shift
-    coverage=false
-    selection=(-m "not slow")
+    coverage=true
     ;;
   --lint)
     shift
@@ -34,13 +32,12 @@ case "${1:-}" in
     ;;
   *)
     checks=false
-    coverage=false
     selection=("$@")
     set --
     ;;
 esac
 if [ $# -gt 0 ]; then
-  echo "test.sh: --all, --fast and --lint stand alone; \"$1\" is one too many" >&2
+  echo "test.sh: --all and --lint stand alone; \"$1\" is one too many" >&2
   exit 2
 fi
 
@@ -68,7 +65,7 @@ stage() {
 
 # shellcheck disable=SC2329 # stage calls it
 run_tests() {
-  local options=(-n "${JOBS:-2}" --dist loadgroup --no-header)
+  local options=(-n "${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 2 + 1))}" --dist loadgroup --no-header)
   if [ -t 1 ]; then
     options+=(--color=yes)
   fi

@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli.conftest import Shell
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_volume_is_made_and_listed(shell: Shell, tmp_path: Path) -> None:
     shared = tmp_path / "shared"

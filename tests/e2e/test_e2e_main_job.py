@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DELEGATION = "Update CI pipeline to run agent creation tests"
 WORKFLOW = ".github/workflows/ci.yml"
 
-pytestmark = pytest.mark.needs("bubblewrap")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabase, TestDatabases
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 name: making
 loop: true

@@ -25,6 +25,8 @@ from flynn.store.workspaces import all_workspaces
 from tests.house import ROOT, prepare
 from tests.postgres import TestDatabases
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 name: owning
 loop: true

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 REZNET = Path(__file__).parents[2] / "examples" / "reznet"
 
 

@@ -22,6 +22,8 @@ from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import definitions, execute
 from flynn.workspace.root import Workspace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "examples" / "scenarios"
 DELEGATION = "Update CI pipeline to run agent creation tests"

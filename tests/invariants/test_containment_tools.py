@@ -31,6 +31,8 @@ from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
 from tests.tools.conftest import Conversation
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 0.5
 """How long each race is run; a file tool acts hundreds of times in it."""
 

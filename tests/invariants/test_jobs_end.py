@@ -21,6 +21,8 @@ from tests.eventually import abandon, eventually
 from tests.house import LIMITS, House, TestLease, open_house
 from tests.sandbox.census import Census
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("job_worker.py")
 TASK = "{{ result('job').regex('ID: (b[0-9a-f]+)', 1) }}"
 ENDINGS = {"run.completed", "run.waiting", "run.failed", "run.cancelled"}

@@ -342,6 +342,7 @@ async def test_a_second_key_does_not_let_back_in(served: Served) -> None:
         assert (await http.post("/api/v1/conversations", json={})).status_code == 422
 
 
+@pytest.mark.slow
 async def test_foreign_pages_and_foreign_names_are_refused_at_every_door(served: Served) -> None:
     key = served.keys["owner"]
     async with served.http() as http:

@@ -23,6 +23,8 @@ from flynn.sandbox.opening import Preference, open_sandbox
 from flynn.sandbox.process_tree import descendants
 from tests.sandbox.census import Census
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).resolve().parent.parent / "sandbox" / "worker.py"
 BACKENDS = [
     pytest.param("bubblewrap", marks=pytest.mark.needs("bubblewrap")),

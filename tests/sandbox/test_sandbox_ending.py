@@ -19,6 +19,8 @@ from flynn.sandbox.process_tree import descendants
 from tests.sandbox.census import Census
 from tests.sandbox.conftest import BACKENDS, Shell
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("worker.py")
 
 

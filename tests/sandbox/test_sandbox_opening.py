@@ -23,6 +23,8 @@ from flynn.sandbox.probe import find_leaks
 from flynn.sandbox.view import look
 from tests.sandbox.conftest import BACKENDS, Open
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("worker.py")
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
 SYSTEM_PYTHON = Path("/usr/bin/python3")

@@ -15,6 +15,8 @@ from flynn.sandbox.opening import Preference, open_sandbox
 from flynn.workspace.scratch import remove_scratch
 from tests.sandbox.conftest import BACKENDS, Open
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 REASON = "the workspace holds more than its quota of 64 MiB"
 

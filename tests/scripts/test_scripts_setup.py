@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("setup")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("setup")]
 """They share one checkout, which takes seconds to make."""
 
 ROOT = Path(__file__).resolve().parents[2]

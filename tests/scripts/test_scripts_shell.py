@@ -33,7 +33,7 @@ def test_a_script_is_strict_and_can_be_started(script: Path) -> None:
         (["setup.sh", "--nonsense"], 'setup.sh: unknown option "--nonsense"; known are --dev and --servers'),
         (["lock.sh", "--nonsense"], 'lock.sh: unknown option "--nonsense"; the only one is --upgrade'),
         (["stop.sh", "--nonsense"], "stop.sh: the only option is --force"),
-        (["test.sh", "--all", "-x"], 'test.sh: --all, --fast and --lint stand alone; "-x" is one too many'),
+        (["test.sh", "--all", "-x"], 'test.sh: --all and --lint stand alone; "-x" is one too many'),
     ],
 )
 def test_a_wrong_option_is_refused_by_name(command: list[str], sentence: str) -> None:
@@ -48,5 +48,5 @@ def test_the_test_script_tells_its_options() -> None:
         [ROOT / "scripts" / "test.sh", "--help"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
-    for option in ("--all", "--fast", "--lint", "-k NAME"):
+    for option in ("--all", "--lint", "-k NAME"):
         assert re.search(rf"^  scripts/test.sh {option} ", done.stdout, re.MULTILINE), done.stdout

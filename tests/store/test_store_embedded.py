@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from flynn.domain.errors import ConfigurationError
 from flynn.store.embedded import EmbeddedPostgres, postgres_program
 
+pytestmark = pytest.mark.slow
+
 
 async def ask(server: EmbeddedPostgres, query: str) -> object:
     connection = await asyncpg.connect(server.dsn)

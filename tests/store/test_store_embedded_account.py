@@ -21,6 +21,8 @@ from flynn.domain.errors import ConfigurationError
 from flynn.store.embedded import EmbeddedPostgres
 from flynn.store.embedded.programs import Account, choose_account, find_programs
 
+pytestmark = pytest.mark.slow
+
 SERVICE = Path(__file__).with_name("embedded_service.py")
 
 

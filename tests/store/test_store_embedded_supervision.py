@@ -18,6 +18,8 @@ from flynn.store.embedded.cluster import here
 from flynn.store.embedded.programs import Account, choose_account, find_programs, spawn
 from flynn.store.embedded.servers import mark_of
 
+pytestmark = pytest.mark.slow
+
 SERVICE = Path(__file__).with_name("embedded_service.py")
 
 

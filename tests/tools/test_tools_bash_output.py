@@ -142,6 +142,7 @@ async def test_files_belong_to_the_uid_that_commands_have(talk: Conversation, wa
         await talk.text("Bash", command="rm -r $TMPDIR/flynn-output")
 
 
+@pytest.mark.slow
 async def test_a_flood_is_kept_up_to_its_end(talk: Conversation) -> None:
     words = await talk.error("Bash", command="yes 0123456789012345678901234567890123456789")
     assert words.startswith("Killed: it wrote far too much output.")
@@ -149,6 +150,7 @@ async def test_a_flood_is_kept_up_to_its_end(talk: Conversation) -> None:
     assert 64_000_000 <= len(whole(talk, words)) <= LARGEST_FILE
 
 
+@pytest.mark.slow
 async def test_the_loop_turns_while_a_flood_is_written(talk: Conversation) -> None:
     """Counted, not timed: others get their turn between the pieces."""
     turns = 0

@@ -22,7 +22,7 @@ from flynn.tools.ripgrep import ripgrep
 from tests.tools.conftest import Conversation
 from tests.tools.trees import plant
 
-pytestmark = pytest.mark.needs("bubblewrap")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
 
 SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))]
 PATTERNS = ("alpha", "al.ha", r"\bbeta\b", "^", "gamma$", "--", r"\./x", r"\d+:\d", "ünï", "b[a-e]t", r"\t")

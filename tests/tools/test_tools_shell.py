@@ -116,6 +116,12 @@ def test_redirections_name_their_files(text: str, redirects: list[tuple[str | No
     assert [(r.path, r.writes) for r in take_apart(text).redirects] == redirects
 
 
+def test_lines_that_the_grammar_runs_together_are_opaque() -> None:
+    found = take_apart("echo a | echo a | ls\nrm -rf x && echo a")
+    assert "rm -rf x" in [c.plain for c in found.commands] or found.opaque == "its lines cannot be told apart"
+    assert take_apart("npm run \\\n test").opaque is None
+
+
 def test_an_assignment_is_part_of_what_a_command_is() -> None:
     (command,) = take_apart("PATH=/x npm test").commands
     assert command.assigned

@@ -19,6 +19,8 @@ from tests.postgres import TestDatabase, TestDatabases
 from tests.worker import engine_bench
 from tests.worker.engine_bench import Bench, prepare
 
+pytestmark = pytest.mark.slow
+
 LEASE, MARGIN = 1.5, 0.5
 ROOT = Path(__file__).parents[2]
 

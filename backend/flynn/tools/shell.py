@@ -113,6 +113,8 @@ class _Reading:
             match node.type:
                 case "command" | "declaration_command" | "unset_command" | "test_command":
                     commands.append(_command(node, text))
+                    if node.type != "test_command" and _spans_lines(node, text):
+                        opaque = opaque or "its lines cannot be told apart"
                 case "variable_assignment" if node.parent is not None and _stands_alone(node.parent):
                     commands.append(SimpleCommand(_said(node, text), ()))
                 case "file_redirect":
@@ -222,6 +224,14 @@ def _command(node: Node, text: str) -> SimpleCommand:
             case _:
                 words.append(_value(child, text))
     return SimpleCommand(_said(node, text), tuple(words), assigned)
+
+
+def _spans_lines(node: Node, text: str) -> bool:
+    """Whether the grammar took words of several lines for one command, as it does behind some pipes."""
+    ends = [child.end_byte for child in node.children]
+    starts = [child.start_byte for child in node.children]
+    gaps = (text[end:start] for end, start in zip(ends, starts[1:], strict=False))
+    return any("\n" in gap.replace("\\\n", "") for gap in gaps)
 
 
 def _name(node: Node, text: str) -> str | None:
