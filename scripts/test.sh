@@ -2,14 +2,15 @@
 # Checks everything: format, lint, import contracts, types, tests and their coverage.
 #
 #   scripts/test.sh                    the checks, and the tests that are not marked slow
-#   scripts/test.sh --all              all tests, and their coverage (what CI runs)
+#   scripts/test.sh --all              with coverage, then the slow ones too (what CI runs)
 #   scripts/test.sh --lint             the checks alone
 #   scripts/test.sh -k NAME            the tests that match NAME, and nothing else
 #   scripts/test.sh tests/store …      these tests, and nothing else; further options go to pytest
 #
 # Tests whose prerequisite this machine lacks (redis-server, bubblewrap, …) are left out and counted at the
 # end; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes;
-# more than there are processors, since many tests wait for something.
+# more than there are processors, since many tests wait for something. The slow ones start processes of
+# their own, so fewer of them run at a time; tracing those processes would cost more than it tells.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,6 +22,7 @@ case "${1:-}" in
   --all)
     shift
     coverage=true
+    selection=(-m "not slow")
     ;;
   --lint)
     shift
@@ -63,9 +65,13 @@ stage() {
   summary+=("$(printf '%-7s %-9s %4d s' "$result" "$name" "$((SECONDS - began))")")
 }
 
+processors="$(getconf _NPROCESSORS_ONLN)"
+
 # shellcheck disable=SC2329 # stage calls it
 run_tests() {
-  local options=(-n "${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 2 + 1))}" --dist loadgroup --no-header)
+  local jobs=$1
+  shift
+  local options=(-n "$jobs" --dist loadgroup --no-header)
   if [ -t 1 ]; then
     options+=(--color=yes)
   fi
@@ -73,7 +79,13 @@ run_tests() {
     options+=(--cov --cov-report=term:skip-covered --cov-report=xml)
   fi
   # pipefail: the status is that of pytest.
-  python -m pytest "${options[@]}" "${selection[@]}" | tee "$output"
+  python -m pytest "${options[@]}" "$@" | tee -a "$output"
+}
+
+# shellcheck disable=SC2329 # stage calls it
+run_slow_tests() {
+  local coverage=false
+  run_tests "${JOBS:-$((processors + 1))}" -m slow
 }
 
 if [ "$checks" = true ]; then
@@ -88,7 +100,10 @@ if [ "$checks" = true ]; then
   stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
 fi
 if [ "${selection[0]:-}" != none ]; then
-  stage tests run_tests
+  stage tests run_tests "${JOBS:-$((processors * 2 + 1))}" "${selection[@]}"
+  if [ "$coverage" = true ]; then
+    stage slow run_slow_tests
+  fi
 fi
 
 printf '\n== summary\n'
