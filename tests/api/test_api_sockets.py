@@ -422,7 +422,7 @@ async def test_garbage_on_the_wire_harms_nobody(served: Served) -> None:
     began = time.monotonic()
     async with watching(served) as watcher:
         assert (await watcher.call("conversation.create", {}))["ok"] is True
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 async def test_the_socket_has_one_namespace_only(served: Served) -> None:

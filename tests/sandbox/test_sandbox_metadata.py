@@ -212,7 +212,7 @@ async def test_a_flood_of_questions_keeps_no_limit_from_binding(shell: Shell) ->
         timeout_seconds=1.0,
     )
     assert done.timed_out
-    assert done.duration_seconds < 4
+    assert done.duration_seconds < 15
 
 
 @pytest.mark.needs("root")

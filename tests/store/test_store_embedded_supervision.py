@@ -173,7 +173,7 @@ async def test_kill_9_of_the_server_is_noticed_and_mended(path: Path) -> None:
         os.kill(first, signal.SIGKILL)
         await until(lambda: server.state == "restarting")
         took = await until(lambda: server.state == "running")
-        assert took < 3
+        assert took < 20
         assert server.pid not in (None, first)
         with pytest.raises((asyncpg.PostgresError, ConnectionError, asyncpg.InterfaceError)):
             await query

