@@ -8,7 +8,7 @@ from tests.escapes.scene import Scene
 KIND: Final = "processes"
 
 shell("kill a victim", KIND, 'kill -9 "$VICTIM"', hurt, fast=True)
-shell("stop a victim", KIND, 'kill -STOP "$VICTIM"', hurt)
+shell("stop a victim", KIND, 'kill -STOP "$VICTIM"; sleep 0.3', hurt)
 shell("end a victim", KIND, 'kill -TERM "$VICTIM"; sleep 0.3', hurt)
 shell("ask whether a victim lives", KIND, 'kill -0 "$VICTIM" && echo "$NONCE"', reached)
 shell("kill a victim's group", KIND, 'kill -9 -- "-$VICTIM"', hurt)

