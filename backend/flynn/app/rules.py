@@ -33,15 +33,15 @@ def own_places(settings: Settings) -> tuple[Path, ...]:
     return (settings.data_dir.resolve(),)
 
 
-def caps_of(settings: Settings, mounts: Mounts) -> Caps:
-    """What runs may use, as the settings say."""
+def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) -> Caps:
+    """What runs may use, as the settings say; `permissions` as `read_rules` gave them."""
     return Caps(
         max_output_tokens=settings.max_output_tokens,
         output_ceiling=settings.max_output_tokens_ceiling,
         aliases=dict(settings.model_aliases),
         scratch=settings.data_dir.resolve() / "private" / "scratch",
         forbidden=own_places(settings),
-        permissions=read_rules(settings),
+        permissions=permissions,
         patience=timedelta(hours=settings.approval_hours),
         mounts=mounts,
         workspace_quota=settings.workspace_quota,

@@ -73,7 +73,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
     api_key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None
     if api_key:
         register_secret(api_key)
-    read_rules(settings)  # what is wrong in it stops the start before anything else is begun
+    permissions = read_rules(settings)  # what is wrong in it stops the start before anything else is begun
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     mounts = read_mounts(settings)
     async with AsyncExitStack() as stack:
@@ -113,6 +113,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         engine: Engine | None = None
         if worker:
+            caps = caps_of(settings, mounts, permissions)
             endings = Endings(database=database, limits=rules.limits, admission=rules.admission)
             signals = Signals(database, address.dsn)
             runner = Runner(
@@ -123,7 +124,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 agents=lambda: agents,
                 signals=signals,
                 endings=endings,
-                caps=caps_of(settings, mounts),
+                caps=caps,
                 publish=publish,
                 publish_delta=bus.publish_delta,
             )
@@ -139,7 +140,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
             stack.push_async_callback(presence.end)
             await presence.begin()
-            sweeper = Sweeper(settings.data_dir.resolve() / "private" / "scratch")
+            sweeper = Sweeper(caps.scratch)
             await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper))
         health = Health(
             database=database,

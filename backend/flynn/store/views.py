@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.blob import Blob
 from flynn.domain.content import text_of
@@ -124,9 +125,7 @@ class Views:
     ) -> list[Recorded]:
         """Events after `after_seq`, in order. Raises NotFound."""
         async with self._database.statement() as connection:
-            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
-                raise NotFound(f"There is no conversation {conversation_id}.")
+            await _see(connection, principal, conversation_id)
             return await log.read(connection, conversation_id, after_seq=after_seq, limit=limit)
 
     async def envelopes(self, conversation_id: UUID, after_seq: int) -> list[dict[str, Any]]:
@@ -143,9 +142,7 @@ class Views:
     ) -> Page[MessageView]:
         """What was said, in order; the cursor of the next page is the last seq. Raises NotFound."""
         async with self._database.statement() as connection:
-            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
-                raise NotFound(f"There is no conversation {conversation_id}.")
+            await _see(connection, principal, conversation_id)
             rows = (
                 await connection.execute(
                     _MESSAGES, {"c": conversation_id, "after": after_seq, "limit": limit + 1}
@@ -157,17 +154,13 @@ class Views:
     async def approvals(self, principal: Principal, conversation_id: UUID) -> list[ApprovalView]:
         """What was asked for in a conversation, in order. Raises NotFound."""
         async with self._database.statement() as connection:
-            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
-                raise NotFound(f"There is no conversation {conversation_id}.")
+            await _see(connection, principal, conversation_id)
             return await approvals.every(connection, conversation_id)
 
     async def blob(self, principal: Principal, conversation_id: UUID, sha256: str) -> Blob:
         """Bytes that an event of the conversation refers to. Raises NotFound."""
         async with self._database.statement() as connection:
-            parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-            if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
-                raise NotFound(f"There is no conversation {conversation_id}.")
+            await _see(connection, principal, conversation_id)
             found = await blobs.read(connection, conversation_id, [sha256])
         if not found:
             raise NotFound(f"Nothing in this conversation has the digest {sha256}.")
@@ -224,6 +217,13 @@ class Views:
         parameters |= {"at": at, "id": last, "limit": limit + 1, "p": principal.id, "admin": principal.admin}
         async with self._database.statement() as connection:
             return (await connection.execute(query, parameters)).all()
+
+
+async def _see(connection: AsyncConnection, principal: Principal, conversation_id: UUID) -> None:
+    """Raise NotFound unless `principal` may see the conversation."""
+    parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
+    if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
+        raise NotFound(f"There is no conversation {conversation_id}.")
 
 
 def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
