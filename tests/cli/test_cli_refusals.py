@@ -84,3 +84,10 @@ def test_agents_are_listed_and_a_file_that_cannot_be_served_is_named(shell: Shel
     assert done.returncode == 1
     assert done.stdout.startswith("flynn-dev  claude-haiku-5-5  ")
     assert f"{place / 'broken.md'}:1:" in done.stderr
+
+
+def test_a_worker_of_its_own_needs_a_shared_database(shell: Shell) -> None:
+    done = shell.flynn("worker")
+    assert done.returncode == 1
+    assert "DATABASE_URL is not set" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -62,7 +62,15 @@ def _owner_key(path: Path) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         key = f"fly_{secrets.token_urlsafe(32)}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Written whole before it has its name: a process that shares the directory may read it just now.
+        draft = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(key + "\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return path.read_text().strip()
+        finally:
+            draft.unlink()
         return key

@@ -60,6 +60,18 @@ def serve(
 
 
 @app.command()
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(help="Runs that it drives at a time; else FLYNN_CONCURRENCY.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the agent without doors, beside `flynn serve` and other workers on the same database."""
+    settings = Settings.load(concurrency=concurrency, data_dir=data_dir)
+    _do(_command("worker").work(settings))
+
+
+@app.command()
 def run(
     instructions: Annotated[str, typer.Argument(help="What is to be done in this directory.")],
     agent: Annotated[str, typer.Option(help="The agent that does it.")] = "flynn-dev",

@@ -1,0 +1,43 @@
+"""`flynn worker`: a process that runs the agent and opens no doors, beside others on one database."""
+
+import asyncio
+import signal
+import sys
+
+from flynn.app.service import open_service
+from flynn.cli.signals import answering
+from flynn.domain.errors import ConfigurationError
+from flynn.settings import Settings
+from flynn.telemetry import logging
+
+
+async def work(settings: Settings) -> int:
+    """Run the agent until SIGINT or SIGTERM; 0 when it ended as asked. Runs in hand are handed back.
+
+    Raises ConfigurationError without DATABASE_URL: the embedded server belongs to one process.
+    """
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "DATABASE_URL is not set: a worker of its own needs a database that several processes share. "
+            "Set it to the one that flynn serve uses; without it, flynn serve runs the agent itself."
+        )
+    logging.configure(settings.log_level, settings.log_format)
+    if settings.redis_url is None:
+        print(
+            "REDIS_URL is not set: clients see what this worker does up to 2 seconds later, whole messages "
+            "only.",
+            file=sys.stderr,
+            flush=True,
+        )
+    ending = asyncio.Event()
+    # Handlers stand before the service is opened, so that it is closed in order whenever a signal comes.
+    with answering(dict.fromkeys((signal.SIGINT, signal.SIGTERM), ending.set)):
+        async with open_service(settings, worker=True) as service:
+            report = service.sandbox.report
+            print(
+                f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "
+                f"(Bash: {report.backend or 'off'})",
+                flush=True,
+            )
+            await ending.wait()
+    return 0
