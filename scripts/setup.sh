@@ -154,17 +154,20 @@ install_sandbox() {
 }
 
 install_servers() {
-  if command -v redis-server >/dev/null; then
-    return
-  fi
-  if can_install; then
-    say "installing redis-server"
-    if apt_install redis-server; then
-      return
+  local server
+  for server in redis-server haproxy; do
+    if command -v "$server" >/dev/null; then
+      continue
     fi
-  fi
-  say "redis-server is missing; install it with: sudo apt-get install redis-server." \
-    "Tests that need it are left out meanwhile."
+    if can_install; then
+      say "installing $server"
+      if apt_install "$server"; then
+        continue
+      fi
+    fi
+    say "$server is missing; install it with: sudo apt-get install $server." \
+      "Tests that need it are left out meanwhile."
+  done
 }
 
 install_packages

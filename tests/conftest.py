@@ -62,6 +62,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "bubblewrap": _bubblewrap,
     "landlock": _landlock,
     "redis-server": _program("redis-server"),
+    "haproxy": _program("haproxy"),
     "root": lambda: os.geteuid() == 0,
     "browser": _program("chromium", "chromium-browser", "google-chrome"),
     "docker": lambda: _succeeds("docker", "info"),
