@@ -36,6 +36,8 @@ class Step:
     manifest: tuple[int, ...]
     chain: bytes
     reserved: int
+    model: str
+    max_tokens: int
     content: list[Block] | None = None
     stop_reason: str | None = None
 
@@ -65,6 +67,8 @@ class RunTotals:
     steps: int = 0
     failures: int = 0
     """Failed attempts since the last adopted step."""
+    failed_model: str | None = None
+    """The model of the last failed attempt."""
     truncations: int = 0
     """Truncated answers since the last adopted step."""
 
@@ -133,10 +137,11 @@ class Transcript:
         """What the next request adds: results first, then words, each in seq order."""
         return sorted(self.pending, key=lambda seq: (self.kinds[seq] != "result", seq))
 
-    def preview(self, results: Sequence[ev.EventData]) -> tuple[list[int], str]:
+    def preview(self, results: Sequence[ev.EventData], *, other: Json = None) -> tuple[list[int], str]:
         """The manifest and the digest of the next request, if `results` are appended right now.
 
         Same bytes, same digest. `results` take the next seqs; the append that carries them has to be exact.
+        `other` is what the request has in place of the frozen prefix's, if anything: another model.
         """
         fresh = {
             self.seq + place: event.content
@@ -147,7 +152,8 @@ class Transcript:
         cut = sum(self.kinds[seq] == "result" for seq in held)
         manifest = [*held[:cut], *fresh, *held[cut:]]
         blocks = [b for seq in manifest for b in (fresh.get(seq) or self.inputs[seq])]
-        return manifest, digest(self._chain(), blocks).hex()
+        more = () if other is None else (other,)
+        return manifest, digest(self._chain(), blocks, *more).hex()
 
     def open_calls(self) -> list[Call]:
         """Tool calls of the last adopted message that have no result yet, in call order."""
@@ -241,7 +247,14 @@ class Transcript:
     def _open(self, event: ev.StepStarted) -> None:
         self.last_step = event.step
         self.silent = False
-        self.open_step = Step(event.step, tuple(event.input_seqs), self._chain(), event.reserved_nanodollars)
+        self.open_step = Step(
+            event.step,
+            tuple(event.input_seqs),
+            self._chain(),
+            event.reserved_nanodollars,
+            event.model,
+            event.params.get("max_tokens", 0),
+        )
         taken = set(event.input_seqs)
         self.pending = [s for s in self.pending if s not in taken]
         self.run.steps += 1
@@ -266,11 +279,12 @@ class Transcript:
         match event.reason:
             case "retry" | "broken_stream":
                 self.run.failures += 1
+                self.run.failed_model = step.model
             case "truncated":
                 self.run.truncations += 1
             case "empty":
                 self.silent = True
-            case "permanent" | "refused" | "cancelled" | "worker_lost":
+            case "permanent" | "refused" | "cancelled" | "worker_lost" | "held":
                 pass
             case _:
                 assert_never(event.reason)

@@ -26,8 +26,13 @@ ExpiryReason = Literal["time", "words"]
 """Why a request for approval is over without a decision."""
 
 StepFailure = Literal[
-    "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost"
+    "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost", "held"
 ]
+"""Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away."""
+
+Settlement = Literal["usage", "prompt", "worst_case"]
+"""What a failed call was charged by: the usage that the provider reported; the prompt as reported and an
+answer at its limit; or the whole reservation, since nothing is known."""
 
 
 class _Event(BaseModel):
@@ -105,12 +110,16 @@ class RunStarted(_Event):
 
 
 class RunWaiting(_Event):
-    """The run holds no worker until what it waits for has come; `retry_at` when it wakes by itself."""
+    """The run holds no worker until what it waits for has come; `retry_at` when it wakes by itself.
+
+    `asked`: the provider named that time, so the run is not woken before when the model answers others.
+    """
 
     type: Literal["run.waiting"] = "run.waiting"
     reason: WaitReason
     detail: str
     retry_at: datetime | None = None
+    asked: bool = False
 
 
 class RunCompleted(_Event):
@@ -187,6 +196,8 @@ class StepFailed(_Event):
 
     Steps in `withdrawn_steps` leave the transcript with it, and so do the texts in `dropped_seqs`
     (a refusal takes what was refused with it). `content` tells the model so, if anything has to be told.
+    `settlement` says what `nanodollars` follows from; `usage` is what is known, a lower bound unless it is
+    "usage". (Logs from before it was written have none.)
     """
 
     type: Literal["step.failed"] = "step.failed"
@@ -195,6 +206,7 @@ class StepFailed(_Event):
     detail: str
     usage: Usage = Usage()
     nanodollars: int = 0
+    settlement: Settlement | None = None
     retry_at: datetime | None = None
     request_id: str | None = None
     withdrawn_steps: list[int] = []

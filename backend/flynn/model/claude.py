@@ -8,7 +8,7 @@ flynn.model.failures, and the caller decides.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,9 +18,10 @@ from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, Omi
 
 from flynn.domain.content import Json
 from flynn.model.assembly import Assembly, broken
+from flynn.model.breaker import Breaker, Standing
 from flynn.model.diagnosis import of_error_event, of_no_answer, of_status
 from flynn.model.facts import ModelFacts, facts_of
-from flynn.model.failures import BrokenStream, CallFailed, Permanent
+from flynn.model.failures import BrokenStream, CallFailed, EndpointAway, Permanent
 from flynn.model.request import ModelRequest
 from flynn.model.stream import ModelStream, StreamItem, Tally
 from flynn.model.switches import Switches
@@ -36,13 +37,21 @@ _LACKING = frozenset({404, 405, 501})
 _DRAIN_SECONDS = 0.1
 _EXCERPT_BYTES = 2_000
 
+SLOWEST = 20.0
+"""Tokens a second that a model gives at least. What is thought and not shown may take as long as a whole
+answer at that rate; an answer that shows signs of life for longer, and nothing else, is broken."""
+
 
 class Claude:
     """A client of one endpoint. Safe for concurrent calls; close it when the process ends.
 
-    `idle_timeout_seconds` is the longest silence on an open call, before the answer begins and
-    between its bytes (the API sends pings while a model thinks). Without a key the client can be
-    made, but each call fails as Permanent.
+    `idle_timeout_seconds` is the longest silence on an open call: before the answer begins, whatever
+    pings come, and between its bytes. Once it has begun, pings may stand for thinking that is not shown;
+    they are believed for as long as the whole answer could take (see SLOWEST). Without a key the client
+    can be made, but each call fails as Permanent.
+
+    A model that does not answer is not called for a while (flynn.model.breaker): then calls fail at once
+    as EndpointAway. `changed` is told of it.
     """
 
     def __init__(
@@ -53,10 +62,13 @@ class Claude:
         switches: Switches = _ANTHROPIC,
         idle_timeout_seconds: float = 90,
         connect_timeout_seconds: float = 5,
+        changed: Callable[[Standing], None] | None = None,
     ) -> None:
         self._switches = switches
         self._idle_timeout = idle_timeout_seconds
         self._connect_timeout = connect_timeout_seconds
+        self._changed = changed
+        self._breakers: dict[str, Breaker] = {}
         self._headers = _headers(api_key, switches)
         # Without an explicit key the SDK would look for credentials in the environment and on disk.
         self._client = api_key and AsyncAnthropic(
@@ -76,13 +88,23 @@ class Claude:
         tally = Tally()
         return ModelStream(self._items(request, tally), tally)
 
+    def refusal(self, model: str) -> EndpointAway | None:
+        """Why `model` would not be called now, and when it will be; None when it would be."""
+        return self._breaker(model).refusal()
+
+    def standings(self) -> list[Standing]:
+        """How each model that was ever called is seen from here."""
+        return [breaker.standing for breaker in self._breakers.values()]
+
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """The provider's estimate of the prompt's size; None where the endpoint does not count.
 
-        Raises a CallFailed when the endpoint counts but this call failed.
+        Raises a CallFailed when the endpoint counts but this call failed, or is not made.
         """
         if not self._switches.count_tokens:
             return None
+        if away := self.refusal(request.model):
+            raise away
         content = encode(request.prompt(self._switches))
         try:
             counted = await self._connected().post(
@@ -120,27 +142,38 @@ class Claude:
         if self._client:
             await self._client.close()
 
+    def _breaker(self, model: str) -> Breaker:
+        breaker = self._breakers.get(model)
+        if breaker is None:
+            breaker = self._breakers[model] = Breaker(model, changed=self._changed)
+        return breaker
+
     async def _items(self, request: ModelRequest, tally: Tally) -> AsyncGenerator[StreamItem, None]:
         content = encode(request.body(self._switches))
-        began = time.monotonic()
-        first_token_ms: int | None = None
-        response = await self._open(content)
-        try:
-            tally.request_id = response.headers.get("request-id")
-            await _check_is_stream(response, tally)
-            assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
-            events = AsyncStream.raw_events(response)
-            while not assembly.stopped and (event := await self._next(events, tally)) is not None:
-                item = _feed(assembly, event, tally)
-                if item is not None:
-                    if first_token_ms is None:
-                        first_token_ms = _milliseconds_since(began)
-                    yield item
-            duration_ms = _milliseconds_since(began)
-            await _drain(events)
-            message = assembly.finish(first_token_ms=first_token_ms, duration_ms=duration_ms)
-        finally:
-            await response.aclose()
+        with self._breaker(request.model).call() as attempt:
+            began = time.monotonic()
+            first_token_ms: int | None = None
+            response = await self._open(content)
+            try:
+                tally.request_id = response.headers.get("request-id")
+                await _check_is_stream(response, tally)
+                assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
+                events = AsyncStream.raw_events(response)
+                quiet = _Quiet(self._idle_timeout, request.max_tokens)
+                while not assembly.stopped and (event := await self._next(events, tally, quiet)) is not None:
+                    quiet.heard(event)
+                    item = _feed(assembly, event, tally)
+                    if item is not None:
+                        if first_token_ms is None:
+                            first_token_ms = _milliseconds_since(began)
+                            attempt.answer()
+                        yield item
+                duration_ms = _milliseconds_since(began)
+                await _drain(events)
+                message = assembly.finish(first_token_ms=first_token_ms, duration_ms=duration_ms)
+                attempt.answer()
+            finally:
+                await response.aclose()
         yield message
 
     def _connected(self) -> AsyncAnthropic:
@@ -175,20 +208,25 @@ class Claude:
     def _unanswered(self, error: Exception) -> CallFailed:
         return of_no_answer(error, connect_timeout=self._connect_timeout, idle_timeout=self._idle_timeout)
 
-    async def _next(self, events: AsyncIterator[Any], tally: Tally) -> dict[str, Json] | None:
+    async def _next(
+        self, events: AsyncIterator[Any], tally: Tally, quiet: "_Quiet"
+    ) -> dict[str, Json] | None:
         """The next event that carries data; None at the end of the stream.
 
         Raises BrokenStream for a silence longer than the watchdog allows, a lost connection and text
         that is no JSON, and what an `error` event stands for.
         """
         try:
-            async for raw in events:
-                if not raw.data:
-                    continue
-                event = decode(raw.data)
-                if event["type"] == "error":
-                    raise of_error_event(event, tally)
-                return dict(event)
+            async with asyncio.timeout_at(quiet.until):
+                async for raw in events:
+                    if not raw.data:
+                        continue
+                    event = decode(raw.data)
+                    if event["type"] == "error":
+                        raise of_error_event(event, tally)
+                    return dict(event)
+        except TimeoutError:
+            raise broken(f"The answer broke off: {quiet.words()}.", tally) from None
         except httpx2.ReadTimeout:
             silence = f"The answer broke off: nothing came for {self._idle_timeout:g} s."
             raise broken(silence, tally) from None
@@ -197,6 +235,29 @@ class Claude:
         except (ValueError, TypeError, KeyError) as error:
             raise broken(f"The answer cannot be read: {error}.", tally) from error
         return None
+
+
+class _Quiet:
+    """How long signs of life (pings, comments) may take the place of events. `until` is loop time."""
+
+    __slots__ = ("_bound", "_loop", "_thinking", "until")
+
+    def __init__(self, idle: float, max_tokens: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bound = idle
+        self._thinking = idle + max_tokens / SLOWEST
+        # A little later than the socket's own timeout, which knows better what it has not seen.
+        self.until = self._loop.time() + idle + 0.05
+
+    def heard(self, event: dict[str, Json]) -> None:
+        """An event has come. Pings change nothing."""
+        if event["type"] != "ping":
+            self._bound = self._thinking
+            self.until = self._loop.time() + self._thinking
+
+    def words(self) -> str:
+        """What was missed, and for how long."""
+        return f"signs of life came, but no content for {self._bound:g} s"
 
 
 def _headers(api_key: str | None, switches: Switches) -> dict[str, str | Omit]:

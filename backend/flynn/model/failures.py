@@ -3,6 +3,7 @@
 ModelFailure (flynn.domain.errors)
 └── CallFailed            what all of them carry
     ├── RetryLater        the provider is away or busy: the same call may work later
+    │   └── EndpointAway  nobody was called: the breaker knows that the endpoint does not answer
     ├── Permanent         the same call will fail again; the detail is in the provider's words
     ├── Refused           the model declined (HTTP 200, stop_reason refusal)
     ├── Truncated         the answer was cut by a limit; its tool calls must not run
@@ -52,6 +53,12 @@ class RetryLater(CallFailed):
     code = "model-away"
     title = "The model is away or busy"
     reason = "retry"
+
+
+class EndpointAway(RetryLater):
+    """The call was not made: calls before it failed, and the endpoint is tried again in `retry_after`."""
+
+    reason = "held"
 
 
 class Permanent(CallFailed):

@@ -6,6 +6,7 @@ together) the whole call is billed at the higher prices, its output too.
 
 from collections.abc import Mapping
 
+from flynn.domain.events import Settlement
 from flynn.domain.usage import Usage
 from flynn.model.catalog import KNOWN, Model, Prices, find
 
@@ -33,6 +34,30 @@ def worst_case(model: str, *, prompt_tokens: int, max_tokens: int, known: Mappin
     """
     prices = _prices_at(find(model, known), prompt_tokens)
     return prompt_tokens * max(prices.input, prices.cache_write_5m) + max_tokens * prices.output
+
+
+def settled(
+    model: str,
+    usage: Usage,
+    *,
+    final: bool,
+    max_tokens: int,
+    reserved: int,
+    known: Mapping[str, Model] = KNOWN,
+) -> tuple[int, Settlement]:
+    """Nano-dollars to charge for a call that did not end well, and what they follow from.
+
+    `usage` is what the provider reported. Unless that is `final`, it is a lower bound: the prompt is
+    known once the answer has begun, but nobody says how much was generated before the stream was closed
+    (thinking is not shown), so the answer counts at its limit. Of a call that was never answered nothing
+    is known, and its reservation stands. Raises InvalidInput if the model is not known.
+    """
+    if final:
+        return cost(model, usage, known=known), "usage"
+    if usage.prompt:
+        longest = usage.model_copy(update={"output": max(usage.output, max_tokens)})
+        return cost(model, longest, known=known), "prompt"
+    return reserved, "worst_case"
 
 
 def _prices_at(model: Model, prompt_tokens: int) -> Prices:
