@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
 from flynn.agent.fold import Transcript
+from flynn.agent.pause import ATTEMPTS, pause_after
 from flynn.agent.turns import Waits
 from flynn.domain import events as ev
 from flynn.domain.blob import references
 from flynn.domain.content import Block
 from flynn.domain.usage import dollars
 from flynn.model.claude import Claude
+from flynn.model.failures import CallFailed, Permanent
 from flynn.model.prices import worst_case
 from flynn.model.request import ModelRequest
 
@@ -50,19 +53,40 @@ class Budget:
             known += sum(tokens_of_media(message["content"]) for message in messages)
         return known + tokens_of(added) + tokens_of_media(added)
 
-    def reservation(self, prompt_tokens: int, max_tokens: int) -> int:
-        """The most that such a call can cost, in nano-dollars."""
-        return worst_case(self._frame.model, prompt_tokens=prompt_tokens, max_tokens=max_tokens)
+    def reservation(self, model: str, prompt_tokens: int, max_tokens: int) -> int:
+        """The most that such a call of `model` can cost, in nano-dollars."""
+        return worst_case(model, prompt_tokens=prompt_tokens, max_tokens=max_tokens)
 
-    async def exceeded(self, transcript: Transcript, results: Sequence[ev.EventData]) -> Waits | None:
-        """What the run has to wait for before another call, if anything."""
+    def affords(
+        self,
+        transcript: Transcript,
+        results: Sequence[ev.EventData] = (),
+        *,
+        model: str,
+        max_tokens: int,
+        spent: int = 0,
+    ) -> bool:
+        """Whether the dollars of the run are enough for a call of `model`, once `spent` are gone as well."""
+        run = transcript.run
+        prompt = self.prompt_estimate(transcript, results)
+        return run.nanodollars + spent + self.reservation(model, prompt, max_tokens) <= run.limits.nanodollars
+
+    async def exceeded(
+        self, transcript: Transcript, results: Sequence[ev.EventData], *, model: str, max_tokens: int
+    ) -> Waits | None:
+        """What the run has to wait for before a call of `model` with so much room, if anything."""
         run, limits = transcript.run, transcript.run.limits
         if run.turns >= limits.turns:
             detail = f"The run has used its {limits.turns} turns. Raise the limit to go on."
             return Waits("turns", detail, limits=limits)
         prompt = self.prompt_estimate(transcript, results)
         if prompt > limits.prompt_tokens:
-            prompt = await self._count(transcript, results) or prompt
+            try:
+                prompt = await self._count(transcript, results, model) or prompt
+            except Permanent:
+                pass  # a server that does not count this; the estimate stands
+            except CallFailed as failure:
+                return _unmeasured(failure)
         if prompt > limits.prompt_tokens:
             return Waits(
                 "context",
@@ -71,7 +95,7 @@ class Budget:
                 "Raise the limit to go on at that price, or go on in a new conversation.",
                 limits=limits,
             )
-        reserved = self.reservation(prompt, self._frame.max_tokens)
+        reserved = self.reservation(model, prompt, max_tokens)
         if run.nanodollars + reserved > limits.nanodollars:
             return Waits(
                 "dollars",
@@ -82,7 +106,7 @@ class Budget:
             )
         return None
 
-    async def _count(self, transcript: Transcript, results: Sequence[ev.EventData]) -> int | None:
+    async def _count(self, transcript: Transcript, results: Sequence[ev.EventData], model: str) -> int | None:
         held = transcript.added(transcript.manifest())
         fresh = [b for r in results if isinstance(r, ev.ToolFinished) for b in r.content]
         cut = sum(transcript.kinds[s] == "result" for s in transcript.pending)
@@ -91,5 +115,13 @@ class Budget:
         if added:
             messages.append({"role": "user", "content": added})
         return await self._model.count_tokens(
-            replace(self._frame, messages=transcript.shelf.filled(messages))
+            replace(self._frame, model=model, messages=transcript.shelf.filled(messages))
         )
+
+
+def _unmeasured(failure: CallFailed) -> Waits:
+    """The prompt may be too large and the model is away, so that nobody can count it."""
+    pause = pause_after(ATTEMPTS, failure.retry_after)
+    retry_at = datetime.now(UTC) + timedelta(seconds=pause)
+    detail = f"The next prompt cannot be measured: {failure.detail} (tried again {retry_at:%H:%M:%S} UTC)"
+    return Waits("model", detail, retry_at, asked=failure.retry_after is not None)

@@ -10,13 +10,15 @@ from collections.abc import AsyncGenerator, Callable
 from itertools import takewhile
 
 from flynn.agent.budget import Budget
+from flynn.agent.choice import Choice, Plan
 from flynn.agent.fold import Call, Transcript
 from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
-from flynn.agent.query import Query, Reply
+from flynn.agent.query import Query
+from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Turn, Words
+from flynn.agent.turns import Append, Cancelled, Completed, Stop, Turn, Words
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
@@ -35,6 +37,7 @@ class Loop:
         toolbox: Toolbox,
         gate: Gate,
         budget: Budget,
+        choice: Choice,
         prompts: Prompts,
         stop: asyncio.Event,
         sink: Callable[[Words], None],
@@ -44,6 +47,7 @@ class Loop:
         self.toolbox = toolbox
         self.gate = gate
         self.budget = budget
+        self.choice = choice
         self.prompts = prompts
         self.stop = stop
         self.sink = sink
@@ -73,18 +77,13 @@ class Loop:
                 if due := [*results, *self._starts(group)]:
                     yield Append(due)
                 results = await self._execute(group)
-            elif end := self._end():
+            elif not isinstance(plan := await self._plan(results), Plan):
                 if results:
                     yield Append(results)
                     results = []
-                yield end
-            elif wait := await self.budget.exceeded(self.transcript, results):
-                if results:
-                    yield Append(results)
-                    results = []
-                yield wait
+                yield plan
             else:
-                started = self.query.start(self.transcript, results)
+                started = self.query.start(self.transcript, results, plan)
                 if not (yield Append([*results, started], after=self.transcript.seq)):
                     continue
                 results = []
@@ -181,6 +180,16 @@ class Loop:
         return await finish(self.toolbox, call, step, self.transcript, show)
 
     # -- query ---------------------------------------------------------------------------------------
+
+    async def _plan(self, results: list[ev.EventData]) -> Plan | Stop:
+        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away."""
+        if end := self._end():
+            return end
+        plan = self.choice.plan(self.transcript, results)
+        wait = await self.budget.exceeded(
+            self.transcript, results, model=plan.model, max_tokens=plan.max_tokens
+        )
+        return wait or self.choice.held(plan) or plan
 
     async def _ask(self, started: ev.StepStarted) -> Reply:
         try:

@@ -33,6 +33,7 @@ class Completed:
 class Waits:
     """The run lets go of its worker until what it waits for has come.
 
+    `asked`: the provider named `retry_at`, so nobody wakes the run before.
     `limits` are those that were found to be used up: when they were raised meanwhile, nothing is waited for.
     With `after`, nothing is waited for when the log has gone on past that seq: it may hold the answer.
     """
@@ -42,6 +43,7 @@ class Waits:
     retry_at: datetime | None = None
     limits: Limits | None = None
     after: int | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

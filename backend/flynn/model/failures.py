@@ -52,7 +52,7 @@ class RetryLater(CallFailed):
 
     code = "model-away"
     title = "The model is away or busy"
-    reason = "retry"
+    reason: ClassVar[StepFailure] = "retry"
 
 
 class EndpointAway(RetryLater):

@@ -58,6 +58,17 @@ _DROP_JOB = text("DELETE FROM procrastinate_jobs WHERE id = :job AND status = 't
 _DUE = text("""
 SELECT id FROM runs WHERE state = 'waiting' AND not_before <= clock_timestamp()
 ORDER BY not_before LIMIT 100""")
+_HASTEN = text("""
+UPDATE runs SET not_before = clock_timestamp() + random() * :within * interval '1 second'
+WHERE id IN (
+  SELECT r.id FROM runs r WHERE r.state = 'waiting' AND r.reason = 'model'
+    AND r.not_before > clock_timestamp() + :within * interval '1 second'
+    AND NOT coalesce((
+      SELECT CAST(e.data ->> 'asked' AS boolean) FROM events e
+      WHERE e.conversation_id = r.conversation_id AND e.run_id = r.id AND e.type = 'run.waiting'
+      ORDER BY e.seq DESC LIMIT 1), false)
+  FOR UPDATE OF r SKIP LOCKED)
+RETURNING id""")
 _STRANDED = text("""
 SELECT r.id FROM runs r WHERE r.job_id IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM procrastinate_jobs j WHERE j.id = r.job_id AND j.status IN ('todo', 'doing')) LIMIT 100""")
@@ -207,6 +218,14 @@ async def set_limits(connection: AsyncConnection, run_id: UUID, limits: Limits) 
 async def due_runs(connection: AsyncConnection) -> list[UUID]:
     """Waiting runs whose time has come."""
     return list((await connection.execute(_DUE)).scalars())
+
+
+async def hasten_runs(connection: AsyncConnection, *, within: float) -> list[UUID]:
+    """Let runs that wait for the model wake within so many seconds, spread; returns them.
+
+    Not those whose provider named the time itself.
+    """
+    return list((await connection.execute(_HASTEN, {"within": within})).scalars())
 
 
 async def stranded_runs(connection: AsyncConnection) -> list[UUID]:

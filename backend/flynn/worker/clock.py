@@ -21,6 +21,8 @@ DUE_SECONDS = 0.5
 """How often due runs are looked for."""
 RECONCILE_EVERY = 10
 """Every how many looks stranded runs are looked for too, and admission is run again."""
+HASTE_SECONDS = 5.0
+"""Seconds over which the runs that waited for a model are spread that answers again."""
 
 
 class Clock:
@@ -36,7 +38,12 @@ class Clock:
         self._database = database
         self._admission = admission
         self._publish = publish
+        self._hasten = False
         self._log = get_logger("flynn.worker.clock")
+
+    def model_answers(self) -> None:
+        """The model is back: at the next look, runs that wait for it are given an earlier time."""
+        self._hasten = True
 
     async def run(self) -> None:
         """Look until cancelled; a database that is away is looked at again later."""
@@ -45,11 +52,22 @@ class Clock:
             await asyncio.sleep(DUE_SECONDS)
             look += 1
             try:
+                if self._hasten:
+                    await self.hasten()
                 await self.wake()
                 if look % RECONCILE_EVERY == 0:
                     await self.reconcile()
             except OUTAGES as error:
                 self._log.warning("the clock cannot reach the database", error=str(error))
+
+    async def hasten(self) -> int:
+        """Let runs that wait for the model wake soon, one after the other; returns how many."""
+        async with self._database.statement() as connection:
+            found = await runs.hasten_runs(connection, within=HASTE_SECONDS)
+        self._hasten = False
+        if found:
+            self._log.info("runs that waited for the model go on", runs=len(found))
+        return len(found)
 
     async def wake(self) -> int:
         """Queue every waiting run whose time has come; returns how many."""

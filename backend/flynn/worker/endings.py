@@ -101,7 +101,9 @@ class Endings:
                 return False
             if stop.after is not None and stop.after != journal.transcript.seq:
                 return False
-            event = ev.RunWaiting(reason=stop.reason, detail=redact(stop.detail), retry_at=stop.retry_at)
+            event = ev.RunWaiting(
+                reason=stop.reason, detail=redact(stop.detail), retry_at=stop.retry_at, asked=stop.asked
+            )
             recorded = await log.append(
                 connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch
             )

@@ -15,6 +15,8 @@ from uuid import UUID
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.budget import Budget
+from flynn.agent.choice import Choice
+from flynn.agent.failed_call import FailedCalls
 from flynn.agent.gate import Gate
 from flynn.agent.loop import Loop
 from flynn.agent.permission import Permissions
@@ -75,6 +77,8 @@ class Caps:
     output_ceiling: int
     aliases: dict[str, str]
     scratch: Path
+    fallback: str | None = None
+    """The id of the model that is asked while a conversation's own does not answer."""
     forbidden: tuple[Path, ...] = ()
     """Places that no workspace may be, hold or lie in."""
     permissions: PermissionRules = field(default_factory=PermissionRules)
@@ -247,20 +251,20 @@ class Runner:
             confirm=lease.confirm,
             jobs=jobs,
         )
-        query = Query(
-            model=self._model,
-            frame=frame,
-            budget=budget,
-            ceiling=self._caps.output_ceiling,
-            refused=self._prompts.note("refused"),
-            unreadable=self._prompts.note("unreadable"),
+        choice = Choice(
+            self._model, frame, budget, ceiling=self._caps.output_ceiling, fallback=self._caps.fallback
         )
+        failed = FailedCalls(
+            choice, refused=self._prompts.note("refused"), unreadable=self._prompts.note("unreadable")
+        )
+        query = Query(model=self._model, frame=frame, budget=budget, choice=choice, failed=failed)
         return Loop(
             transcript=journal.transcript,
             query=query,
             toolbox=toolbox,
             gate=gate,
             budget=budget,
+            choice=choice,
             prompts=self._prompts,
             stop=journal.stop,
             sink=Broadcast(self._publish_delta, conversation_id=journal.conversation_id, epoch=journal.epoch),

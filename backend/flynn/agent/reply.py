@@ -1,0 +1,60 @@
+"""What a model call came to: events to commit, and what follows from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flynn.agent.turns import Stop
+from flynn.domain import events as ev
+from flynn.model.prices import cost
+from flynn.model.stream import MessageReceived
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call came to: events to commit, then perhaps a stop, or seconds to pause before the next."""
+
+    events: Sequence[ev.EventData]
+    stop: Stop | None = None
+    pause: float = 0.0
+
+
+def received(started: ev.StepStarted, message: MessageReceived) -> Reply:
+    """An answer that came whole. One without a word is not adopted: the API would refuse it."""
+    step = started.step
+    spent = cost(started.model, message.usage)
+    # The API sends empty text blocks now and then, and refuses them when they come back.
+    content = [b for b in message.content if b.get("type") != "text" or b.get("text")]
+    if not content:
+        detail = "The model ended its turn without a word."
+        return Reply(
+            [
+                ev.StepFailed(
+                    step=step,
+                    reason="empty",
+                    detail=detail,
+                    usage=message.usage,
+                    nanodollars=spent,
+                    settlement="usage",
+                    request_id=message.request_id,
+                )
+            ]
+        )
+    return Reply(
+        [
+            ev.MessageCompleted(
+                step=step,
+                message_id=message.message_id,
+                model=message.model,
+                stop_reason=message.stop_reason,
+                content=content,
+            ),
+            ev.StepCompleted(
+                step=step,
+                usage=message.usage,
+                nanodollars=spent,
+                duration_ms=message.duration_ms,
+                first_token_ms=message.first_token_ms,
+                request_id=message.request_id,
+            ),
+        ]
+    )
