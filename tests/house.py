@@ -26,6 +26,7 @@ from flynn.domain.run import Limits
 from flynn.domain.views import Acknowledgement, ConversationView
 from flynn.intake import Intake, keys
 from flynn.intake.rules import Rules
+from flynn.model.breaker import Standing
 from flynn.model.claude import Claude
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import open_sandbox
@@ -91,6 +92,8 @@ class House:
     model: Claude
     published: list[Recorded] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    """What the model's breakers told."""
 
     async def converse(self) -> ConversationView:
         """Open a conversation in the house's workspace."""
@@ -141,6 +144,8 @@ async def open_house(
     output: tuple[int, int] = (16_000, 32_000),
     permissions: PermissionRules | None = None,
     patience: timedelta = timedelta(hours=1),
+    fallback: str | None = None,
+    model_idle_seconds: float = 90,
 ) -> AsyncIterator[House]:
     """Put a house together around a scripted model."""
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
@@ -148,6 +153,7 @@ async def open_house(
     workspace.mkdir()
     published: list[Recorded] = []
     deltas: list[Delta] = []
+    standings: list[Standing] = []
     prompts = Prompts(ROOT / "prompts")
     agents = load_agents([ROOT / "agents"])
     async with AsyncExitStack() as stack:
@@ -155,7 +161,12 @@ async def open_house(
         simulator = await stack.enter_async_context(SimulatorServer(scenarios, options))
         database = Database(postgres.url, pool_size=5)
         stack.push_async_callback(database.close)
-        model = Claude(api_key="test-key", base_url=simulator.url)
+        model = Claude(
+            api_key="test-key",
+            base_url=simulator.url,
+            idle_timeout_seconds=model_idle_seconds,
+            changed=standings.append,
+        )
         stack.push_async_callback(model.close)
         sandbox = await open_sandbox(private_root=tmp_path / "private")
         views = Views(database)
@@ -195,6 +206,7 @@ async def open_house(
                 scratch=tmp_path / "private" / "scratch",
                 permissions=permissions or PermissionRules(),
                 patience=patience,
+                fallback=fallback,
             ),
             publish=published.extend,
             publish_delta=deltas.append,
@@ -217,4 +229,5 @@ async def open_house(
             model=model,
             published=published,
             deltas=deltas,
+            standings=standings,
         )

@@ -17,7 +17,16 @@ from flynn.domain.usage import Usage
 
 LIMITS = Limits(turns=10, nanodollars=1_000_000, prompt_tokens=1000)
 CONVERSATION = uuid4()
-FAILURES = ["retry", "permanent", "broken_stream", "truncated", "empty", "cancelled", "worker_lost"]
+FAILURES: list[ev.StepFailure] = [
+    "retry",
+    "permanent",
+    "broken_stream",
+    "truncated",
+    "empty",
+    "cancelled",
+    "worker_lost",
+    "held",
+]
 
 
 class History:
@@ -207,6 +216,25 @@ def test_the_digest_follows_the_bytes() -> None:
         history.say(words)
         history.begin_run()
     assert one.step().request_digest == two.step().request_digest != other.step().request_digest
+
+
+def test_only_attempts_that_were_made_count() -> None:
+    history = History()
+    history.say("first")
+    history.begin_run()
+    for reason in FAILURES:
+        started = history.step()
+        history.append(ev.StepFailed(step=started.step, reason=reason, detail="d"))
+    assert history.transcript.run.failures == 2, "retry and broken_stream"
+    assert history.transcript.run.failed_model == "m"
+
+
+def test_another_model_is_another_digest() -> None:
+    history = History()
+    history.say("first")
+    frozen, other = history.transcript.preview([]), history.transcript.preview([], other={"model": "n"})
+    assert frozen[0] == other[0]
+    assert frozen[1] != other[1]
 
 
 def test_a_late_word_comes_behind_the_results() -> None:

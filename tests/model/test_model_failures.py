@@ -351,6 +351,37 @@ async def test_pings_keep_the_watchdog_quiet(connect: Connect, request_: ModelRe
     assert isinstance(items[1], BlockDelta)
 
 
+async def test_pings_before_the_answer_begins_are_no_answer(connect: Connect, request_: ModelRequest) -> None:
+    async def handler(_: RawServer, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        while not writer.is_closing():
+            writer.write(chunk(event({"type": "ping"})) + chunk(b": still there\n\n"))
+            await writer.drain()
+            await asyncio.sleep(0.03)
+
+    failure = await failure_of(connect, request_, handler, idle_timeout_seconds=0.2)
+    assert isinstance(failure, BrokenStream)
+    assert failure.detail == "The answer broke off: signs of life came, but no content for 0.2 s."
+
+
+@pytest.mark.parametrize("sign", [event({"type": "ping"}), b": still there\n\n"], ids=["pings", "comments"])
+async def test_signs_of_life_are_believed_for_as_long_as_an_answer_could_take(
+    connect: Connect, request_: ModelRequest, sign: bytes
+) -> None:
+    async def handler(_: RawServer, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + chunk(event(WHOLE[0])))
+        while not writer.is_closing():
+            writer.write(chunk(sign))
+            await writer.drain()
+            await asyncio.sleep(0.03)
+
+    # 10 tokens at 20 a second: half a second, and the silence that is allowed.
+    request = request_.with_messages(request_.messages, max_tokens=10)
+    failure = await failure_of(connect, request, handler, idle_timeout_seconds=0.2)
+    assert isinstance(failure, BrokenStream)
+    assert failure.detail == "The answer broke off: signs of life came, but no content for 0.7 s."
+
+
 async def test_deltas_before_the_break_were_shown(connect: Connect, request_: ModelRequest) -> None:
     _, claude = await connect(playing(WHOLE[:3]))
     stream = claude.stream(request_)

@@ -25,6 +25,7 @@ from flynn.model.failures import BrokenStream, CallFailed, EndpointAway, Permane
 from flynn.model.request import ModelRequest
 from flynn.model.stream import ModelStream, StreamItem, Tally
 from flynn.model.switches import Switches
+from flynn.model.watchdog import Watchdog
 from flynn.model.wire import decode, encode
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -37,18 +38,14 @@ _LACKING = frozenset({404, 405, 501})
 _DRAIN_SECONDS = 0.1
 _EXCERPT_BYTES = 2_000
 
-SLOWEST = 20.0
-"""Tokens a second that a model gives at least. What is thought and not shown may take as long as a whole
-answer at that rate; an answer that shows signs of life for longer, and nothing else, is broken."""
-
 
 class Claude:
     """A client of one endpoint. Safe for concurrent calls; close it when the process ends.
 
     `idle_timeout_seconds` is the longest silence on an open call: before the answer begins, whatever
     pings come, and between its bytes. Once it has begun, pings may stand for thinking that is not shown;
-    they are believed for as long as the whole answer could take (see SLOWEST). Without a key the client
-    can be made, but each call fails as Permanent.
+    they are believed for as long as the whole answer could take (flynn.model.watchdog). Without a key the
+    client can be made, but each call fails as Permanent.
 
     A model that does not answer is not called for a while (flynn.model.breaker): then calls fail at once
     as EndpointAway. `changed` is told of it.
@@ -159,9 +156,11 @@ class Claude:
                 await _check_is_stream(response, tally)
                 assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
                 events = AsyncStream.raw_events(response)
-                quiet = _Quiet(self._idle_timeout, request.max_tokens)
-                while not assembly.stopped and (event := await self._next(events, tally, quiet)) is not None:
-                    quiet.heard(event)
+                watchdog = Watchdog(self._idle_timeout, request.max_tokens)
+                while (
+                    not assembly.stopped and (event := await self._next(events, tally, watchdog)) is not None
+                ):
+                    watchdog.heard(event)
                     item = _feed(assembly, event, tally)
                     if item is not None:
                         if first_token_ms is None:
@@ -209,7 +208,7 @@ class Claude:
         return of_no_answer(error, connect_timeout=self._connect_timeout, idle_timeout=self._idle_timeout)
 
     async def _next(
-        self, events: AsyncIterator[Any], tally: Tally, quiet: "_Quiet"
+        self, events: AsyncIterator[Any], tally: Tally, watchdog: Watchdog
     ) -> dict[str, Json] | None:
         """The next event that carries data; None at the end of the stream.
 
@@ -217,7 +216,7 @@ class Claude:
         that is no JSON, and what an `error` event stands for.
         """
         try:
-            async with asyncio.timeout_at(quiet.until):
+            async with asyncio.timeout_at(watchdog.until):
                 async for raw in events:
                     if not raw.data:
                         continue
@@ -226,7 +225,7 @@ class Claude:
                         raise of_error_event(event, tally)
                     return dict(event)
         except TimeoutError:
-            raise broken(f"The answer broke off: {quiet.words()}.", tally) from None
+            raise broken(f"The answer broke off: {watchdog.words()}.", tally) from None
         except httpx2.ReadTimeout:
             silence = f"The answer broke off: nothing came for {self._idle_timeout:g} s."
             raise broken(silence, tally) from None
@@ -235,29 +234,6 @@ class Claude:
         except (ValueError, TypeError, KeyError) as error:
             raise broken(f"The answer cannot be read: {error}.", tally) from error
         return None
-
-
-class _Quiet:
-    """How long signs of life (pings, comments) may take the place of events. `until` is loop time."""
-
-    __slots__ = ("_bound", "_loop", "_thinking", "until")
-
-    def __init__(self, idle: float, max_tokens: int) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._bound = idle
-        self._thinking = idle + max_tokens / SLOWEST
-        # A little later than the socket's own timeout, which knows better what it has not seen.
-        self.until = self._loop.time() + idle + 0.05
-
-    def heard(self, event: dict[str, Json]) -> None:
-        """An event has come. Pings change nothing."""
-        if event["type"] != "ping":
-            self._bound = self._thinking
-            self.until = self._loop.time() + self._thinking
-
-    def words(self) -> str:
-        """What was missed, and for how long."""
-        return f"signs of life came, but no content for {self._bound:g} s"
 
 
 def _headers(api_key: str | None, switches: Switches) -> dict[str, str | Omit]:
