@@ -4,7 +4,7 @@ Runs are delivered one by one with `work`, so that a test decides when a worker 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,7 +14,7 @@ from uuid import UUID
 import procrastinate.schema
 from sqlalchemy import text
 
-from flynn.agent.agent_catalog import load_agents
+from flynn.agent.agent_catalog import Catalog, load_agents
 from flynn.agent.prompt import Prompts
 from flynn.domain.delta import Delta
 from flynn.domain.errors import LeaseLost
@@ -84,6 +84,8 @@ class House:
     views: Views
     intake: Intake
     runner: Runner
+    runner_of: Callable[[Prompts, Catalog], Runner]
+    """Makes a worker of another version of the prompts and agents."""
     endings: Endings
     simulator: SimulatorServer
     sandbox: Sandbox
@@ -191,26 +193,29 @@ async def open_house(
         listening = asyncio.create_task(signals.run())
         stack.callback(listening.cancel)
         endings = Endings(database=database, limits=limits, admission=admission)
-        runner = Runner(
-            database,
-            model=model,
-            sandbox=sandbox,
-            prompts=prompts,
-            agents=lambda: agents,
-            signals=signals,
-            endings=endings,
-            caps=Caps(
-                max_output_tokens=output[0],
-                output_ceiling=output[1],
-                aliases={},
-                scratch=tmp_path / "private" / "scratch",
-                permissions=permissions or PermissionRules(),
-                patience=patience,
-                fallback=fallback,
-            ),
-            publish=published.extend,
-            publish_delta=deltas.append,
-        )
+
+        def runner_of(prompts: Prompts, agents: Catalog) -> Runner:
+            return Runner(
+                database,
+                model=model,
+                sandbox=sandbox,
+                prompts=prompts,
+                agents=lambda: agents,
+                signals=signals,
+                endings=endings,
+                caps=Caps(
+                    max_output_tokens=output[0],
+                    output_ceiling=output[1],
+                    aliases={},
+                    scratch=tmp_path / "private" / "scratch",
+                    permissions=permissions or PermissionRules(),
+                    patience=patience,
+                    fallback=fallback,
+                ),
+                publish=published.extend,
+                publish_delta=deltas.append,
+            )
+
         async with database.begin() as connection:
             key = await keys.create(connection, KeyOrder(name="owner", scopes=["admin"]))
         owner = await views.authenticate(key.key)
@@ -220,7 +225,8 @@ async def open_house(
             database=database,
             views=views,
             intake=intake,
-            runner=runner,
+            runner=runner_of(prompts, agents),
+            runner_of=runner_of,
             endings=endings,
             simulator=simulator,
             sandbox=sandbox,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flynn.app.rules import fallback_of
 from flynn.domain.addresses import libpq_url
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import MODEL_ALIASES, VARIABLES, Settings
@@ -236,6 +237,7 @@ def test_the_example_names_the_same_variables_and_defaults(
         "ANTHROPIC_API_KEY",
         "DATABASE_URL",
         "FLYNN_AGENTS_DIR",
+        "FLYNN_FALLBACK_MODEL",
         "FLYNN_VOLUMES",
         "FLYNN_ALLOWED_ORIGINS",
         "FLYNN_PERMISSIONS",
@@ -257,3 +259,16 @@ def test_the_example_is_the_one_that_the_settings_describe() -> None:
 def test_toolchains_are_directories_separated_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYNN_SANDBOX_READONLY", "/usr/lib: /usr/bin:")
     assert Settings.load(env_file=None).sandbox_readonly == (Path("/usr/lib"), Path("/usr/bin"))
+
+
+def test_a_fallback_model_is_checked_at_the_start() -> None:
+    def of(model: str) -> str | None:
+        return fallback_of(Settings.load(fallback_model=model, model_aliases="mine=claude-opus-5-5"))
+
+    assert fallback_of(Settings.load()) is None
+    assert of("sonnet") == of("claude-sonnet-5-5") == "claude-sonnet-5-5"
+    assert of("mine") == "claude-opus-5-5"
+    with pytest.raises(ConfigurationError, match="whose price is not known: The model 'gpt' is not known"):
+        of("gpt")
+    with pytest.raises(ConfigurationError, match="Allowed is a model that takes efforts"):
+        of("claude-haiku-4-5")

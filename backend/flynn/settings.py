@@ -217,10 +217,18 @@ class Settings(BaseSettings):
         "Models by the short names that agent files use; what is given here adds to these.",
         "alias=model pairs, separated by commas",
     )
+    fallback_model: str | None = _setting(
+        "FLYNN_FALLBACK_MODEL",
+        None,
+        "Model, by alias or id, that is asked at its own price while an agent's own model is overloaded or "
+        "away. It has to read transcripts as they are, which claude-haiku-4-5 is not known to do.",
+        "an alias or the id of a model with a known price",
+    )
     model_idle_seconds: float = _setting(
         "FLYNN_MODEL_IDLE_SECONDS",
         90,
-        "Silence of the model's stream, in seconds, after which the call counts as broken.",
+        "Silence of the model's stream, in seconds, after which the call counts as broken; signs of life "
+        "without content are believed for longer once an answer has begun.",
         ge=5,
         le=900,
     )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
+from flynn.domain.errors import ConfigurationError, InvalidInput
 from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.run import Limits
 from flynn.domain.usage import nanodollars
 from flynn.intake.rules import Rules
+from flynn.model.catalog import find, resolve
 from flynn.model.switches import Switches
 from flynn.sandbox.command import Sandbox
 from flynn.settings import Settings
@@ -28,6 +30,23 @@ def switches(settings: Settings) -> Switches:
     )
 
 
+def fallback_of(settings: Settings) -> str | None:
+    """The id of the fallback model, None without one. Raises ConfigurationError for one that cannot be."""
+    if settings.fallback_model is None:
+        return None
+    given = f'FLYNN_FALLBACK_MODEL is "{settings.fallback_model}"'
+    try:
+        model = resolve(settings.fallback_model, settings.model_aliases)
+    except InvalidInput as error:
+        raise ConfigurationError(f"{given}, whose price is not known: {error.detail}") from None
+    if not find(model).efforts:
+        raise ConfigurationError(
+            f"{given}: {model} is of an older generation and not known to take what newer models have "
+            "thought. Allowed is a model that takes efforts."
+        )
+    return model
+
+
 def own_places(settings: Settings) -> tuple[Path, ...]:
     """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
     return (settings.data_dir.resolve(),)
@@ -39,6 +58,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         max_output_tokens=settings.max_output_tokens,
         output_ceiling=settings.max_output_tokens_ceiling,
         aliases=dict(settings.model_aliases),
+        fallback=fallback_of(settings),
         scratch=settings.data_dir.resolve() / "private" / "scratch",
         forbidden=own_places(settings),
         permissions=permissions,
