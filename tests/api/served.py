@@ -25,8 +25,10 @@ from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
+from flynn.ops.scrape import Scrape
 from flynn.store.database import Database
 from flynn.store.views import Views
+from flynn.telemetry.metrics import Metrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
@@ -216,6 +218,7 @@ async def serve(
                     served.bus.publish(item.conversation_id, item.envelope())
 
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
+        metrics = Metrics()
         hub = await stack.enter_async_context(
             Hub(
                 carrier,
@@ -224,12 +227,14 @@ async def serve(
                 unseen=views.unseen,
                 interval=0.2,
                 limit=limit,
+                slow=metrics.slow_clients.inc,
             )
         )
 
         async def ready() -> Readiness:
             return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
+        scrape = Scrape(metrics, database=database, ready=ready)
         app = create_api(
             intake=intake,
             views=views,
@@ -237,6 +242,8 @@ async def serve(
             bus=carrier,
             agents=lambda: [AGENT],
             ready=ready,
+            scrape=scrape.text,
+            sockets_open=metrics.sockets.set,
             message_max_bytes=MESSAGE_MAX,
             allowed_origins=origins,
             host=host,

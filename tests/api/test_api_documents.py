@@ -18,6 +18,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
         "/health",
+        "/metrics",
         "/ready",
         *(
             f"/api/v1/{path}"

@@ -25,7 +25,7 @@ from tests.api.served import Served, serve, watching
 OPEN_TO_ALL = {
     ("GET", path)
     for path in (
-        *("/", "/health", "/ready", "/openapi.json", "/docs", "/docs/start.js"),
+        *("/", "/health", "/metrics", "/ready", "/openapi.json", "/docs", "/docs/start.js"),
         *("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon.png"),
     )
 }

@@ -8,6 +8,7 @@ Every text that is ever sent was stored as sent; the fold only concatenates.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
@@ -98,6 +99,9 @@ class Transcript:
         self.open_step: Step | None = None
         self.interrupted: ev.InterruptRequested | None = None
         self.interrupted_at = 0
+        """The seq of the latest request to stop the run."""
+        self.interrupted_since: datetime | None = None
+        """When the first one was committed."""
         self.approvals = Approvals()
         self.mode: PermissionMode | None = None
         """The permission mode that the conversation was last changed to, None when it never was."""
@@ -184,7 +188,7 @@ class Transcript:
             case ev.MessageSent():
                 self._input(recorded.seq, event.content, "words")
             case ev.InterruptRequested():
-                self.interrupted, self.interrupted_at = event, recorded.seq
+                self._interrupt(recorded, event)
             case ev.BudgetRaised():
                 self._raise(event)
             case ev.ApprovalDecided():
@@ -224,6 +228,11 @@ class Transcript:
                 self._finish(recorded.seq, event)
             case _:
                 assert_never(event)
+
+    def _interrupt(self, recorded: ev.Recorded, event: ev.InterruptRequested) -> None:
+        if self.interrupted is None:
+            self.interrupted_since = recorded.at
+        self.interrupted, self.interrupted_at = event, recorded.seq
 
     def _input(self, seq: int, content: list[Block], kind: InputKind) -> None:
         self.inputs[seq] = content

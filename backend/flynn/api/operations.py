@@ -7,11 +7,12 @@ from typing import Literal
 import orjson
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
-from starlette.responses import RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 
 from flynn import __version__
 from flynn.api.door import Door, answer, declared
 from flynn.domain.readiness import Readiness
+from flynn.telemetry.metrics import CONTENT_TYPE
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -69,8 +70,10 @@ class Alive(BaseModel):
     version: str = __version__
 
 
-def operation_doors(ready: Callable[[], Awaitable[Readiness]]) -> APIRouter:
-    """/health and /ready."""
+def operation_doors(
+    ready: Callable[[], Awaitable[Readiness]], metrics: Callable[[], Awaitable[bytes]]
+) -> APIRouter:
+    """/health, /ready and /metrics. `metrics` gives what stands there in Prometheus's text format."""
     doors = APIRouter(tags=["operations"], route_class=Door)
     alive = Alive()
 
@@ -91,6 +94,21 @@ def operation_doors(ready: Callable[[], Awaitable[Readiness]]) -> APIRouter:
         """How each part is. 503 when one is down without which nothing works."""
         found = await ready()
         return answer(found) if found.ok else answer(found, 503, headers={"retry-after": "2"})
+
+    @doors.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={
+            **declared(open_to_all=True),
+            200: {
+                "description": "Metrics in Prometheus's text format",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+        },
+    )
+    async def scrape() -> Response:
+        """What this process counts and measures, for Prometheus. It names nobody's work."""
+        return Response(await metrics(), headers={"content-type": CONTENT_TYPE})
 
     return doors
 

@@ -52,6 +52,8 @@ def create_api(
     bus: Bus,
     agents: Callable[[], Sequence[AgentView]],
     ready: Callable[[], Awaitable[Readiness]],
+    scrape: Callable[[], Awaitable[bytes]],
+    sockets_open: Callable[[int], None] = lambda _count: None,
     message_max_bytes: int,
     allowed_origins: Iterable[str],
     host: str,
@@ -62,7 +64,8 @@ def create_api(
     write a character as a backslash, u and four digits) and OVERHEAD. `host` is the address that is
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
     elsewhere that may connect. Of larger WebSocket messages, those that the ASGI server lets through are
-    answered with a 413 problem.
+    answered with a 413 problem. `scrape` gives what /metrics shows, `sockets_open` is told how many
+    Socket.IO connections there are.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -90,10 +93,9 @@ def create_api(
     ):
         api.include_router(doors)
     app.include_router(api)
-    app.include_router(operation_doors(ready))
+    app.include_router(operation_doors(ready, scrape))
     app.include_router(reference_doors(app))
-    for kind in (FlynnError, HTTPException, Exception):
-        app.add_exception_handler(kind, _problem)
+    _name_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     sockets = Sockets(
         intake=intake,
@@ -102,6 +104,7 @@ def create_api(
         bus=bus,
         authenticator=authenticator,
         max_bytes=max_bytes,
+        changed=sockets_open,
     )
     return Gate(
         socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close),
@@ -109,6 +112,30 @@ def create_api(
         authenticator=authenticator,
         max_bytes=max_bytes,
     )
+
+
+def create_operations(
+    *,
+    views: Views,
+    ready: Callable[[], Awaitable[Readiness]],
+    scrape: Callable[[], Awaitable[bytes]],
+    host: str,
+) -> ASGIApp:
+    """The doors of a process that only works: /health, /ready and /metrics."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(operation_doors(ready, scrape))
+    _name_errors(app)
+    return Gate(
+        app,
+        doorkeeper=Doorkeeper(host=host, allowed_origins=()),
+        authenticator=Authenticator(views),
+        max_bytes=OVERHEAD,
+    )
+
+
+def _name_errors(app: FastAPI) -> None:
+    for kind in (FlynnError, HTTPException, Exception):
+        app.add_exception_handler(kind, _problem)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -71,7 +71,9 @@ class Sockets:
         bus: Bus,
         authenticator: Authenticator,
         max_bytes: int,
+        changed: Callable[[int], None] = lambda _count: None,
     ) -> None:
+        """`changed` is told how many connections there are, whenever that changes."""
         logger = logging.getLogger("flynn.socketio")
         logger.setLevel(logging.WARNING)
         self._intake = intake
@@ -80,6 +82,7 @@ class Sockets:
         self._bus = bus
         self._authenticator = authenticator
         self._clients: dict[str, Client] = {}
+        self._changed = changed
         self._calls: dict[str, Call] = {
             "conversation.create": self._create,
             "conversation.open": self._open,
@@ -115,6 +118,7 @@ class Sockets:
         client = self._clients[sid] = Client(
             sid, server=self.server, wire=scope[WIRE], bus=self._bus, hub=self._hub
         )
+        self._changed(len(self._clients))
         try:
             await self._welcome(client, auth)
         except Exception as error:
@@ -122,6 +126,7 @@ class Sockets:
             client.refuse(found)
             await client.emit("problem", problem_of(found, request_id=scope[REQUEST_ID]))
             self._clients.pop(sid, None)
+            self._changed(len(self._clients))
             client.abort_later()
             return False
         return True
@@ -161,6 +166,7 @@ class Sockets:
 
     async def _disconnected(self, sid: str, _reason: str) -> None:
         client = self._clients.pop(sid, None)
+        self._changed(len(self._clients))
         if client is not None:
             await client.close()
 

@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp
 
+from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
-from flynn.api.server import create_api
-from flynn.app.agents import asset, read_agents, views_of
+from flynn.app.agents import asset, read_agents
 from flynn.app.database import open_database
-from flynn.app.rules import caps_of, read_rules, rules_of, switches
+from flynn.app.doors import open_doors, open_operations
+from flynn.app.model import Model
+from flynn.app.rules import caps_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.domain import events as ev
 from flynn.domain.errors import ConfigurationError
 from flynn.intake import Intake
 from flynn.live.bus import Bus
-from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
-from flynn.model.claude import Claude
-from flynn.ops.readiness import Health, model_part, volumes_part
+from flynn.ops.readiness import Health, volumes_part
+from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
 from flynn.sandbox.opening import open_sandbox
 from flynn.settings import Settings
@@ -30,8 +31,11 @@ from flynn.store.admission import queues_of
 from flynn.store.database import Database
 from flynn.store.signals import Signals
 from flynn.store.views import Views
+from flynn.telemetry.event_metrics import EventMetrics
 from flynn.telemetry.logging import get_logger
+from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import register_secret
+from flynn.tools.toolset import TOOLS
 from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine
@@ -59,9 +63,12 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, *, worker: bool = True) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, *, worker: bool = True, doors: bool = True
+) -> AsyncIterator[Service]:
     """Start everything that a process needs; on leaving, runs are handed back and all is closed.
 
+    Without `doors` its API is /health, /ready and /metrics only.
     Raises ConfigurationError with one line that says what is wrong.
     """
     try:
@@ -93,18 +100,19 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         mounts = replace(mounts, by_descriptor=sandbox.report.backend == "bubblewrap")
         owner_key = await seed(settings, database, mounts)
         _tell_of(sandbox.report)
+        metrics = Metrics(tools=TOOLS, version=__version__)
         bus: Bus = await stack.enter_async_context(
-            RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()
+            RedisBus(settings.redis_url, lost=metrics.publishes_lost.inc)
+            if settings.redis_url
+            else MemoryBus()
         )
-        model = Claude(
-            api_key=api_key,
-            base_url=settings.anthropic_base_url,
-            switches=switches(settings),
-            idle_timeout_seconds=settings.model_idle_seconds,
-        )
-        stack.push_async_callback(model.close)
+        model = Model(settings, api_key=api_key, metrics=metrics)
+        stack.push_async_callback(model.client.close)
+
+        counted = EventMetrics(metrics)
 
         def publish(recorded: Sequence[ev.Recorded]) -> None:
+            counted.observe(recorded)
             for item in recorded:
                 bus.publish(item.conversation_id, item.envelope())
 
@@ -114,11 +122,13 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         engine: Engine | None = None
         if worker:
             caps = caps_of(settings, mounts, permissions)
-            endings = Endings(database=database, limits=rules.limits, admission=rules.admission)
+            endings = Endings(
+                database=database, limits=rules.limits, admission=rules.admission, metrics=metrics
+            )
             signals = Signals(database, address.dsn)
             runner = Runner(
                 database,
-                model=model,
+                model=model.client,
                 sandbox=sandbox,
                 prompts=prompts,
                 agents=lambda: agents,
@@ -127,6 +137,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 caps=caps,
                 publish=publish,
                 publish_delta=bus.publish_delta,
+                metrics=metrics,
             )
             engine = Engine(
                 dsn=address.dsn,
@@ -137,6 +148,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 log=get_logger("flynn.engine"),
             )
             clock = Clock(database, admission=rules.admission, publish=publish)
+            model.when_it_answers(clock.model_answers)
             presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
             stack.push_async_callback(presence.end)
             await presence.begin()
@@ -148,23 +160,29 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             bus=bus.part,
             queue=(lambda: engine.connected) if engine else None,
             sandbox=sandbox.report,
-            model=model_part(key=api_key is not None, address=settings.anthropic_base_url),
+            model=model.part,
             volumes=volumes_part(len(mounts.volumes), mounts.missing),
         )
-        hub = await stack.enter_async_context(
-            Hub(bus, marks=views.marks, replay=views.envelopes, unseen=views.unseen)
-        )
-        shown = views_of(agents, settings)
-        api = create_api(
-            intake=intake,
-            views=views,
-            hub=hub,
-            bus=bus,
-            agents=lambda: shown,
+        scrape = Scrape(
+            metrics,
+            database=database,
             ready=health.ready,
-            message_max_bytes=settings.message_max_bytes,
-            allowed_origins=settings.allowed_origins,
-            host=settings.host,
+            standings=model.client.standings,
+            held=lambda: engine.held if engine else 0,
+        )
+        api = await stack.enter_async_context(
+            open_doors(
+                settings,
+                intake=intake,
+                views=views,
+                bus=bus,
+                agents=agents,
+                health=health,
+                scrape=scrape,
+                metrics=metrics,
+            )
+            if doors
+            else open_operations(settings, views=views, health=health, scrape=scrape)
         )
         yield Service(
             api=api,

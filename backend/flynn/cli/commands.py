@@ -64,11 +64,17 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(help="Runs that it drives at a time; else FLYNN_CONCURRENCY.")
     ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port for /health, /ready and /metrics of this process; else none."
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run the agent without doors, beside `flynn serve` and other workers on the same database."""
     settings = Settings.load(concurrency=concurrency, data_dir=data_dir)
-    _do(_command("worker").work(settings))
+    _do(_command("worker").work(settings, port=port))
 
 
 @app.command()

@@ -3,17 +3,20 @@
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 
 from flynn.app.service import open_service
+from flynn.cli.serve import listen, port_of, serving, url_of
 from flynn.cli.signals import answering
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
 
 
-async def work(settings: Settings) -> int:
+async def work(settings: Settings, *, port: int | None = None) -> int:
     """Run the agent until SIGINT or SIGTERM; 0 when it ended as asked. Runs in hand are handed back.
 
+    With `port`, /health, /ready and /metrics of this process are served there, and nothing else.
     Raises ConfigurationError without DATABASE_URL: the embedded server belongs to one process.
     """
     if settings.database_url is None:
@@ -32,11 +35,17 @@ async def work(settings: Settings) -> int:
     ending = asyncio.Event()
     # Handlers stand before the service is opened, so that it is closed in order whenever a signal comes.
     with answering(dict.fromkeys((signal.SIGINT, signal.SIGTERM), ending.set)):
-        async with open_service(settings, worker=True) as service:
+        async with AsyncExitStack() as stack:
+            # The port is taken before the work begins: a wrong one stops the start.
+            listener = stack.enter_context(listen(settings.host, port)) if port is not None else None
+            service = await stack.enter_async_context(open_service(settings, worker=True, doors=False))
+            if listener is not None:
+                await stack.enter_async_context(serving(service, listener, signals=False))
             report = service.sandbox.report
             print(
                 f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "
-                f"(Bash: {report.backend or 'off'})",
+                f"(Bash: {report.backend or 'off'})"
+                + (f"; {url_of(settings.host, port_of(listener))}/ready" if listener is not None else ""),
                 flush=True,
             )
             await ending.wait()

@@ -42,13 +42,16 @@ class Hub:
         unseen: FindUnseen | None = None,
         interval: float = RECONCILE_EVERY,
         limit: int = SUBSCRIPTION_LIMIT,
+        slow: Callable[[], None] = lambda: None,
     ) -> None:
+        """`slow` is called for each viewer that is given up because it does not keep pace."""
         self._bus = bus
         self._marks = marks
         self._replay = replay
         self._unseen = unseen
         self._interval = interval
         self._limit = limit
+        self._slow = slow
         self._viewers: dict[UUID, set[Viewer]] = {}
         self._task: asyncio.Task[None] | None = None
         self._ended = False
@@ -95,6 +98,7 @@ class Hub:
                 replay=self._replay,
                 partial=self._bus.partial,
                 principal_id=principal_id,
+                slow=self._slow,
             )
             self._viewers.setdefault(conversation_id, set()).add(viewer)
             if self._ended:

@@ -14,7 +14,7 @@ import contextlib
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -80,7 +80,17 @@ class RedisBus:
     Entering it does not fail when Redis is away: it starts degraded and connects when it can.
     """
 
-    def __init__(self, url: str, *, prefix: str = "flynn", timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "flynn",
+        timeout: float = TIMEOUT,
+        lost: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        """`lost` is told how many publications will not reach Redis."""
+        self._lost = lost
+        self._sending = 0
         self._local = MemoryBus()
         self._coalescer = Coalescer(self._send_delta)
         self._origin = secrets.token_hex(8)
@@ -246,6 +256,8 @@ class RedisBus:
         self._enqueue(_Publication(delta.conversation_id, delta=delta, rewrite=rewrite))
 
     def _enqueue(self, publication: _Publication) -> None:
+        if len(self._queue) == QUEUE:
+            self._lost(1)
         self._queue.append(publication)
         self._news.set()
 
@@ -263,6 +275,8 @@ class RedisBus:
                 self._failure, pause = None, 0.05
             except (RedisError, OSError) as error:
                 self._failed(error)
+                self._lost(self._sending + len(self._queue))
+                self._sending = 0
                 self._queue.clear()
                 self._rewrite_partials()
                 await asyncio.sleep(pause)
@@ -272,13 +286,15 @@ class RedisBus:
     async def _send_batch(self) -> None:
         """Send up to BATCH publications in one round trip. Raises RedisError or OSError."""
         pipeline = self._redis.pipeline(transaction=False)
-        for _ in range(min(BATCH, len(self._queue))):
+        self._sending = min(BATCH, len(self._queue))
+        for _ in range(self._sending):
             publication = self._queue.popleft()
             try:
                 self._add(pipeline, publication)
             except TypeError as error:
                 _log.warning("not published, it is not JSON", error=str(error))
         await pipeline.execute()
+        self._sending = 0
 
     def _add(self, pipeline: "Pipeline", publication: _Publication) -> None:
         """Queue the commands of one publication: the partial first, so that it is never behind."""

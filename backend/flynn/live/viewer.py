@@ -56,6 +56,7 @@ class Viewer:
         replay: ReadLog,
         partial: ReadPartial,
         principal_id: UUID | None = None,
+        slow: Callable[[], None] = lambda: None,
     ) -> None:
         self.conversation_id = conversation_id
         self.principal_id = principal_id
@@ -64,6 +65,7 @@ class Viewer:
         self._target = target
         self._replay = replay
         self._partial = partial
+        self._slow = slow
         self._pending: deque[Item] = deque()
         self._heard = Heard()
         self._joining = True
@@ -87,6 +89,7 @@ class Viewer:
                 await self._catch_up()
             elif self._subscription.overflowed:
                 if not self._joining:
+                    self._slow()
                     raise SlowViewer(
                         f"More than {self._subscription.limit} items waited for this client. "
                         "Connect again and go on after the last seq you received."

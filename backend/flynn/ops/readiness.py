@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from flynn.domain.readiness import Part, Readiness
+from flynn.model.breaker import Standing
 from flynn.sandbox.command import SandboxReport
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
@@ -24,12 +25,19 @@ class Health:
     bus: Callable[[], Part]
     queue: Callable[[], bool] | None
     sandbox: SandboxReport
-    model: Part
+    model: Callable[[], Part]
     volumes: Part
 
     async def ready(self) -> Readiness:
         """How everything is now. `ok` is false when a part that nothing works without is down."""
-        parts = [await self._database(), self._queue(), self.bus(), self._sandbox(), self.model, self.volumes]
+        parts = [
+            await self._database(),
+            self._queue(),
+            self.bus(),
+            self._sandbox(),
+            self.model(),
+            self.volumes,
+        ]
         return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
     async def _database(self) -> Part:
@@ -88,12 +96,23 @@ def volumes_part(mounted: int, missing: Sequence[str]) -> Part:
     return Part(name="volumes", state="ok", detail=f"{mounted} mounted")
 
 
-def model_part(*, key: bool, address: str) -> Part:
-    """How the model is set up; nobody is called to find out."""
-    if key:
-        return Part(name="model", state="ok", detail=address)
-    return Part(
-        name="model",
-        state="degraded",
-        detail="There is no ANTHROPIC_API_KEY: runs end with an error that says so.",
-    )
+def model_part(*, key: bool, address: str, standings: Sequence[Standing]) -> Part:
+    """How the model is set up, and which of those that were called here do not answer. Nobody is called."""
+    if not key:
+        return Part(
+            name="model",
+            state="degraded",
+            detail="There is no ANTHROPIC_API_KEY: runs end with an error that says so.",
+        )
+    away = [
+        f"{s.model} has not answered since {s.since:%Y-%m-%d %H:%M:%S} UTC ({s.detail})"
+        for s in standings
+        if s.since is not None
+    ]
+    if away:
+        return Part(
+            name="model",
+            state="degraded",
+            detail=f"{address}: {'; '.join(away)}. Runs wait, or ask the fallback model; it is tried again.",
+        )
+    return Part(name="model", state="ok", detail=address)

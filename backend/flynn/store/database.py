@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 
 def _dumps(value: Any) -> str:
@@ -41,6 +42,12 @@ class Database:
         """A connection on which each statement is a transaction of its own: one round trip."""
         async with self._autocommit.connect() as connection:
             yield connection
+
+    @property
+    def in_use(self) -> int:
+        """Connections that are out of the pool now."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def close(self) -> None:
         """Close every pooled connection."""

@@ -27,6 +27,8 @@ class Held:
     run: RunRow
     prefix: Json
     journal: Journal
+    taken_over: bool = False
+    """Whether another worker was lost under it."""
 
 
 async def claim(
@@ -53,7 +55,8 @@ async def claim(
             return None
         fresh = run.started_at is None
         epoch = await runs.raise_epoch(connection, conversation_id)
-        run = await runs.start_run(connection, run, lost=run.state is RunState.RUNNING and not again)
+        taken_over = run.state is RunState.RUNNING and not again
+        run = await runs.start_run(connection, run, lost=taken_over)
         if conversation.prefix_digest is None:
             prefix, version = freeze(conversation)
             await prefixes.freeze(connection, conversation_id, prefix, version=version)
@@ -80,4 +83,4 @@ async def claim(
     journal.transcript.shelf.load(media, kept)
     journal.apply(whole)
     journal.publish(recorded)
-    return Held(conversation, run, prefix, journal)
+    return Held(conversation, run, prefix, journal, taken_over)

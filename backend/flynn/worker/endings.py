@@ -5,7 +5,7 @@ interrupt unheard: then the answer is False, and the loop goes on.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from flynn.store import log, runs
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow
+from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import redact
 from flynn.worker.journal import Journal
 
@@ -31,6 +32,7 @@ class Endings:
     database: Database
     limits: Limits
     admission: AdmissionLimits
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def complete(self, journal: Journal, stop: Completed) -> bool:
         """End the run well, unless words came in: then False."""
@@ -89,6 +91,11 @@ class Endings:
             recorded = await self._conclude(
                 connection, journal, conversation, event(transcript.run), successor=late
             )
+        if transcript.interrupted is not None and transcript.interrupted_since is not None:
+            for item in recorded:
+                if isinstance(item.event, ev.RunCancelled):
+                    latency = (item.at - transcript.interrupted_since).total_seconds()
+                    self.metrics.interrupt_seconds.observe(max(0.0, latency))
         return _done(journal, recorded)
 
     async def wait(self, journal: Journal, stop: Waits) -> bool:

@@ -38,6 +38,7 @@ from flynn.store.outage import is_outage
 from flynn.store.rows import ConversationRow
 from flynn.store.signals import Signals
 from flynn.telemetry.logging import bind, get_logger
+from flynn.telemetry.metrics import Metrics
 from flynn.tools.job import Jobs
 from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
@@ -106,6 +107,7 @@ class Runner:
         caps: Caps,
         publish: Callable[[Sequence[ev.Recorded]], None],
         publish_delta: Callable[[Delta], None],
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._model = model
@@ -117,6 +119,7 @@ class Runner:
         self._caps = caps
         self._publish = publish
         self._publish_delta = publish_delta
+        self._metrics = metrics or Metrics()
         self._log = get_logger("flynn.worker")
 
     async def run(self, run_id: UUID, lease: Lease) -> None:
@@ -152,6 +155,9 @@ class Runner:
 
     async def _hold(self, held: Held, lease: Lease) -> None:
         journal = held.journal
+        self._metrics.claims.inc()
+        if held.taken_over:
+            self._metrics.takeovers.inc()
         with (
             bind(conversation_id=str(journal.conversation_id), run_id=str(journal.run_id)),
             self._signals.watch(

@@ -1,0 +1,101 @@
+"""A scrape: the metrics as they are now, with what has to be asked for at that moment.
+
+It never fails and never takes long: what the database does not say is left out, and `flynn_census_up` says
+so. However many scrapes come, the database is asked every few seconds at most.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from prometheus_client import Gauge
+
+from flynn.domain.readiness import Readiness
+from flynn.model.breaker import Standing
+from flynn.store.census import Census, take_census
+from flynn.store.database import Database
+from flynn.store.outage import OUTAGES
+from flynn.telemetry.logging import get_logger
+from flynn.telemetry.metrics import Metrics
+
+FRESH_SECONDS = 3.0
+"""For how long what was asked for counts as current."""
+PATIENCE = 2.0
+
+_STATES = ("ok", "degraded", "down")
+_BREAKER = ("closed", "half_open", "open")
+
+
+class Scrape:
+    """Fills the gauges of `metrics` in.
+
+    `held` counts the runs of this process, `standings` are those of the models.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        database: Database,
+        ready: Callable[[], Awaitable[Readiness]],
+        held: Callable[[], int] = lambda: 0,
+        standings: Callable[[], Sequence[Standing]] = tuple,
+    ) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._ready = ready
+        self._held = held
+        self._watched: Callable[[], int] = lambda: 0
+        self._standings = standings
+        self._asked_at = -FRESH_SECONDS
+        self._asking = asyncio.Lock()
+        self._log = get_logger("flynn.ops.scrape")
+
+    def watch(self, watched: Callable[[], int]) -> None:
+        """Take the number of conversations that clients follow from `watched`."""
+        self._watched = watched
+
+    async def text(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        metrics = self._metrics
+        metrics.pool_in_use.set(self._database.in_use)
+        metrics.runs_held.set(self._held())
+        metrics.watched.set(self._watched())
+        for standing in self._standings():
+            _one_of(metrics.breaker, standing.model, standing.state, _BREAKER)
+        async with self._asking:
+            if time.monotonic() - self._asked_at >= FRESH_SECONDS:
+                await asyncio.gather(self._ask_parts(), self._ask_census())
+                self._asked_at = time.monotonic()
+        return metrics.text()
+
+    async def _ask_parts(self) -> None:
+        for part in (await self._ready()).parts:
+            _one_of(self._metrics.parts, part.name, part.state, _STATES)
+
+    async def _ask_census(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE), self._database.statement() as connection:
+                census = await take_census(connection)
+        except OUTAGES as error:
+            self._log.debug("the database does not answer the scrape", error=str(error))
+            self._metrics.census_up.set(0)
+            self._metrics.runs.clear()
+            self._metrics.queue_depth.set(math.nan)
+            self._metrics.queue_age.set(math.nan)
+            return
+        self._metrics.census_up.set(1)
+        self._show(census)
+
+    def _show(self, census: Census) -> None:
+        metrics = self._metrics
+        for state in ("queued", "running", "waiting"):
+            metrics.runs.labels(state).set(getattr(census, state))
+        metrics.queue_depth.set(census.queued)
+        metrics.queue_age.set(census.queue_age)
+
+
+def _one_of(gauge: Gauge, name: str, state: str, states: Sequence[str]) -> None:
+    for one in states:
+        gauge.labels(name, one).set(one == state)
