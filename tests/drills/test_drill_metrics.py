@@ -1,6 +1,7 @@
 """What a worker of its own says of itself: its port has /health, /ready and /metrics, and no more."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -32,6 +33,17 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
         yield await stack.enter_async_context(Fleet(tmp_path, postgres.url, simulator.url))
 
 
+def refusal(fleet: Fleet, *arguments: str) -> str:
+    """What a worker says that does not start."""
+    command = [*fleet.program, "worker", *arguments]
+    environment = fleet.environment("refused", {})
+    done = subprocess.run(
+        command, env=environment, cwd=fleet.place, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
 def values(page: str) -> dict[str, float]:
     found = {}
     for family in text_string_to_metric_families(page):
@@ -48,6 +60,8 @@ async def test_a_worker_shows_what_it_did_at_a_port_of_its_own(fleet: Fleet) -> 
         server.http() as client,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as worker,
     ):
+        taken = await asyncio.to_thread(refusal, fleet, "--port", str(port))
+        assert f"--port {port} is in use on 127.0.0.1" in taken
         assert (await worker.get("/health")).json()["status"] == "ok"
         ready = (await worker.get("/ready")).json()
         assert ready["ok"], ready

@@ -107,11 +107,12 @@ async def test_a_call_that_is_stopped_before_it_answers_costs_what_was_reserved(
     [
         ("{kind: overloaded, on_attempt: 1}", "usage"),
         ("{kind: stream_cut, after_event: content_block_delta, on_attempt: 1}", "prompt"),
+        ("{kind: stream_cut, after_event: message_delta, on_attempt: 1}", "usage"),
         ("{kind: error_event, after_event: content_block_start, on_attempt: 1}", "prompt"),
         ("{kind: empty_stream, on_attempt: 1}", "worst_case"),
         ("{kind: max_tokens, on_attempt: 1}", "usage"),
     ],
-    ids=["never begun", "cut", "error on the way", "empty", "truncated"],
+    ids=["never begun", "cut", "cut behind its bill", "error on the way", "empty", "truncated"],
 )
 async def test_a_failed_attempt_is_charged_by_what_is_known_of_it(
     tmp_path: Path, fault: str, settlement: str

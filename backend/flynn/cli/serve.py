@@ -23,8 +23,11 @@ from flynn.telemetry import logging
 BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigurationError for a port in use or an address that is not ours."""
+def listen(host: str, port: int, *, name: str = "FLYNN_PORT") -> socket.socket:
+    """A listening socket. Raises ConfigurationError for a port in use or an address that is not ours.
+
+    `name` is what the port was given as.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,10 +38,10 @@ def listen(host: str, port: int) -> socket.socket:
         found.close()
         if error.errno == errno.EADDRINUSE:
             raise ConfigurationError(
-                f"FLYNN_PORT {port} is in use on {host}: stop what listens there, or set another port."
+                f"{name} {port} is in use on {host}: stop what listens there, or set another port."
             ) from error
         raise ConfigurationError(
-            f"FLYNN_HOST {host}, FLYNN_PORT {port} cannot be listened on: {error.strerror}."
+            f"FLYNN_HOST {host}, {name} {port} cannot be listened on: {error.strerror}."
         ) from error
     found.setblocking(False)
     return found

@@ -37,7 +37,9 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
     with answering(dict.fromkeys((signal.SIGINT, signal.SIGTERM), ending.set)):
         async with AsyncExitStack() as stack:
             # The port is taken before the work begins: a wrong one stops the start.
-            listener = stack.enter_context(listen(settings.host, port)) if port is not None else None
+            listener = (
+                stack.enter_context(listen(settings.host, port, name="--port")) if port is not None else None
+            )
             service = await stack.enter_async_context(open_service(settings, worker=True, doors=False))
             if listener is not None:
                 await stack.enter_async_context(serving(service, listener, signals=False))

@@ -102,7 +102,11 @@ class Assembly:
         delta = event["delta"]
         self._stop_reason = delta.get("stop_reason") or self._stop_reason
         self._stop_details = delta.get("stop_details") or self._stop_details
-        self._count(event.get("usage"))
+        usage = event.get("usage")
+        self._count(usage)
+        if delta.get("stop_reason") is not None and usage and usage.get("output_tokens") is not None:
+            # The model has stopped, and this is the sum: what breaks off from here on is billed by it.
+            self._tally.usage_final = True
 
     def _count(self, usage: dict[str, Json] | None) -> None:
         """Counts are cumulative and overwrite; what an event leaves out stays as it was."""

@@ -98,8 +98,9 @@ async def read(
 ) -> list[Recorded]:
     """Events of a conversation after `after_seq`, in order; all of them when `limit` is None."""
     rows = await connection.execute(_READ, {"c": conversation_id, "after": after_seq, "limit": limit})
+    # The columns have their types; only what is in the event has to be read.
     return [
-        Recorded(
+        Recorded.model_construct(
             conversation_id=conversation_id,
             seq=row.seq,
             at=row.at,
