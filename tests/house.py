@@ -36,6 +36,7 @@ from flynn.store.database import Database
 from flynn.store.migrate import migrate
 from flynn.store.signals import Signals
 from flynn.store.views import Views
+from flynn.telemetry.metrics import Metrics
 from flynn.worker.endings import Endings
 from flynn.worker.runner import Caps, Runner
 from tests.postgres import TestDatabase, TestDatabases
@@ -96,6 +97,7 @@ class House:
     deltas: list[Delta] = field(default_factory=list)
     standings: list[Standing] = field(default_factory=list)
     """What the model's breakers told."""
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def converse(self) -> ConversationView:
         """Open a conversation in the house's workspace."""
@@ -192,7 +194,8 @@ async def open_house(
         signals = Signals(database, postgres.dsn, poll_seconds=0.2)
         listening = asyncio.create_task(signals.run())
         stack.callback(listening.cancel)
-        endings = Endings(database=database, limits=limits, admission=admission)
+        metrics = Metrics()
+        endings = Endings(database=database, limits=limits, admission=admission, metrics=metrics)
 
         def runner_of(prompts: Prompts, agents: Catalog) -> Runner:
             return Runner(
@@ -214,6 +217,7 @@ async def open_house(
                 ),
                 publish=published.extend,
                 publish_delta=deltas.append,
+                metrics=metrics,
             )
 
         async with database.begin() as connection:
@@ -236,4 +240,5 @@ async def open_house(
             published=published,
             deltas=deltas,
             standings=standings,
+            metrics=metrics,
         )
