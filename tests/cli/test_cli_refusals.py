@@ -40,6 +40,18 @@ def test_a_data_directory_that_is_a_file_is_named(shell: Shell) -> None:
     assert done.stderr.startswith(f"flynn: FLYNN_DATA_DIR {shell.data} cannot be used")
 
 
+@pytest.mark.parametrize("worker", ["--worker", "--no-worker"])
+def test_a_fallback_model_without_a_price_is_refused_before_anything_starts(
+    shell: Shell, worker: str
+) -> None:
+    done = shell.flynn("serve", worker, FLYNN_FALLBACK_MODEL="gpt-7")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith('flynn: FLYNN_FALLBACK_MODEL is "gpt-7", whose price is not known: ')
+    assert "claude-sonnet-5-5" in done.stderr
+    assert not (shell.data / "postgres").exists()
+
+
 def test_an_unknown_scope_is_refused_before_anything_starts(shell: Shell) -> None:
     done = shell.flynn("keys", "create", "quorra", "--scope", "everything")
 

@@ -127,6 +127,7 @@ async def test_a_model_call_of_a_lost_worker_is_closed_and_made_again(tmp_path: 
         assert lost.reason == "worker_lost"
         # Nobody saw the bill of the lost call, so what was reserved for it counts as spent.
         assert lost.nanodollars == first.reserved_nanodollars > 0
+        assert lost.settlement == "worst_case"
         assert first.input_seqs == second.input_seqs
         assert first.request_digest == second.request_digest
         assert second.step == first.step + 1

@@ -14,7 +14,7 @@ from flynn.app.agents import asset, read_agents
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.model import Model
-from flynn.app.rules import caps_of, read_rules, rules_of
+from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.domain import events as ev
 from flynn.domain.errors import ConfigurationError
@@ -80,7 +80,9 @@ async def open_service(
     api_key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None
     if api_key:
         register_secret(api_key)
-    permissions = read_rules(settings)  # what is wrong in it stops the start before anything else is begun
+    # What is wrong in these stops the start before anything else is begun.
+    permissions = read_rules(settings)
+    fallback_of(settings)
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     mounts = read_mounts(settings)
     async with AsyncExitStack() as stack:
