@@ -16,6 +16,9 @@ MOUNTED = f"""(w.volume_id IS NULL OR EXISTS (
   SELECT 1 FROM mounts m WHERE m.volume_id = w.volume_id AND {_LIVE}))"""  # noqa: S608  # constants only
 """SQL: whether a living worker has the volume of the workspace `w`."""
 
+LIVE_VOLUMES = f"SELECT DISTINCT m.volume_id FROM mounts m WHERE {_LIVE}"  # noqa: S608  # constants only
+"""SQL: the volumes that living workers have."""
+
 _KNOW = text("""
 INSERT INTO volumes (id, root) VALUES (:v, :root)
 ON CONFLICT (id) DO UPDATE SET root = excluded.root WHERE :move AND volumes.root <> excluded.root""")

@@ -1,4 +1,4 @@
-"""The clock: queues waiting runs whose time has come, and runs whose job was lost.
+"""The clock: wakes waiting and delayed runs whose time has come, and queues runs again whose job was lost.
 
 Every process has one; the conversation's lock and a second look keep them from doing anything twice.
 """
@@ -52,12 +52,23 @@ class Clock:
                 self._log.warning("the clock cannot reach the database", error=str(error))
 
     async def wake(self) -> int:
-        """Queue every waiting run whose time has come; returns how many."""
-        return await self._queue(runs.due_runs)
+        """Queue every waiting run whose time has come, and let delayed ones start; returns how many."""
+        woken = await self._queue(runs.due_runs)
+        async with self._database.statement() as connection:
+            if not await runs.any_delayed(connection):
+                return woken
+        async with self._database.begin() as connection:
+            due = await runs.come_due(connection)
+            if due:
+                await admit(connection, self._admission)
+        return woken + len(due)
 
     async def reconcile(self) -> int:
-        """Queue every admitted run that the queue engine does not know, and admit what may run."""
-        stranded = await self._queue(runs.stranded_runs)
+        """Queue admitted runs again that the queue engine lost or nobody can serve; admit what may run.
+
+        Returns how many were queued again.
+        """
+        stranded = await self._queue(runs.stranded_runs) + await self._queue(runs.unserved_runs)
         async with self._database.begin() as connection:
             await admit(connection, self._admission)
         return stranded
