@@ -11,6 +11,7 @@ from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.api.server import create_api
 from flynn.app.agents import asset, read_agents, views_of
+from flynn.app.chores import chores_of
 from flynn.app.database import open_database
 from flynn.app.rules import caps_of, read_rules, rules_of, switches
 from flynn.app.seeding import read_mounts, seed
@@ -32,6 +33,7 @@ from flynn.store.signals import Signals
 from flynn.store.views import Views
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.redaction import register_secret
+from flynn.worker.chores import Chores
 from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine
@@ -39,8 +41,12 @@ from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
 from flynn.worker.sweeper import Sweeper
 
-GRACE_SECONDS = 5.0
-"""How long running calls may go on after a request to end; their runs are handed back."""
+GRACE_SECONDS = 3.0
+"""How long running calls may go on after a request to end; their runs are handed back.
+
+The whole end takes less than 15 s: this, then the engine's CANCEL_SECONDS and twice its WRITE_SECONDS,
+while the doors close; then a second each for saying goodbye (see `flynn.cli.stopping` for what hangs).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,17 @@ class Service:
     health: Health
     sandbox: Sandbox
     owner_key: str
+    engine: Engine | None = None
+
+    def wind_down(self, *, urgent: bool = False) -> None:
+        """Take on no more runs and begin to hand back those in hand; the doors may still be open.
+
+        Leaving the service does so too, and waits for it. Without `urgent` what ends soon may end.
+        """
+        if self.engine is not None:
+            self.engine.wind_down(GRACE_SECONDS)
+            if urgent:
+                self.engine.hurry()
 
 
 @asynccontextmanager
@@ -137,11 +154,18 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
                 log=get_logger("flynn.engine"),
             )
             clock = Clock(database, admission=rules.admission, publish=publish)
-            presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
+            presence = Presence(
+                database,
+                volumes=mounts.volumes,
+                admission=rules.admission,
+                concurrency=settings.concurrency,
+                number=lambda: engine.number if engine is not None else None,
+            )
+            chores = Chores(database, chores_of(settings))
             stack.push_async_callback(presence.end)
             await presence.begin()
             sweeper = Sweeper(caps.scratch)
-            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper))
+            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper, chores))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -176,15 +200,16 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             health=health,
             sandbox=sandbox,
             owner_key=owner_key,
+            engine=engine,
         )
 
 
 @asynccontextmanager
 async def _working(
-    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper
+    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper, chores: Chores
 ) -> AsyncIterator[None]:
     """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper)]
+    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper, chores)]
     try:
         yield
     finally:

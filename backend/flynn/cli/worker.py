@@ -1,11 +1,9 @@
 """`flynn worker`: a process that runs the agent and opens no doors, beside others on one database."""
 
-import asyncio
-import signal
 import sys
 
 from flynn.app.service import open_service
-from flynn.cli.signals import answering
+from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
@@ -29,15 +27,15 @@ async def work(settings: Settings) -> int:
             file=sys.stderr,
             flush=True,
         )
-    ending = asyncio.Event()
     # Handlers stand before the service is opened, so that it is closed in order whenever a signal comes.
-    with answering(dict.fromkeys((signal.SIGINT, signal.SIGTERM), ending.set)):
+    with stopping() as stop:
         async with open_service(settings, worker=True) as service:
+            stop.tell(service.wind_down)
             report = service.sandbox.report
             print(
                 f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "
                 f"(Bash: {report.backend or 'off'})",
                 flush=True,
             )
-            await ending.wait()
+            await stop.asked.wait()
     return 0

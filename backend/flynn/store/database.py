@@ -1,11 +1,15 @@
 """The door to Postgres: one engine, one pool, short transactions."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+CLOSE_SECONDS = 1.0
+"""How long the goodbye to the server may take."""
 
 
 def _dumps(value: Any) -> str:
@@ -43,5 +47,7 @@ class Database:
             yield connection
 
     async def close(self) -> None:
-        """Close every pooled connection."""
-        await self.engine.dispose()
+        """Close every pooled connection; a server that does not answer is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.engine.dispose()

@@ -84,6 +84,7 @@ SELECT r.id FROM runs r JOIN workspaces w ON w.id = r.workspace_id
 JOIN procrastinate_jobs j ON j.id = r.job_id
 WHERE j.status = 'todo' AND NOT {MOUNTED} AND (CAST(:r AS uuid) IS NULL OR r.id = :r)
 LIMIT 100""")  # noqa: S608  # constants only
+_LET_GO = text("DELETE FROM procrastinate_events WHERE job_id = :job AND type = 'retried'")
 _ANY_DELAYED = text("SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'queued' AND not_before <= now())")
 _COME_DUE = text("""
 UPDATE runs SET queued_at = runs.not_before, not_before = NULL
@@ -215,6 +216,11 @@ async def check_epoch(connection: AsyncConnection, conversation_id: UUID, epoch:
 async def start_run(connection: AsyncConnection, run: RunRow, *, lost: bool) -> RunRow:
     """The run is running now; `lost` counts one more worker that was lost under it."""
     return _run((await connection.execute(_START, {"r": run.id, "lost": run.lost + lost})).one())
+
+
+async def was_let_go(connection: AsyncConnection, job_id: int) -> bool:
+    """Whether the last worker that had the job handed it back alive; the answer is given once."""
+    return bool((await connection.execute(_LET_GO, {"job": job_id})).rowcount)
 
 
 async def wait_run(

@@ -53,7 +53,8 @@ async def claim(
             return None
         fresh = run.started_at is None
         epoch = await runs.raise_epoch(connection, conversation_id)
-        run = await runs.start_run(connection, run, lost=run.state is RunState.RUNNING and not again)
+        let_go = again or fresh or await runs.was_let_go(connection, job_id)
+        run = await runs.start_run(connection, run, lost=run.state is RunState.RUNNING and not let_go)
         if conversation.prefix_digest is None:
             prefix, version = freeze(conversation)
             await prefixes.freeze(connection, conversation_id, prefix, version=version)

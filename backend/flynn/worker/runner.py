@@ -189,14 +189,12 @@ class Runner:
             self._log.info("run left", steps=journal.transcript.run.turns)
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
-        """Say that the worker ends, so that nobody takes it for lost; unsaid, it counts as lost."""
+        """Say that the worker ends: the run shows as queued, and whoever stops it meanwhile ends it."""
         try:
             async with asyncio.timeout(LET_GO_SECONDS):
                 await self._endings.hand_back(journal, lease.job_id)
         except (TimeoutError, LeaseLost, *OUTAGES) as error:
-            self._log.warning(
-                "the run's worker ends without a word", error=f"{type(error).__name__}: {error}"
-            )
+            self._log.warning("the run's worker ends without a word", error=repr(error))
 
     def _workspace(self, conversation: ConversationRow) -> Workspace:
         """The workspace through this worker's own mount. Raises Unavailable, WorkspaceError."""
