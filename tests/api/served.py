@@ -25,6 +25,7 @@ from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
+from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
 from flynn.workspace.mounts import Mounts
@@ -179,6 +180,7 @@ async def serve(
     beside: Served | None = None,
     limit: int = 1000,
     mounts: Mounts | None = None,
+    admission: AdmissionLimits = ADMISSION,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
@@ -191,7 +193,7 @@ async def serve(
     agents = load_agents([ROOT / "agents"])
     rules = Rules(
         limits=LIMITS,
-        admission=ADMISSION,
+        admission=admission,
         message_max_bytes=MESSAGE_MAX,
         forbidden_roots=(),
         opening=lambda name, path: f"{name} {path}",

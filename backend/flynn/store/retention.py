@@ -13,13 +13,14 @@ _SWEEPS = {
     "periodic defers": """
 DELETE FROM procrastinate_periodic_defers WHERE id IN (
   SELECT id FROM procrastinate_periodic_defers
-  WHERE defer_timestamp < extract(epoch FROM now() - :jobs) ORDER BY id LIMIT :most)""",
+  WHERE defer_timestamp < extract(epoch FROM now() - CAST(:jobs AS interval)) ORDER BY id LIMIT :most)""",
     # A job has no time of its own; the last event of an ended one tells when it ended.
     "jobs": """
 DELETE FROM procrastinate_jobs WHERE id IN (
   SELECT j.id FROM procrastinate_jobs j
   WHERE j.status NOT IN ('todo', 'doing')
-    AND NOT EXISTS (SELECT 1 FROM procrastinate_events e WHERE e.job_id = j.id AND e.at > now() - :jobs)
+    AND NOT EXISTS (
+      SELECT 1 FROM procrastinate_events e WHERE e.job_id = j.id AND e.at > now() - CAST(:jobs AS interval))
     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id)
     AND NOT EXISTS (SELECT 1 FROM procrastinate_periodic_defers d WHERE d.job_id = j.id)
   ORDER BY j.id LIMIT :most)""",
@@ -27,7 +28,7 @@ DELETE FROM procrastinate_jobs WHERE id IN (
     "events of jobs": """
 DELETE FROM procrastinate_events WHERE id IN (
   SELECT e.id FROM procrastinate_events e
-  WHERE e.at < now() - :jobs AND e.type <> 'retried' ORDER BY e.id LIMIT :most)""",
+  WHERE e.at < now() - CAST(:jobs AS interval) AND e.type <> 'retried' ORDER BY e.id LIMIT :most)""",
     "dead workers": """
 DELETE FROM procrastinate_workers WHERE id IN (
   SELECT w.id FROM procrastinate_workers w
@@ -39,7 +40,7 @@ DELETE FROM procrastinate_workers WHERE id IN (
     "idempotency keys": """
 DELETE FROM idempotency_keys WHERE (principal_id, key) IN (
   SELECT principal_id, key FROM idempotency_keys
-  WHERE created_at < now() - :keys ORDER BY created_at LIMIT :most)""",
+  WHERE created_at < now() - CAST(:keys AS interval) ORDER BY created_at LIMIT :most)""",
 }
 
 
@@ -55,8 +56,7 @@ async def sweep(connection: AsyncConnection, kept: Retention) -> dict[str, int]:
     """Remove what is older than `kept` says; how many rows of each kind went."""
     found: dict[str, int] = {}
     for kind, statement in _SWEEPS.items():
-        clause = text(statement)
         wanted = {"jobs": kept.jobs, "keys": kept.keys, "most": MOST}
-        parameters = {name: value for name, value in wanted.items() if name in clause._bindparams}
-        found[kind] = (await connection.execute(clause, parameters)).rowcount
+        parameters = {name: value for name, value in wanted.items() if f":{name}" in statement}
+        found[kind] = (await connection.execute(text(statement), parameters)).rowcount
     return {kind: count for kind, count in found.items() if count}

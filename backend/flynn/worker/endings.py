@@ -46,7 +46,10 @@ class Endings:
         return _done(journal, recorded)
 
     async def fail(self, journal: Journal, stop: Failed) -> bool:
-        """End the run badly; words that came after its last call get a run of their own."""
+        """End the run badly; words that came after its last call and claim get a run of their own.
+
+        The others were this run's: with a successor for them, what fails at once would do so for ever.
+        """
 
         def event(run: RunTotals) -> ev.RunFailed:
             return ev.RunFailed(
@@ -57,7 +60,7 @@ class Endings:
                 nanodollars=run.nanodollars,
             )
 
-        return await self._end(journal, event, answered=lambda transcript: transcript.last_step_at)
+        return await self._end(journal, event, answered=lambda read: max(read.last_step_at, read.entered_at))
 
     async def cancel(self, journal: Journal, stop: Cancelled) -> bool:
         """End the run as asked; words that came after the interrupt get a run of their own."""
