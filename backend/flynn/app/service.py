@@ -49,6 +49,10 @@ while the doors close; then a second each for saying goodbye (see `flynn.cli.sto
 """
 
 
+LEAVE_SECONDS = 1.0
+"""How long what is left of a worker may take to end; a database that does not answer makes it hang."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A running process: its doors, and what the command line needs besides."""
@@ -216,7 +220,12 @@ async def _working(
         await engine.stop(GRACE_SECONDS)
         for task in tasks[1:]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        done, left = await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                get_logger("flynn.worker").error("a part of the worker broke", exc_info=error)
+        if left:
+            get_logger("flynn.worker").warning("statements to a database that does not answer are left")
 
 
 def _tell_of(report: SandboxReport) -> None:

@@ -59,6 +59,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.taking.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the doors; in a hurry too the application is told, which uvicorn forgoes then."""
+        await super().shutdown(sockets=sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
 
 @asynccontextmanager
 async def serving(

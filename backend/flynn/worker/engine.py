@@ -157,6 +157,7 @@ class Engine:
                 try:
                     await self._serve()
                 finally:
+                    self._ended.set()
                     for task in care:
                         task.cancel()
         finally:
@@ -167,8 +168,9 @@ class Engine:
         """Fetch nothing more, let handlers end by themselves for `grace_seconds`, then cancel them.
 
         Cancelled ones are told of the shutdown (`Claim.ending`, the message of the cancellation) and their
-        jobs go back to the queue. Heartbeats go on meanwhile. Returns when `run` is over; a handler that
-        ignores its cancellation is given up after a while, and its job is taken over when the lease ends.
+        jobs go back to the queue. Heartbeats go on meanwhile. Returns when all that was to be done for them
+        is done, and `run` about to end. A handler that ignores its cancellation is given up after a while,
+        and its job is taken over when the lease ends.
         """
         self.wind_down(grace_seconds)
         if self._started:
