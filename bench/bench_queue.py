@@ -43,7 +43,7 @@ def steps_script() -> str:
 
 
 async def requests(bench: Bench) -> list[dict[str, Any]]:
-    """The model calls that the simulator has seen, in order; times are of time.time."""
+    """The model calls that the simulator has seen, in order; times are of time.monotonic."""
     listed = await bench.client.get(f"{bench.simulator}/_simulator/requests")
     calls = [r for r in listed.json()["requests"] if r["path"] == "/v1/messages"]
     return sorted(calls, key=lambda r: r["received"])
@@ -62,7 +62,7 @@ async def enqueue(bench: Bench) -> list[float]:
     path = f"/api/v1/conversations/{made.json()['id']}"
     for number in range(MESSAGES):
         sent = await bench.client.post(f"{path}/messages", json={"text": f"message {number}"})
-        acknowledged = time.time()
+        acknowledged = time.monotonic()
         sent.raise_for_status()
         while (await bench.client.get(path)).json()["run"]["state"] != "completed":  # noqa: ASYNC110 # others do it
             await asyncio.sleep(0.02)
@@ -158,13 +158,13 @@ async def take_over(kept: Fleet, number: int) -> float:
         await asyncio.sleep(0.02)
     pids: dict[int, Process] = {w.child.pid: w for w in kept.workers}
     held = await busy(kept, pids)
-    began = time.time()
+    began = time.monotonic()
     os.kill(held, signal.SIGKILL)
     pids[held].child.wait()
     kept.workers.remove(pids[held])
     while len(await started()) < 3:  # noqa: ASYNC110 # others do it
         await asyncio.sleep(0.02)
-    took = time.time() - began
+    took = time.monotonic() - began
     await kept.client.post(f"/api/v1/tasks/{task['id']}/cancel")
     return took
 

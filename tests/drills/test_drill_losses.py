@@ -12,14 +12,19 @@ import httpx2
 import pytest
 
 from flynn.simulator import SimulatorServer, parse_scenarios
+from flynn.workspace.volume import make_volume
 from tests.drills.fleet import Fleet, Member
 from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabase, TestDatabases
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SCRIPT = """
+name: later
+match: once more
+turns: [{blocks: [{text: Said at last.}]}]
+---
 name: deadly
 turns:
   - {blocks: [{text: Never said.}], faults: [{kind: hang, on_attempt: [1, 2, 3]}]}
@@ -137,3 +142,43 @@ async def test_rolling_restarts_are_no_losses(fleet: Fleet) -> None:
         await fleet.work("last")
         done = (await client.get(f"/api/v1/tasks/{task['id']}", params={"wait": 60})).json()
         assert done["state"] == "completed", done
+
+
+async def test_runs_of_a_volume_whose_worker_died_give_their_slots_back_until_it_is_there_again(
+    fleet: Fleet,
+) -> None:
+    """One that it was at and one that was only admitted, while another worker without the volume lives."""
+    other = fleet.place / "other"
+    await asyncio.to_thread(other.mkdir)
+    await asyncio.to_thread(make_volume, other)
+    both = {"FLYNN_VOLUMES": f"{fleet.shared}:{other}"}
+    server = await fleet.serve("server", **both)
+    async with server.http() as client:
+        tasks = []
+        holder = await fleet.work("holder", "--concurrency", "1", **both)
+        await fleet.work("bystander")
+        for name in ("one", "two"):
+            place = other / name
+            await asyncio.to_thread(place.mkdir)
+            made = await client.post("/api/v1/workspaces", json={"name": name, "path": str(place)})
+            assert made.status_code == 201, made.text
+            sent = await client.post("/api/v1/tasks", json={"instructions": "x", "workspace": name})
+            tasks.append(sent.json())
+
+        async def lines() -> set[tuple[str, str | None, int]]:
+            found = (await client.get("/api/v1/queue")).json()["lines"]
+            return {(line["state"], line["reason"], line["runs"]) for line in found}
+
+        async def shows(*expected: tuple[str, str | None, int]) -> bool:
+            return await lines() == set(expected)
+
+        await eventually(
+            lambda: shows(("running", None, 1), ("queued", "worker", 1)), what="one at work", seconds=30
+        )
+        holder.kill()
+        await eventually(lambda: shows(("queued", "volume-away", 2)), what="slots given back", seconds=90)
+        for task in tasks:
+            seen = (await client.get(f"/api/v1/tasks/{task['id']}")).json()
+            assert (seen["state"], seen["reason"]) == ("queued", "volume-away")
+        await fleet.work("again", **both)
+        await eventually(lambda: shows(("running", None, 2)), what="both at work", seconds=30)

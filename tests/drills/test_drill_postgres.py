@@ -28,7 +28,7 @@ from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabase, TestDatabases
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "120"))
 CHATS = 4

@@ -25,7 +25,7 @@ from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabase, TestDatabases
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs("bubblewrap")]
 
 PROMISED_SECONDS = 15
 MARK = "86399.25"
