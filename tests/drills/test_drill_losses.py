@@ -151,11 +151,11 @@ async def test_runs_of_a_volume_whose_worker_died_give_their_slots_back_until_it
     other = fleet.place / "other"
     await asyncio.to_thread(other.mkdir)
     await asyncio.to_thread(make_volume, other)
-    both = {"FLYNN_VOLUMES": f"{fleet.shared}:{other}"}
-    server = await fleet.serve("server", **both)
+    volumes = f"{fleet.shared}:{other}"
+    server = await fleet.serve("server", FLYNN_VOLUMES=volumes)
     async with server.http() as client:
         tasks = []
-        holder = await fleet.work("holder", "--concurrency", "1", **both)
+        holder = await fleet.work("holder", "--concurrency", "1", FLYNN_VOLUMES=volumes)
         await fleet.work("bystander")
         for name in ("one", "two"):
             place = other / name
@@ -180,5 +180,5 @@ async def test_runs_of_a_volume_whose_worker_died_give_their_slots_back_until_it
         for task in tasks:
             seen = (await client.get(f"/api/v1/tasks/{task['id']}")).json()
             assert (seen["state"], seen["reason"]) == ("queued", "volume-away")
-        await fleet.work("again", **both)
+        await fleet.work("again", FLYNN_VOLUMES=volumes)
         await eventually(lambda: shows(("running", None, 2)), what="both at work", seconds=30)
