@@ -15,7 +15,6 @@ from flynn.domain.errors import LeaseLost, NotFound, QueueFull
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunState
 from flynn.store.admission import AdmissionLimits
-from flynn.store.mounts import MOUNTED
 from flynn.store.rows import ConversationRow, RunRow
 
 INPUT_CHANNEL = "flynn_input"
@@ -31,6 +30,8 @@ FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN volume
 LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
 _LOCK = text(_CONVERSATION + " FOR UPDATE OF c")
+_OF_RUN = "(SELECT conversation_id FROM runs WHERE runs.id = :r)"
+_LOCK_OF = text(_CONVERSATION.replace(":c", _OF_RUN) + " FOR UPDATE OF c")
 _OPEN = text(
     "SELECT * FROM runs WHERE conversation_id = :c AND state IN ('queued','running','waiting') FOR UPDATE"
 )
@@ -71,26 +72,7 @@ _LIMITS = text("""
 UPDATE runs SET limit_turns = :turns, limit_nanodollars = :nanodollars, limit_prompt_tokens = :prompt_tokens
 WHERE id = :r RETURNING *""")
 _DROP_JOB = text("DELETE FROM procrastinate_jobs WHERE id = :job AND status = 'todo' RETURNING id")
-_DUE = text("""
-SELECT id FROM runs WHERE state = 'waiting' AND not_before <= clock_timestamp()
-  AND (CAST(:r AS uuid) IS NULL OR id = :r)
-ORDER BY not_before LIMIT 100""")
-_STRANDED = text("""
-SELECT r.id FROM runs r WHERE r.job_id IS NOT NULL AND (CAST(:r AS uuid) IS NULL OR r.id = :r)
-  AND NOT EXISTS (
-    SELECT 1 FROM procrastinate_jobs j WHERE j.id = r.job_id AND j.status IN ('todo', 'doing')) LIMIT 100""")
-_UNSERVED = text(f"""
-SELECT r.id FROM runs r JOIN workspaces w ON w.id = r.workspace_id
-JOIN procrastinate_jobs j ON j.id = r.job_id
-WHERE j.status = 'todo' AND NOT {MOUNTED} AND (CAST(:r AS uuid) IS NULL OR r.id = :r)
-LIMIT 100""")  # noqa: S608  # constants only
 _LET_GO = text("DELETE FROM procrastinate_events WHERE job_id = :job AND type = 'retried'")
-_ANY_DELAYED = text("SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'queued' AND not_before <= now())")
-_COME_DUE = text("""
-UPDATE runs SET queued_at = runs.not_before, not_before = NULL
-FROM (SELECT id FROM runs WHERE state = 'queued' AND not_before <= clock_timestamp()
-      ORDER BY not_before LIMIT 100 FOR UPDATE SKIP LOCKED) AS due
-WHERE runs.id = due.id RETURNING runs.id""")
 _NOTIFY = text("SELECT pg_notify('flynn_input', :c)")
 
 
@@ -125,6 +107,16 @@ async def lock_conversation(connection: AsyncConnection, conversation_id: UUID) 
     row = (await connection.execute(_LOCK, {"c": conversation_id})).one_or_none()
     if row is None:
         raise NotFound(f"There is no conversation {conversation_id}.")
+    return _conversation(row)
+
+
+async def lock_conversation_of(connection: AsyncConnection, run_id: UUID) -> ConversationRow | None:
+    """Lock the row of a run's conversation for this transaction; None without such a run."""
+    row = (await connection.execute(_LOCK_OF, {"r": run_id})).one_or_none()
+    return _conversation(row) if row else None
+
+
+def _conversation(row: Row[Any]) -> ConversationRow:
     mode = row.permission_mode
     return ConversationRow(
         **{**row._mapping, "permission_mode": PermissionMode(mode) if mode is not None else None}
@@ -275,38 +267,10 @@ async def set_limits(connection: AsyncConnection, run_id: UUID, limits: Limits) 
     return _run(rows.one())
 
 
-async def due_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
-    """Waiting runs whose time has come; only `run_id`, when it is given."""
-    return list((await connection.execute(_DUE, {"r": run_id})).scalars())
-
-
-async def stranded_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
-    """Admitted runs whose job the queue engine does not have any more; only `run_id`, when it is given."""
-    return list((await connection.execute(_STRANDED, {"r": run_id})).scalars())
-
-
-async def unserved_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
-    """Admitted runs that no worker has fetched and whose volume no living one has mounted any more."""
-    return list((await connection.execute(_UNSERVED, {"r": run_id})).scalars())
-
-
 async def drop_job(connection: AsyncConnection, job_id: int) -> bool:
     """Take a job back that no worker fetched yet; False when one has."""
     row = await connection.execute(_DROP_JOB, {"job": job_id})
     return row.one_or_none() is not None
-
-
-async def any_delayed(connection: AsyncConnection) -> bool:
-    """Whether there is a delayed run whose time has come."""
-    return bool(await connection.scalar(_ANY_DELAYED))
-
-
-async def come_due(connection: AsyncConnection) -> list[UUID]:
-    """Let delayed runs whose time has come stand in line, from that time on; returns them.
-
-    Runs that somebody is just changing are left to the next look.
-    """
-    return list((await connection.execute(_COME_DUE)).scalars())
 
 
 async def announce_input(connection: AsyncConnection, conversation_id: UUID) -> None:

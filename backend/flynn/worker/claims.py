@@ -44,10 +44,10 @@ async def claim(
     `again` says that this very worker held it a moment ago, so that nobody was lost under it.
     """
     async with database.begin() as connection:
-        conversation_id = await runs.conversation_of(connection, run_id)
-        if conversation_id is None:
+        conversation = await runs.lock_conversation_of(connection, run_id)
+        if conversation is None:
             return None
-        conversation = await runs.lock_conversation(connection, conversation_id)
+        conversation_id = conversation.id
         run = await runs.lock_run(connection, run_id)
         if run.state not in (RunState.QUEUED, RunState.RUNNING) or run.job_id != job_id:
             return None

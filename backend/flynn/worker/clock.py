@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain import events as ev
-from flynn.store import runs
+from flynn.store import standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
@@ -53,12 +53,12 @@ class Clock:
 
     async def wake(self) -> int:
         """Queue every waiting run whose time has come, and let delayed ones start; returns how many."""
-        woken = await self._queue(runs.due_runs)
+        woken = await self._queue(standing.due_runs)
         async with self._database.statement() as connection:
-            if not await runs.any_delayed(connection):
+            if not await standing.any_delayed(connection):
                 return woken
         async with self._database.begin() as connection:
-            due = await runs.come_due(connection)
+            due = await standing.come_due(connection)
             if due:
                 await admit(connection, self._admission)
         return woken + len(due)
@@ -68,7 +68,7 @@ class Clock:
 
         Returns how many were queued again.
         """
-        stranded = await self._queue(runs.stranded_runs) + await self._queue(runs.unserved_runs)
+        stranded = await self._queue(standing.stranded_runs) + await self._queue(standing.unserved_runs)
         async with self._database.begin() as connection:
             await admit(connection, self._admission)
         return stranded

@@ -16,7 +16,7 @@ from flynn.domain import events as ev
 from flynn.domain.run import Limits, RunState
 from flynn.domain.usage import Usage
 from flynn.intake.ending import conclude
-from flynn.store import log, runs
+from flynn.store import log, runs, standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
@@ -191,7 +191,7 @@ async def queue_waiting(
         return []
     await runs.lock_conversation(connection, conversation_id)
     run = await runs.lock_run(connection, run_id)
-    ready = await runs.due_runs(connection, run_id) or await runs.stranded_runs(connection, run_id)
+    ready = await standing.due_runs(connection, run_id) or await standing.stranded_runs(connection, run_id)
     if not ready and not await _taken_back(connection, run):
         return []
     await runs.raise_epoch(connection, conversation_id)
@@ -203,7 +203,7 @@ async def queue_waiting(
 
 async def _taken_back(connection: AsyncConnection, run: RunRow) -> bool:
     """Whether the run had a job that nobody can serve, and that is gone now."""
-    if run.job_id is None or not await runs.unserved_runs(connection, run.id):
+    if run.job_id is None or not await standing.unserved_runs(connection, run.id):
         return False
     return await runs.drop_job(connection, run.job_id)
 
