@@ -65,6 +65,7 @@ class TestLease:
     job_id: int
     worker: str = "test"
     gone: bool = False
+    handed_back: bool = False
 
     def deadline(self) -> float:
         """Far away."""

@@ -277,6 +277,41 @@ class Settings(BaseSettings):
     principal_runs: int = _setting(
         "FLYNN_PRINCIPAL_RUNS", 8, "Runs of one key that may be running at a time.", ge=1, le=1000
     )
+    total_runs: int = _setting(
+        "FLYNN_TOTAL_RUNS",
+        256,
+        "Runs of all keys that may be running at a time, on all processes together.",
+        ge=1,
+        le=100_000,
+    )
+    queue_depth: int = _setting(
+        "FLYNN_QUEUE_DEPTH",
+        1_000,
+        "Queued runs from which on new tasks, and messages that need a new run, are answered with 429.",
+        ge=1,
+        le=100_000,
+    )
+    principal_queue_depth: int = _setting(
+        "FLYNN_PRINCIPAL_QUEUE_DEPTH",
+        250,
+        "The same for the queued runs of one key's holder.",
+        ge=1,
+        le=100_000,
+    )
+    keep_jobs_days: float = _setting(
+        "FLYNN_KEEP_JOBS_DAYS",
+        7,
+        "Days that the queue keeps what is left of ended and failed jobs; conversations are kept for good.",
+        ge=0.01,
+        le=3650,
+    )
+    keep_idempotency_days: float = _setting(
+        "FLYNN_KEEP_IDEMPOTENCY_DAYS",
+        30,
+        "Days that an Idempotency-Key is known; sent again later, it brings in another task.",
+        ge=1,
+        le=3650,
+    )
     lease_seconds: float = _setting(
         "FLYNN_LEASE_SECONDS",
         5,

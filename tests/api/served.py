@@ -26,6 +26,7 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.ops.scrape import Scrape
+from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
@@ -181,6 +182,7 @@ async def serve(
     beside: Served | None = None,
     limit: int = 1000,
     mounts: Mounts | None = None,
+    admission: AdmissionLimits = ADMISSION,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
@@ -193,7 +195,7 @@ async def serve(
     agents = load_agents([ROOT / "agents"])
     rules = Rules(
         limits=LIMITS,
-        admission=ADMISSION,
+        admission=admission,
         message_max_bytes=MESSAGE_MAX,
         forbidden_roots=(),
         opening=lambda name, path: f"{name} {path}",

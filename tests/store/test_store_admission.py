@@ -16,9 +16,9 @@ _CONVERSATION = text("""
 INSERT INTO conversations (id, principal_id, workspace_id, agent, agent_version)
 VALUES (:c, :p, :w, 'flynn-dev', '1')""")
 _RUN = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, resume, priority,
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, resume, priority, not_before,
                   limit_turns, limit_nanodollars, limit_prompt_tokens)
-VALUES (:r, :c, :w, :p, 'queued', :resume, :priority, 1, 1, 1)""")
+VALUES (:r, :c, :w, :p, 'queued', :resume, :priority, now() + make_interval(secs => :delay), 1, 1, 1)""")
 _PRINCIPAL = text("INSERT INTO principals (id, name) VALUES (:p, :name)")
 _MOST = text("""
 SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL GROUP BY workspace_id) AS held""")
@@ -45,7 +45,13 @@ async def principal(house: House) -> UUID:
 
 
 async def queue(
-    house: House, where: UUID, *, who: UUID | None = None, resume: bool = False, priority: int = 0
+    house: House,
+    where: UUID,
+    *,
+    who: UUID | None = None,
+    resume: bool = False,
+    priority: int = 0,
+    delay: float | None = None,
 ) -> UUID:
     """A queued run in a conversation of its own."""
     run_id = uuid4()
@@ -56,6 +62,7 @@ async def queue(
         "p": who or house.owner.id,
         "resume": resume,
         "priority": priority,
+        "delay": delay,
     }
     async with house.database.begin() as connection:
         await connection.execute(_CONVERSATION, found)
@@ -127,3 +134,39 @@ async def test_admissions_at_the_same_time_stay_within_the_limits(house: House) 
         assert await connection.scalar(_MOST) == 1
         jobs = await connection.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
     assert jobs == 4
+
+
+async def test_jobs_stand_in_the_order_of_admission(house: House) -> None:
+    """More runs may be admitted than workers are free: whoever is fetched first is no accident."""
+    task = await queue(house, await workspace(house), priority=-3)
+    chat = await queue(house, await workspace(house), priority=10)
+    resumed = await queue(house, await workspace(house), resume=True)
+    assert set(await admitted(house)) == {task, chat, resumed}
+    async with house.database.statement() as connection:
+        rows = await connection.execute(
+            text("SELECT args ->> 'run' AS run FROM procrastinate_jobs ORDER BY priority DESC, id")
+        )
+        assert [UUID(row.run) for row in rows] == [resumed, chat, task]
+
+
+async def test_a_delayed_run_holds_nothing_until_its_time_has_come(house: House) -> None:
+    where = await workspace(house)
+    later = await queue(house, where, delay=3600)
+    now = await queue(house, where)
+    assert await admitted(house, principal=1) == [now]
+    await end(house, now)
+    assert await admitted(house) == []
+    async with house.database.begin() as connection:
+        await connection.execute(text("UPDATE runs SET not_before = now() - interval '1 second'"))
+    assert await admitted(house) == [later]
+
+
+async def test_a_full_principal_blocks_nobody_elses_way_into_a_shared_workspace(house: House) -> None:
+    """Its run stands first in the workspace, but cannot start: the one behind it can."""
+    other, shared = await principal(house), await workspace(house)
+    await queue(house, await workspace(house), priority=5)
+    await queue(house, shared, priority=4)
+    theirs = await queue(house, shared, who=other)
+    found = await admitted(house, principal=1)
+    assert theirs in found
+    assert len(found) == 2

@@ -32,6 +32,13 @@ def test_the_tools_have_claude_codes_names_and_parameters() -> None:
     assert [name for name, tool in TOOLS.items() if tool.writes] == ["Write", "Edit", "Bash", "TaskStop"]
 
 
+def test_who_changes_a_definition_changes_nobody_elses() -> None:
+    first = definitions(["Read"], _DESCRIPTIONS)
+    before = json.dumps(first)
+    first[0]["input_schema"]["properties"]["file_path"]["description"] = "changed"
+    assert json.dumps(definitions(["Read"], _DESCRIPTIONS)) == before
+
+
 def test_definitions_are_stable_whatever_the_order_asked() -> None:
     first = json.dumps(definitions(["Read", "Bash"], _DESCRIPTIONS))
     assert json.dumps(definitions(["Bash", "Read", "Read"], _DESCRIPTIONS)) == first

@@ -303,6 +303,25 @@ async def test_stop_lets_what_ends_soon_end(bench: Bench, start: Start) -> None:
     assert await bench.trace(late) == []
 
 
+async def test_a_stop_that_is_hurried_waits_for_nobody_to_end_by_themselves(
+    bench: Bench, start: Start
+) -> None:
+    bench.seconds = 60
+    engine = await start()
+    run_id = await bench.put()
+    await until(traced(bench, run_id, (1, "start")))
+    engine.wind_down(60)
+    late = await bench.put()
+    stopping = asyncio.create_task(engine.stop(60))
+    await asyncio.sleep(0.2)
+    assert not stopping.done()
+    engine.hurry()
+    await asyncio.wait_for(stopping, 20)
+    assert await bench.trace(run_id) == [(1, "start"), (1, f"cancelled: {Ending.SHUTDOWN}")]
+    assert await bench.trace(late) == []
+    assert await bench.jobs() == [("todo", None), ("todo", None)]
+
+
 async def test_a_handler_that_ignores_its_cancellation_is_given_up_but_its_job_is_not_handed_back(
     bench: Bench, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,8 @@ class Transcript:
         self.context_tokens = 0
         self.last_step = 0
         self.last_step_at = 0
+        self.entered_at = 0
+        """The seq of the last claim."""
         self.silent = False
         """Whether the last model call ended well but said nothing."""
         self.run = RunTotals(limits=limits)
@@ -220,6 +222,7 @@ class Transcript:
             case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
                 pass
             case ev.RunStarted():
+                self.entered_at = recorded.seq
                 self._enter(recorded.run_id)
             case ev.RunCancelled():
                 if event.content:

@@ -67,7 +67,7 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
         "/{conversation_id}/messages",
         status_code=202,
         response_model=Acknowledgement,
-        responses=declared(404, 409, body=True),
+        responses=declared(404, 409, 429, body=True),
     )
     async def send_message(principal: Chatter, conversation_id: UUID, order: MessageOrder) -> Response:
         """Say something. The answer means that the words are committed; the agent's come as events."""

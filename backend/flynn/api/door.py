@@ -29,6 +29,7 @@ _WHAT = {
     415: "The body is not JSON",
     416: "The file has no such part",
     422: "What was sent cannot be used; `errors` names each field",
+    429: "The queue is full; Retry-After says when to try again",
     500: "A defect; the log tells more under the request id",
     503: "A part of the service is away; Retry-After says when to come back",
 }

@@ -20,6 +20,7 @@ from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.problem import headers_of, named, problem_of
+from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import task_doors
 from flynn.api.things import agent_doors, key_doors, schema_door
@@ -89,6 +90,7 @@ def create_api(
         workspace_doors(intake.workspaces),
         file_doors(intake.workspaces),
         key_doors(intake=intake, views=views, authenticator=authenticator),
+        queue_door(intake),
         schema_door(),
     ):
         api.include_router(doors)

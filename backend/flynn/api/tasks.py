@@ -30,7 +30,7 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
     """The routes under /tasks."""
     doors = APIRouter(prefix="/tasks", tags=["tasks"], route_class=Door)
 
-    @doors.post("", status_code=202, response_model=TaskView, responses=declared(409, body=True))
+    @doors.post("", status_code=202, response_model=TaskView, responses=declared(409, 429, body=True))
     async def delegate_task(
         principal: Delegator,
         order: TaskOrder,
@@ -93,7 +93,7 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         "/{task_id}/messages",
         status_code=202,
         response_model=Acknowledgement,
-        responses=declared(404, 409, body=True),
+        responses=declared(404, 409, 429, body=True),
     )
     async def message_task(principal: Client, task_id: UUID, order: MessageOrder) -> Response:
         """Say something to the agent that works on a task, or worked on it."""

@@ -94,7 +94,12 @@ def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mou
             nanodollars=nanodollars(settings.run_max_dollars),
             prompt_tokens=settings.max_prompt_tokens,
         ),
-        admission=AdmissionLimits(principal=settings.principal_runs),
+        admission=AdmissionLimits(
+            principal=settings.principal_runs,
+            everyone=settings.total_runs,
+            depth=settings.queue_depth,
+            principal_depth=settings.principal_queue_depth,
+        ),
         message_max_bytes=settings.message_max_bytes,
         forbidden_roots=own_places(settings),
         opening=opening,

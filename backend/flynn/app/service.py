@@ -11,6 +11,7 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
+from flynn.app.chores import chores_of
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.model import Model
@@ -36,6 +37,7 @@ from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import register_secret
 from flynn.tools.toolset import TOOLS
+from flynn.worker.chores import Chores
 from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine
@@ -43,8 +45,16 @@ from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
 from flynn.worker.sweeper import Sweeper
 
-GRACE_SECONDS = 5.0
-"""How long running calls may go on after a request to end; their runs are handed back."""
+GRACE_SECONDS = 3.0
+"""How long running calls may go on after a request to end; their runs are handed back.
+
+The whole end takes less than 15 s: this, then the engine's CANCEL_SECONDS and twice its WRITE_SECONDS,
+while the doors close; then a second each for saying goodbye (see `flynn.cli.stopping` for what hangs).
+"""
+
+
+LEAVE_SECONDS = 1.0
+"""How long what is left of a worker may take to end; a database that does not answer makes it hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,17 @@ class Service:
     health: Health
     sandbox: Sandbox
     owner_key: str
+    engine: Engine | None = None
+
+    def wind_down(self, *, urgent: bool = False) -> None:
+        """Take on no more runs and begin to hand back those in hand; the doors may still be open.
+
+        Leaving the service does so too, and waits for it. Without `urgent` what ends soon may end.
+        """
+        if self.engine is not None:
+            self.engine.wind_down(GRACE_SECONDS)
+            if urgent:
+                self.engine.hurry()
 
 
 @asynccontextmanager
@@ -151,11 +172,18 @@ async def open_service(
             )
             clock = Clock(database, admission=rules.admission, publish=publish)
             model.when_it_answers(clock.model_answers)
-            presence = Presence(database, volumes=mounts.volumes, admission=rules.admission)
+            presence = Presence(
+                database,
+                volumes=mounts.volumes,
+                admission=rules.admission,
+                concurrency=settings.concurrency,
+                number=lambda: engine.number if engine is not None else None,
+            )
+            chores = Chores(database, chores_of(settings))
             stack.push_async_callback(presence.end)
             await presence.begin()
             sweeper = Sweeper(caps.scratch)
-            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper))
+            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper, chores))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -196,22 +224,28 @@ async def open_service(
             health=health,
             sandbox=sandbox,
             owner_key=owner_key,
+            engine=engine,
         )
 
 
 @asynccontextmanager
 async def _working(
-    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper
+    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper, chores: Chores
 ) -> AsyncIterator[None]:
     """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper)]
+    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper, chores)]
     try:
         yield
     finally:
         await engine.stop(GRACE_SECONDS)
         for task in tasks[1:]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        done, left = await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                get_logger("flynn.worker").error("a part of the worker broke", exc_info=error)
+        if left:
+            get_logger("flynn.worker").warning("statements to a database that does not answer are left")
 
 
 def _tell_of(report: SandboxReport) -> None:

@@ -44,7 +44,7 @@ async def connected(settings: Settings) -> AsyncIterator[Connection]:
         with log, listen(here.host, 0) as listener:
             logging.configure(here.log_level, here.log_format, log)
             try:
-                async with open_service(here) as service, serving(service, listener, signals=False):
+                async with open_service(here) as service, serving(service, listener):
                     yield Connection(url_of(here.host, port_of(listener)), service.owner_key, service)
             finally:
                 logging.configure(here.log_level, here.log_format)

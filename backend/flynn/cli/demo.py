@@ -62,7 +62,7 @@ async def demo(settings: Settings, *, stay: bool) -> int:
         simulator = await stack.enter_async_context(SimulatorServer(scenarios, Options(pacing=pacing)))
         settings = for_demo(settings, simulator.url, workspace)
         service = await stack.enter_async_context(open_service(settings))
-        closed = await stack.enter_async_context(serving(service, listener, signals=False))
+        closed = await stack.enter_async_context(serving(service, listener))
         url = url_of(settings.host, port_of(listener))
         write_record(record, url)
 

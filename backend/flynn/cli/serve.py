@@ -2,12 +2,10 @@
 
 import asyncio
 import errno
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
 
 import uvicorn
 
@@ -15,7 +13,7 @@ from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
 from flynn.cli.record import own, write_record
-from flynn.cli.signals import answering
+from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
@@ -48,37 +46,37 @@ def listen(host: str, port: int, *, name: str = "FLYNN_PORT") -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; says when it takes requests.
+    """Uvicorn's server; says when it takes requests, and leaves signals to whoever runs it."""
 
-    Uvicorn raises the signals it has taken again when it ends, which would kill the process before the
-    service is closed. Here a signal only asks it to end, and only where `signals` says so.
-    """
-
-    def __init__(self, config: uvicorn.Config, *, signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.taking = asyncio.Event()
-        self._signals = signals
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as requests to end; a second SIGINT cuts open connections."""
-        numbers = (signal.SIGINT, signal.SIGTERM) if self._signals else ()
-        with answering({number: partial(self.handle_exit, number, None) for number in numbers}):
-            yield
+        """Take none: uvicorn raises those it took again when it ends, before the service is closed."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take requests."""
         await super().startup(sockets=sockets)
         self.taking.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the doors; in a hurry too the application is told, which uvicorn forgoes then."""
+        await super().shutdown(sockets=sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
+
 
 @asynccontextmanager
 async def serving(
-    service: Service, listener: socket.socket, *, signals: bool = True
+    service: Service, listener: socket.socket, *, urgent: asyncio.Event | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Open the doors of `service`; gives the task that ends when a signal asks it to (if `signals`).
+    """Open the doors of `service`; gives the task that ends when they are closed.
 
-    Raises ConfigurationError when they do not open.
+    They are closed when the block is left: requests that are being answered get 3 seconds for it, less
+    when `urgent` is set. Raises ConfigurationError when they do not open.
     """
     config = uvicorn.Config(
         service.api,
@@ -91,7 +89,7 @@ async def serving(
         server_header=False,
         date_header=False,
     )
-    server = _Server(config, signals=signals)
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     taking = asyncio.create_task(server.taking.wait())
     try:
@@ -103,8 +101,16 @@ async def serving(
     finally:
         taking.cancel()
         server.should_exit = True
+        hurrying = asyncio.create_task(_hurry(server, urgent)) if urgent is not None else None
         with suppress(asyncio.CancelledError):
             await task
+        if hurrying is not None:
+            hurrying.cancel()
+
+
+async def _hurry(server: _Server, urgent: asyncio.Event) -> None:
+    await urgent.wait()
+    server.force_exit = True
 
 
 def url_of(host: str, port: int) -> str:
@@ -123,12 +129,17 @@ async def serve(settings: Settings, *, worker: bool) -> int:
     """Serve until SIGINT or SIGTERM; 0 when it ended as asked."""
     logging.configure(settings.log_level, settings.log_format)
     listener = listen(settings.host, settings.port)
-    with listener, own(settings) as record:
-        async with open_service(settings, worker=worker) as service, serving(service, listener) as task:
-            url = url_of(settings.host, port_of(listener))
-            write_record(record, url)
-            announce(service, url)
-            await task
+    with listener, own(settings) as record, stopping() as stop:
+        async with open_service(settings, worker=worker) as service:
+            # Runs are wound down while the doors are still being closed.
+            stop.tell(service.wind_down)
+            async with serving(service, listener, urgent=stop.urgent) as task:
+                url = url_of(settings.host, port_of(listener))
+                write_record(record, url)
+                announce(service, url)
+                asked = asyncio.create_task(stop.asked.wait())
+                await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+                asked.cancel()
     return 0
 
 

@@ -1,13 +1,11 @@
 """`flynn worker`: a process that runs the agent and opens no doors, beside others on one database."""
 
-import asyncio
-import signal
 import sys
 from contextlib import AsyncExitStack
 
 from flynn.app.service import open_service
 from flynn.cli.serve import listen, port_of, serving, url_of
-from flynn.cli.signals import answering
+from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
@@ -32,17 +30,17 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
             file=sys.stderr,
             flush=True,
         )
-    ending = asyncio.Event()
     # Handlers stand before the service is opened, so that it is closed in order whenever a signal comes.
-    with answering(dict.fromkeys((signal.SIGINT, signal.SIGTERM), ending.set)):
+    with stopping() as stop:
         async with AsyncExitStack() as stack:
             # The port is taken before the work begins: a wrong one stops the start.
             listener = (
                 stack.enter_context(listen(settings.host, port, name="--port")) if port is not None else None
             )
             service = await stack.enter_async_context(open_service(settings, worker=True, doors=False))
+            stop.tell(service.wind_down)
             if listener is not None:
-                await stack.enter_async_context(serving(service, listener, signals=False))
+                await stack.enter_async_context(serving(service, listener, urgent=stop.urgent))
             report = service.sandbox.report
             print(
                 f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "
@@ -50,5 +48,5 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
                 + (f"; {url_of(settings.host, port_of(listener))}/ready" if listener is not None else ""),
                 flush=True,
             )
-            await ending.wait()
+            await stop.asked.wait()
     return 0

@@ -8,6 +8,7 @@ FlynnError
 ├── Conflict              409  the state of the thing forbids it now
 ├── PayloadTooLarge       413
 ├── TooManyRequests       429  carries retry_after
+│   └── QueueFull              too many runs are queued already
 ├── Unavailable           503  a part we need is away; carries retry_after
 ├── ConfigurationError    a setting or the machine is wrong; stops the start with one line
 ├── LeaseLost             another worker owns the conversation now; stop writing
@@ -89,6 +90,13 @@ class TooManyRequests(FlynnError):
     code = "too-many-requests"
     title = "Too many requests"
     status = 429
+
+
+class QueueFull(TooManyRequests):
+    """Too many runs are queued already; what asked for another one was not taken."""
+
+    code = "queue-full"
+    title = "The queue is full"
 
 
 class Unavailable(FlynnError):

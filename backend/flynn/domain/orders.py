@@ -1,11 +1,23 @@
 """What clients ask for: the bodies of the verbs. Unknown fields are refused by name."""
 
+import re
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from flynn.domain.permission import PermissionMode
+from flynn.domain.run import MESSAGE_PRIORITY
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -32,6 +44,19 @@ def _is_uuid(name: str) -> bool:
 
 WorkspaceName = Annotated[Name, AfterValidator(_plain)]
 QuotaBytes = Annotated[int, Field(ge=1_048_576, le=2**60)]
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def _rfc_3339(value: object) -> object:
+    """Take times as they are written for people and programs, not the numbers that pydantic takes too."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise ValueError("should be a time with its zone, as 2026-12-24T18:00:00Z (RFC 3339)")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
 
 
 class _Order(BaseModel):
@@ -102,6 +127,13 @@ class TaskOrder(_Order):
     title: Name | None = Field(default=None, validation_alias=AliasChoices("title", "description"))
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
     permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
+    priority: Annotated[int, Field(gt=-MESSAGE_PRIORITY, lt=MESSAGE_PRIORITY, strict=True)] = Field(
+        default=0,
+        description="Queued tasks of higher priority start first; people's messages come before all tasks",
+    )
+    not_before: Time | None = Field(
+        default=None, description="The task is queued and does not start before; at most 30 days ahead"
+    )
 
 
 class WorkspaceOrder(_Order):

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+MESSAGE_PRIORITY = 10
+"""Priority of runs that answer a message in a conversation; tasks have a lower one, 0 unless told so."""
+
 
 class RunState(StrEnum):
     """Where a run is. The last three are final."""

@@ -29,6 +29,7 @@ class RunView(_View):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     retry_at: datetime | None = None
+    not_before: datetime | None = Field(default=None, description="A queued run does not start before")
 
 
 class WorkspaceView(_View):
@@ -136,6 +137,8 @@ class TaskView(_View):
     workspace: str
     workspace_id: UUID
     conversation_id: UUID
+    priority: int = Field(description="Of its latest run: higher comes first")
+    not_before: datetime | None = Field(default=None, description="Queued, it does not start before")
     created_at: datetime
     ended_at: datetime | None = None
     report: Report | None = None

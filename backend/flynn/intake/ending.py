@@ -6,6 +6,7 @@ conversation's row.
 
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,9 @@ from flynn.store import log, runs
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.rows import ConversationRow, RunRow
 
+_LAST_STEP = text("""
+SELECT type, data FROM events WHERE conversation_id = :c AND run_id = :r
+  AND type IN ('step.started', 'step.completed', 'step.failed') ORDER BY seq DESC LIMIT 1""")
 _REPORT = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
 
 Final = Literal["completed", "failed", "cancelled"]
@@ -36,10 +40,15 @@ async def conclude(
     """End `run` with `event` and do all that follows from it; returns what was appended.
 
     With `successor`, words are unanswered: a run with those limits is queued for them, and a task's
-    report waits for its end.
+    report waits for its end. A model call that a lost worker left open is settled first, at what was
+    reserved for it: it is this run's, whoever goes on with the conversation.
     """
+    events: list[ev.EventData] = []
+    if lost := await _open_step(connection, conversation.id, run.id):
+        events.append(lost)
+        event = event.model_copy(update={"nanodollars": event.nanodollars + lost.nanodollars})
     final, reason, detail = _outcome(event)
-    recorded = await log.append(connection, conversation.id, run.id, [event], epoch=epoch)
+    recorded = await log.append(connection, conversation.id, run.id, [*events, event], epoch=epoch)
     ended = await runs.end_run(
         connection,
         run,
@@ -49,7 +58,9 @@ async def conclude(
         nanodollars=event.nanodollars or None,
     )
     if successor is not None:
-        following = await runs.queue_run(connection, conversation, run.principal_id, successor)
+        following = await runs.queue_run(
+            connection, conversation, run.principal_id, successor, priority=run.priority
+        )
         recorded += await log.append(
             connection, conversation.id, following.id, [ev.RunQueued(reason="successor")]
         )
@@ -68,6 +79,21 @@ async def conclude(
         await connection.execute(_REPORT, {"t": conversation.task_id, "report": report.model_dump_json()})
     await admit(connection, admission)
     return recorded
+
+
+async def _open_step(
+    connection: AsyncConnection, conversation_id: UUID, run_id: UUID
+) -> ev.StepFailed | None:
+    """The end of the run's model call that has none."""
+    row = (await connection.execute(_LAST_STEP, {"c": conversation_id, "r": run_id})).one_or_none()
+    if row is None or row.type != "step.started":
+        return None
+    return ev.StepFailed(
+        step=row.data["step"],
+        reason="worker_lost",
+        detail="Its worker was lost during the call.",
+        nanodollars=row.data["reserved_nanodollars"],
+    )
 
 
 def _outcome(event: Ended) -> tuple[Final, str, str | None]:

@@ -1,6 +1,7 @@
 """Words for the agent: committed once, whatever is sent again."""
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from flynn.domain.errors import InvalidInput, PayloadTooLarge
 from flynn.domain.orders import MessageOrder
 from flynn.domain.permission import PermissionMode
 from flynn.domain.principal import Principal
-from flynn.domain.run import RunState
+from flynn.domain.run import MESSAGE_PRIORITY, RunState
 from flynn.domain.views import Acknowledgement
 from flynn.intake.access import act_in_conversation
 from flynn.intake.rules import Rules
@@ -41,6 +42,8 @@ async def send(
 ) -> tuple[Acknowledgement, list[ev.Recorded]]:
     """Commit the words, without secrets, and the run that follows; nothing is appended for a resend.
 
+    Raises QueueFull when a run would have to be queued for them and the queue is full.
+
     A resend is known by the words as they were sent: what passes for a secret may change meanwhile.
     """
     await act_in_conversation(connection, principal, conversation_id)
@@ -50,7 +53,14 @@ async def send(
         return again, []
     message = _message(principal, conversation, words, order.client_message_id, rules)
     run = await runs.open_run(connection, conversation_id)
-    recorded, run = await accept(connection, conversation, principal, message, run, "message", rules=rules)
+    priority = MESSAGE_PRIORITY
+    if run is None and conversation.task_id is not None:
+        # Going on with a task is work of the task's rank.
+        before = await runs.latest_run(connection, conversation_id)
+        priority = before.priority if before is not None else 0
+    recorded, run = await accept(
+        connection, conversation, principal, message, run, "message", rules=rules, priority=priority
+    )
     if order.client_message_id is not None:
         await connection.execute(
             _KEEP,
@@ -97,10 +107,24 @@ async def accept(
     reason: str,
     *,
     rules: Rules,
+    priority: int = MESSAGE_PRIORITY,
+    not_before: datetime | None = None,
 ) -> tuple[list[ev.Recorded], RunRow]:
-    """Append `message` to a locked conversation, and see to it that a run answers it."""
+    """Append `message` to a locked conversation, and see to it that a run answers it.
+
+    A new run has `priority` and starts at `not_before` at the earliest. Raises QueueFull where there would
+    have to be a new one.
+    """
     if run is None:
-        run = await runs.queue_run(connection, conversation, principal.id, rules.limits)
+        run = await runs.queue_run(
+            connection,
+            conversation,
+            principal.id,
+            rules.limits,
+            priority=priority,
+            not_before=not_before,
+            depth=rules.admission,
+        )
         queued = ev.RunQueued.model_validate({"reason": reason})
         recorded = await log.append(connection, conversation.id, run.id, [message, queued])
         await admit(connection, rules.admission)

@@ -1,6 +1,7 @@
 """Delegated tasks: each owns a conversation, and an idempotency key brings it in once."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -15,6 +16,9 @@ from flynn.intake import conversations, messages
 from flynn.intake.rules import Rules
 from flynn.store import runs
 from flynn.telemetry.redaction import redact
+
+LONGEST_DELAY = timedelta(days=30)
+"""How far ahead a task may be put off."""
 
 _CLAIM = text("""
 INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
@@ -36,7 +40,8 @@ async def delegate(
 ) -> tuple[UUID, list[ev.Recorded]]:
     """Commit a task with its conversation and run; with a known key, return the task it brought in.
 
-    Secrets in its words are redacted before anything is written.
+    Secrets in its words are redacted before anything is written. Raises QueueFull, and InvalidInput for a
+    time too far ahead.
 
     A second post with the same key waits here until the first has committed.
     """
@@ -46,6 +51,7 @@ async def delegate(
         known = await _known(connection, principal, idempotency_key, order, task_id)
         if known is not None:
             return known, []
+    _check_time(order.not_before)
     conversation_id = await conversations.create(
         connection,
         principal,
@@ -68,15 +74,39 @@ async def delegate(
     conversation = await runs.lock_conversation(connection, conversation_id)
     message = messages.first_words(principal, conversation, instructions, rules)
     recorded, _run = await messages.accept(
-        connection, conversation, principal, message, None, "task", rules=rules
+        connection,
+        conversation,
+        principal,
+        message,
+        None,
+        "task",
+        rules=rules,
+        priority=order.priority,
+        not_before=order.not_before,
     )
     return task_id, recorded
+
+
+def _check_time(not_before: datetime | None) -> None:
+    if not_before is not None and not_before > datetime.now(UTC) + LONGEST_DELAY:
+        raise InvalidInput(
+            f"not_before: should be at most {LONGEST_DELAY.days} days ahead.",
+            errors=[{"field": "not_before", "message": f"should be at most {LONGEST_DELAY.days} days ahead"}],
+        )
+
+
+def _digest(order: TaskOrder) -> str:
+    # Fields that orders had not always have no part in it at their defaults: a resend across an upgrade
+    # is the same order.
+    fields = TaskOrder.model_fields
+    plain = {name for name in ("priority", "not_before") if getattr(order, name) == fields[name].default}
+    return hashlib.sha256(order.model_dump_json(exclude=plain).encode("utf-8", "replace")).hexdigest()
 
 
 async def _known(
     connection: AsyncConnection, principal: Principal, key: str, order: TaskOrder, task_id: UUID
 ) -> UUID | None:
-    digest = hashlib.sha256(order.model_dump_json().encode("utf-8", "replace")).hexdigest()
+    digest = _digest(order)
     parameters = {"p": principal.id, "key": key, "digest": digest, "task": task_id}
     if (await connection.execute(_CLAIM, parameters)).one_or_none() is not None:
         return None

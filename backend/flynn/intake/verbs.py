@@ -17,6 +17,7 @@ from flynn.domain.orders import (
     WorkspaceOrder,
 )
 from flynn.domain.principal import Principal, Scope
+from flynn.domain.queue import QueueView
 from flynn.domain.views import (
     Acknowledgement,
     ApprovalView,
@@ -31,6 +32,7 @@ from flynn.intake import approvals, conversations, keys, messages, running, task
 from flynn.intake.rules import Rules
 from flynn.intake.workspaces import Workspaces
 from flynn.store.database import Database
+from flynn.store.queue import read_queue
 from flynn.store.views import Views
 
 
@@ -152,6 +154,13 @@ class Intake:
             principal, task.conversation_id, InterruptOrder(reason="The task was cancelled.")
         )
         return await self._views.task(principal, task_id)
+
+    async def queue(self, principal: Principal) -> QueueView:
+        """The queue: all of it for an admin, else the principal's own runs and the totals."""
+        async with self._database.statement() as connection:
+            return await read_queue(
+                connection, principal.id, everything=principal.admin, limits=self._rules.admission
+            )
 
     async def create_workspace(self, principal: Principal, order: WorkspaceOrder) -> WorkspaceView:
         """Make an empty workspace, or serve a directory. Raises what `Workspaces.create` raises."""

@@ -1,4 +1,4 @@
-"""Which volumes living workers have mounted: a row for each, renewed while the worker runs."""
+"""Living workers, and which volumes they have mounted: rows that are renewed while the worker runs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +16,9 @@ MOUNTED = f"""(w.volume_id IS NULL OR EXISTS (
   SELECT 1 FROM mounts m WHERE m.volume_id = w.volume_id AND {_LIVE}))"""  # noqa: S608  # constants only
 """SQL: whether a living worker has the volume of the workspace `w`."""
 
+LIVE_VOLUMES = f"SELECT DISTINCT m.volume_id FROM mounts m WHERE {_LIVE}"  # noqa: S608  # constants only
+"""SQL: the volumes that living workers have."""
+
 _KNOW = text("""
 INSERT INTO volumes (id, root) VALUES (:v, :root)
 ON CONFLICT (id) DO UPDATE SET root = excluded.root WHERE :move AND volumes.root <> excluded.root""")
@@ -25,7 +28,10 @@ ON CONFLICT (volume_id, worker_id) DO UPDATE SET seen_at = clock_timestamp()""")
 _FRESH = text(f"""
 SELECT count(*) FROM mounts m WHERE m.worker_id = :worker AND {_LIVE}""")  # noqa: S608  # constants only
 _LEAVE = text("DELETE FROM mounts WHERE worker_id = :worker")
-_SWEEP = text("DELETE FROM mounts WHERE seen_at < clock_timestamp() - interval '1 day'")
+_SIGN = text("""
+INSERT INTO workers (id, number, concurrency) VALUES (:worker, :number, :concurrency)
+ON CONFLICT (id) DO UPDATE SET number = excluded.number, seen_at = clock_timestamp()""")
+_SIGN_OFF = text("DELETE FROM workers WHERE id = :worker")
 
 
 async def know_volumes(
@@ -44,7 +50,14 @@ async def renew_mounts(connection: AsyncConnection, worker_id: UUID, volumes: It
     return bool(fresh != len(wanted))
 
 
-async def leave_mounts(connection: AsyncConnection, worker_id: UUID) -> None:
-    """The worker ends; rows of workers that ended without a word long ago go too."""
+async def sign_on(
+    connection: AsyncConnection, worker_id: UUID, *, number: int | None, concurrency: int
+) -> None:
+    """Say that the worker process lives, and by which `number` the queue's tables know it."""
+    await connection.execute(_SIGN, {"worker": worker_id, "number": number, "concurrency": concurrency})
+
+
+async def sign_off(connection: AsyncConnection, worker_id: UUID) -> None:
+    """The worker ends: it has nothing mounted any more."""
     await connection.execute(_LEAVE, {"worker": worker_id})
-    await connection.execute(_SWEEP)
+    await connection.execute(_SIGN_OFF, {"worker": worker_id})

@@ -67,6 +67,7 @@ class RunRow:
     lost: int
     turns: int
     nanodollars: int
+    priority: int
     limits: Limits
     not_before: datetime | None
     created_at: datetime
@@ -86,4 +87,5 @@ class RunRow:
             started_at=self.started_at,
             ended_at=self.ended_at,
             retry_at=self.not_before if self.state is RunState.WAITING else None,
+            not_before=self.not_before if self.state is RunState.QUEUED else None,
         )

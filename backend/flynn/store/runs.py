@@ -11,12 +11,16 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from flynn.domain.errors import LeaseLost, NotFound
+from flynn.domain.errors import LeaseLost, NotFound, QueueFull
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunState
+from flynn.store.admission import AdmissionLimits
 from flynn.store.rows import ConversationRow, RunRow
 
 INPUT_CHANNEL = "flynn_input"
+
+FULL_RETRY_SECONDS = 5.0
+"""After how long a full queue is worth another try."""
 
 _CONVERSATION = """
 SELECT c.id, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head, c.epoch,
@@ -26,6 +30,8 @@ FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN volume
 LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
 _LOCK = text(_CONVERSATION + " FOR UPDATE OF c")
+_OF_RUN = "(SELECT conversation_id FROM runs WHERE runs.id = :r)"
+_LOCK_OF = text(_CONVERSATION.replace(":c", _OF_RUN) + " FOR UPDATE OF c")
 _OPEN = text(
     "SELECT * FROM runs WHERE conversation_id = :c AND state IN ('queued','running','waiting') FOR UPDATE"
 )
@@ -33,10 +39,18 @@ _LATEST = text("SELECT * FROM runs WHERE conversation_id = :c ORDER BY created_a
 _BY_ID = text("SELECT * FROM runs WHERE id = :r FOR UPDATE")
 _WHERE = text("SELECT conversation_id FROM runs WHERE id = :r")
 _INSERT = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state,
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, priority, not_before,
                   limit_turns, limit_nanodollars, limit_prompt_tokens)
-VALUES (:id, :conversation_id, :workspace_id, :principal_id, 'queued', :turns, :nanodollars, :prompt_tokens)
+SELECT :id, :conversation_id, :workspace_id, :principal_id, 'queued', :priority,
+       CAST(:not_before AS timestamptz), :turns, :nanodollars, :prompt_tokens
+WHERE CAST(:depth AS bigint) IS NULL OR (
+  SELECT count(*) < CAST(:depth AS bigint)
+    AND count(*) FILTER (WHERE principal_id = :principal_id) < CAST(:principal_depth AS bigint)
+  FROM runs WHERE state = 'queued')
 RETURNING *""")
+_QUEUED = text("""
+SELECT count(*) AS everyone, count(*) FILTER (WHERE principal_id = :p) AS own
+FROM runs WHERE state = 'queued'""")
 _RAISE_EPOCH = text("UPDATE conversations SET epoch = epoch + 1 WHERE id = :c RETURNING epoch")
 _START = text("""
 UPDATE runs SET state = 'running', reason = NULL, detail = NULL, not_before = NULL, lost = :lost,
@@ -46,7 +60,10 @@ UPDATE runs SET state = 'waiting', reason = :reason, detail = :detail, not_befor
 WHERE id = :r RETURNING *""")
 _QUEUE_AGAIN = text("""
 UPDATE runs SET state = 'queued', reason = NULL, detail = NULL, not_before = NULL, job_id = NULL,
-  resume = true, queued_at = clock_timestamp() WHERE id = :r RETURNING *""")
+  resume = true, lost = lost + :lost, queued_at = clock_timestamp() WHERE id = :r RETURNING *""")
+_HAND_BACK = text("""
+UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp()
+WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")
 _END = text("""
 UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before = NULL, job_id = NULL,
   turns = coalesce(:turns, turns), nanodollars = coalesce(:nanodollars, nanodollars),
@@ -54,24 +71,8 @@ UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before =
 _LIMITS = text("""
 UPDATE runs SET limit_turns = :turns, limit_nanodollars = :nanodollars, limit_prompt_tokens = :prompt_tokens
 WHERE id = :r RETURNING *""")
-_DROP_JOB = text("DELETE FROM procrastinate_jobs WHERE id = :job AND status = 'todo'")
-_DUE = text("""
-SELECT id FROM runs WHERE state = 'waiting' AND not_before <= clock_timestamp()
-ORDER BY not_before LIMIT 100""")
-_HASTEN = text("""
-UPDATE runs SET not_before = clock_timestamp() + random() * :within * interval '1 second'
-WHERE id IN (
-  SELECT r.id FROM runs r WHERE r.state = 'waiting' AND r.reason = 'model'
-    AND r.not_before > clock_timestamp() + :within * interval '1 second'
-    AND NOT coalesce((
-      SELECT CAST(e.data ->> 'asked' AS boolean) FROM events e
-      WHERE e.conversation_id = r.conversation_id AND e.run_id = r.id AND e.type = 'run.waiting'
-      ORDER BY e.seq DESC LIMIT 1), false)
-  FOR UPDATE OF r SKIP LOCKED)
-RETURNING id""")
-_STRANDED = text("""
-SELECT r.id FROM runs r WHERE r.job_id IS NOT NULL AND NOT EXISTS (
-  SELECT 1 FROM procrastinate_jobs j WHERE j.id = r.job_id AND j.status IN ('todo', 'doing')) LIMIT 100""")
+_DROP_JOB = text("DELETE FROM procrastinate_jobs WHERE id = :job AND status = 'todo' RETURNING id")
+_LET_GO = text("DELETE FROM procrastinate_events WHERE job_id = :job AND type = 'retried'")
 _NOTIFY = text("SELECT pg_notify('flynn_input', :c)")
 
 
@@ -88,6 +89,7 @@ def _run(row: Row[Any]) -> RunRow:
         lost=row.lost,
         turns=row.turns,
         nanodollars=row.nanodollars,
+        priority=row.priority,
         limits=Limits(
             turns=row.limit_turns,
             nanodollars=row.limit_nanodollars,
@@ -105,6 +107,16 @@ async def lock_conversation(connection: AsyncConnection, conversation_id: UUID) 
     row = (await connection.execute(_LOCK, {"c": conversation_id})).one_or_none()
     if row is None:
         raise NotFound(f"There is no conversation {conversation_id}.")
+    return _conversation(row)
+
+
+async def lock_conversation_of(connection: AsyncConnection, run_id: UUID) -> ConversationRow | None:
+    """Lock the row of a run's conversation for this transaction; None without such a run."""
+    row = (await connection.execute(_LOCK_OF, {"r": run_id})).one_or_none()
+    return _conversation(row) if row else None
+
+
+def _conversation(row: Row[Any]) -> ConversationRow:
     mode = row.permission_mode
     return ConversationRow(
         **{**row._mapping, "permission_mode": PermissionMode(mode) if mode is not None else None}
@@ -124,20 +136,49 @@ async def latest_run(connection: AsyncConnection, conversation_id: UUID) -> RunR
 
 
 async def queue_run(
-    connection: AsyncConnection, conversation: ConversationRow, principal_id: UUID, limits: Limits
+    connection: AsyncConnection,
+    conversation: ConversationRow,
+    principal_id: UUID,
+    limits: Limits,
+    *,
+    priority: int,
+    not_before: datetime | None = None,
+    depth: AdmissionLimits | None = None,
 ) -> RunRow:
-    """Insert a queued run for a locked conversation that has no open one."""
-    row = await connection.execute(
-        _INSERT,
-        {
-            "id": uuid4(),
-            "conversation_id": conversation.id,
-            "workspace_id": conversation.workspace_id,
-            "principal_id": principal_id,
-            **limits.model_dump(),
-        },
+    """Insert a queued run for a locked conversation that has no open one.
+
+    With `depth`, raises QueueFull when too many are queued already. The count takes no lock, so those who
+    come at the same time may all find the last place free.
+    """
+    parameters = {
+        "id": uuid4(),
+        "conversation_id": conversation.id,
+        "workspace_id": conversation.workspace_id,
+        "principal_id": principal_id,
+        "priority": priority,
+        "not_before": not_before,
+        "depth": depth.depth if depth else None,
+        "principal_depth": depth.principal_depth if depth else None,
+        **limits.model_dump(),
+    }
+    row = (await connection.execute(_INSERT, parameters)).one_or_none()
+    if row is None and depth is not None:
+        raise await _full(connection, principal_id, depth)
+    if row is None:
+        raise RuntimeError("a run was not inserted")
+    return _run(row)
+
+
+async def _full(connection: AsyncConnection, principal_id: UUID, depth: AdmissionLimits) -> QueueFull:
+    found = (await connection.execute(_QUEUED, {"p": principal_id})).one()
+    if found.own >= depth.principal_depth:
+        said = f"{found.own:,} runs of yours are queued already; at most {depth.principal_depth:,} may be."
+    else:
+        said = f"{found.everyone:,} runs are queued already; at most {depth.depth:,} may be."
+    return QueueFull(
+        f"{said} Nothing was taken: send it again in {FULL_RETRY_SECONDS:.0f} seconds or later.",
+        retry_after=FULL_RETRY_SECONDS,
     )
-    return _run(row.one())
 
 
 async def conversation_of(connection: AsyncConnection, run_id: UUID) -> UUID | None:
@@ -169,6 +210,11 @@ async def start_run(connection: AsyncConnection, run: RunRow, *, lost: bool) -> 
     return _run((await connection.execute(_START, {"r": run.id, "lost": run.lost + lost})).one())
 
 
+async def was_let_go(connection: AsyncConnection, job_id: int) -> bool:
+    """Whether the last worker that had the job handed it back alive; the answer is given once."""
+    return bool((await connection.execute(_LET_GO, {"job": job_id})).rowcount)
+
+
 async def wait_run(
     connection: AsyncConnection, run_id: UUID, *, reason: str, detail: str, at: datetime | None
 ) -> RunRow:
@@ -177,9 +223,15 @@ async def wait_run(
     return _run(rows.one())
 
 
-async def queue_again(connection: AsyncConnection, run_id: UUID) -> RunRow:
-    """A waiting or stranded run is queued again, ahead of fresh ones."""
-    return _run((await connection.execute(_QUEUE_AGAIN, {"r": run_id})).one())
+async def queue_again(connection: AsyncConnection, run_id: UUID, *, lost: bool = False) -> RunRow:
+    """A waiting or stranded run is queued again, ahead of fresh ones; `lost` as in `start_run`."""
+    return _run((await connection.execute(_QUEUE_AGAIN, {"r": run_id, "lost": int(lost)})).one())
+
+
+async def hand_back(connection: AsyncConnection, run_id: UUID, job_id: int) -> bool:
+    """The run's worker lets go of it: queued, its job and slots kept. False when it was not its any more."""
+    row = await connection.execute(_HAND_BACK, {"r": run_id, "job": job_id})
+    return row.one_or_none() is not None
 
 
 async def end_run(
@@ -215,22 +267,10 @@ async def set_limits(connection: AsyncConnection, run_id: UUID, limits: Limits) 
     return _run(rows.one())
 
 
-async def due_runs(connection: AsyncConnection) -> list[UUID]:
-    """Waiting runs whose time has come."""
-    return list((await connection.execute(_DUE)).scalars())
-
-
-async def hasten_runs(connection: AsyncConnection, *, within: float) -> list[UUID]:
-    """Let runs that wait for the model wake within so many seconds, spread; returns them.
-
-    Not those whose provider named the time itself.
-    """
-    return list((await connection.execute(_HASTEN, {"within": within})).scalars())
-
-
-async def stranded_runs(connection: AsyncConnection) -> list[UUID]:
-    """Admitted runs whose job the queue engine does not have any more."""
-    return list((await connection.execute(_STRANDED)).scalars())
+async def drop_job(connection: AsyncConnection, job_id: int) -> bool:
+    """Take a job back that no worker fetched yet; False when one has."""
+    row = await connection.execute(_DROP_JOB, {"job": job_id})
+    return row.one_or_none() is not None
 
 
 async def announce_input(connection: AsyncConnection, conversation_id: UUID) -> None:

@@ -76,6 +76,24 @@ mounts = Table(
     _at("seen_at", nullable=False),
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, comment="a worker process, while it runs"),
+    Column("number", BigInteger, comment="its number in the queue's tables, while it has a lease"),
+    Column("concurrency", Integer, nullable=False),
+    _at("started_at", nullable=False),
+    _at("seen_at", nullable=False),
+)
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next_at", DateTime(timezone=True), nullable=False, comment="the slot that is due next"),
+    _at("done_at"),
+)
+
 workspaces = Table(
     "workspaces",
     metadata,
@@ -169,6 +187,12 @@ runs = Table(
     ),
     Index("runs_conversation_id_idx", "conversation_id", "created_at"),
     Index("runs_admitted_idx", "workspace_id", "principal_id", postgresql_where=text("job_id IS NOT NULL")),
+    Index(
+        "runs_due_idx",
+        "not_before",
+        postgresql_where=text("not_before IS NOT NULL AND state IN ('queued','waiting')"),
+    ),
+    Index("runs_queued_idx", "principal_id", postgresql_where=text("state = 'queued'")),
     Index("runs_open_idx", "state", "queued_at", postgresql_where=text("state IN ('queued','waiting')")),
 )
 
@@ -205,6 +229,7 @@ idempotency_keys = Table(
     Column("digest", Text, nullable=False, comment="sha256 of the body that was first sent with it"),
     Column("task_id", UUID(as_uuid=True), nullable=False),
     _at("created_at", nullable=False),
+    Index("idempotency_keys_created_at_idx", "created_at"),
 )
 
 client_messages = Table(

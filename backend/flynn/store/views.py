@@ -6,7 +6,7 @@ Lists are paged by an opaque cursor over (created_at, id), newest first.
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +48,7 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
-  r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before,
+  r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
 FROM conversations c
@@ -263,7 +263,9 @@ def _conversation(row: Row[Any]) -> ConversationView:
 
 
 def _why(row: Row[Any]) -> tuple[str | None, str | None]:
-    """The reason and detail of a run's state, also where a queued one waits for its volume."""
+    """The reason and detail of a run's state, also where a queued one waits for its time or volume."""
+    if row.state == RunState.QUEUED and row.not_before is not None and row.not_before > datetime.now(UTC):
+        return "delayed", f"The run starts at {row.not_before:%Y-%m-%d %H:%M:%S} UTC, as the order says."
     if row.away is None:
         return row.reason, row.detail
     return "volume-away", (
@@ -285,6 +287,7 @@ def _run(row: Row[Any]) -> RunView:
         started_at=row.started_at,
         ended_at=row.ended_at,
         retry_at=row.not_before if row.state == RunState.WAITING else None,
+        not_before=row.not_before if row.state == RunState.QUEUED else None,
     )
 
 
@@ -302,6 +305,8 @@ def _task(row: Row[Any]) -> TaskView:
         workspace=row.workspace,
         workspace_id=row.workspace_id,
         conversation_id=row.id,
+        priority=row.priority,
+        not_before=row.not_before if state is RunState.QUEUED else None,
         created_at=row.task_created_at,
         ended_at=row.ended_at,
         report=Report.model_validate(row.report) if row.report and state.final else None,

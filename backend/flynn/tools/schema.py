@@ -1,5 +1,7 @@
 """The input of a tool: what every set of arguments has in common, and its JSON Schema for the API."""
 
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -33,6 +35,12 @@ def input_schema(arguments: type[BaseModel]) -> Json:
 
     A parameter that may be null is shown without null: leaving it out says the same.
     """
+    # Pydantic takes milliseconds for each, and a claim asks for all of them.
+    return deepcopy(_schema(arguments))
+
+
+@cache
+def _schema(arguments: type[BaseModel]) -> Json:
     schema = arguments.model_json_schema(by_alias=True)
     return {
         "type": "object",

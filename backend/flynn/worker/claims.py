@@ -46,16 +46,17 @@ async def claim(
     `again` says that this very worker held it a moment ago, so that nobody was lost under it.
     """
     async with database.begin() as connection:
-        conversation_id = await runs.conversation_of(connection, run_id)
-        if conversation_id is None:
+        conversation = await runs.lock_conversation_of(connection, run_id)
+        if conversation is None:
             return None
-        conversation = await runs.lock_conversation(connection, conversation_id)
+        conversation_id = conversation.id
         run = await runs.lock_run(connection, run_id)
         if run.state not in (RunState.QUEUED, RunState.RUNNING) or run.job_id != job_id:
             return None
         fresh = run.started_at is None
         epoch = await runs.raise_epoch(connection, conversation_id)
-        taken_over = run.state is RunState.RUNNING and not again
+        let_go = again or fresh or await runs.was_let_go(connection, job_id)
+        taken_over = run.state is RunState.RUNNING and not let_go
         run = await runs.start_run(connection, run, lost=taken_over)
         if conversation.prefix_digest is None:
             prefix, version = freeze(conversation)

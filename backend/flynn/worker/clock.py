@@ -1,4 +1,4 @@
-"""The clock: queues waiting runs whose time has come, and runs whose job was lost.
+"""The clock: wakes waiting and delayed runs whose time has come, and queues runs again whose job was lost.
 
 Every process has one; the conversation's lock and a second look keep them from doing anything twice.
 """
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain import events as ev
-from flynn.store import runs
+from flynn.store import standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
@@ -63,19 +63,30 @@ class Clock:
     async def hasten(self) -> int:
         """Let runs that wait for the model wake soon, one after the other; returns how many."""
         async with self._database.statement() as connection:
-            found = await runs.hasten_runs(connection, within=HASTE_SECONDS)
+            found = await standing.hasten_runs(connection, within=HASTE_SECONDS)
         self._hasten = False
         if found:
             self._log.info("runs that waited for the model go on", runs=len(found))
         return len(found)
 
     async def wake(self) -> int:
-        """Queue every waiting run whose time has come; returns how many."""
-        return await self._queue(runs.due_runs)
+        """Queue every waiting run whose time has come, and let delayed ones start; returns how many."""
+        woken = await self._queue(standing.due_runs)
+        async with self._database.statement() as connection:
+            if not await standing.any_delayed(connection):
+                return woken
+        async with self._database.begin() as connection:
+            due = await standing.come_due(connection)
+            if due:
+                await admit(connection, self._admission)
+        return woken + len(due)
 
     async def reconcile(self) -> int:
-        """Queue every admitted run that the queue engine does not know, and admit what may run."""
-        stranded = await self._queue(runs.stranded_runs)
+        """Queue admitted runs again that the queue engine lost or nobody can serve; admit what may run.
+
+        Returns how many were queued again.
+        """
+        stranded = await self._queue(standing.stranded_runs) + await self._queue(standing.unserved_runs)
         async with self._database.begin() as connection:
             await admit(connection, self._admission)
         return stranded

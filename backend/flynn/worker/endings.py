@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.agent.fold import RunTotals, Transcript
 from flynn.agent.turns import Cancelled, Completed, Failed, Waits
 from flynn.domain import events as ev
-from flynn.domain.run import Limits
+from flynn.domain.run import Limits, RunState
 from flynn.domain.usage import Usage
 from flynn.intake.ending import conclude
-from flynn.store import log, runs
+from flynn.store import log, runs, standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
-from flynn.store.rows import ConversationRow
+from flynn.store.rows import ConversationRow, RunRow
 from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import redact
 from flynn.worker.journal import Journal
@@ -48,7 +48,10 @@ class Endings:
         return _done(journal, recorded)
 
     async def fail(self, journal: Journal, stop: Failed) -> bool:
-        """End the run badly; words that came after its last call get a run of their own."""
+        """End the run badly; words that came after its last call and claim get a run of their own.
+
+        The others were this run's: with a successor for them, what fails at once would do so for ever.
+        """
 
         def event(run: RunTotals) -> ev.RunFailed:
             return ev.RunFailed(
@@ -59,7 +62,7 @@ class Endings:
                 nanodollars=run.nanodollars,
             )
 
-        return await self._end(journal, event, answered=lambda transcript: transcript.last_step_at)
+        return await self._end(journal, event, answered=lambda read: max(read.last_step_at, read.entered_at))
 
     async def cancel(self, journal: Journal, stop: Cancelled) -> bool:
         """End the run as asked; words that came after the interrupt get a run of their own."""
@@ -120,6 +123,25 @@ class Endings:
             await admit(connection, self.admission)
         return _done(journal, recorded)
 
+    async def hand_back(self, journal: Journal, job_id: int) -> None:
+        """Say that this worker lets go of the run because it ends: nobody was lost. Raises LeaseLost.
+
+        The run keeps its job, which goes to the next worker, and its slots.
+        """
+        async with journal.turn, self.database.begin() as connection:
+            await runs.check_epoch(connection, journal.conversation_id, journal.epoch)
+            if not await runs.hand_back(connection, journal.run_id, job_id):
+                return
+            recorded = await log.append(
+                connection,
+                journal.conversation_id,
+                journal.run_id,
+                [ev.RunQueued(reason="resume")],
+                epoch=journal.epoch,
+            )
+        # The transcript is done with; whoever watches is told.
+        journal.publish(recorded)
+
     async def refuse(
         self, run_id: UUID, stop: Failed, *, publish: Callable[[Sequence[ev.Recorded]], None]
     ) -> None:
@@ -169,18 +191,30 @@ class Endings:
 async def queue_waiting(
     connection: AsyncConnection, run_id: UUID, admission: AdmissionLimits
 ) -> list[ev.Recorded]:
-    """Queue a run again whose time has come or whose job is lost; nothing when it moved on meanwhile."""
+    """Queue a run again: its time has come, its job is lost, or nobody has its volume any more.
+
+    Nothing happens when it moved on meanwhile. A run that was at work then has lost its worker.
+    """
     conversation_id = await runs.conversation_of(connection, run_id)
     if conversation_id is None:
         return []
     await runs.lock_conversation(connection, conversation_id)
-    if run_id not in {*await runs.due_runs(connection), *await runs.stranded_runs(connection)}:
+    run = await runs.lock_run(connection, run_id)
+    ready = await standing.due_runs(connection, run_id) or await standing.stranded_runs(connection, run_id)
+    if not ready and not await _taken_back(connection, run):
         return []
     await runs.raise_epoch(connection, conversation_id)
-    await runs.queue_again(connection, run_id)
+    await runs.queue_again(connection, run_id, lost=run.state is RunState.RUNNING)
     recorded = await log.append(connection, conversation_id, run_id, [ev.RunQueued(reason="resume")])
     await admit(connection, admission)
     return recorded
+
+
+async def _taken_back(connection: AsyncConnection, run: RunRow) -> bool:
+    """Whether the run had a job that nobody can serve, and that is gone now."""
+    if run.job_id is None or not await standing.unserved_runs(connection, run.id):
+        return False
+    return await runs.drop_job(connection, run.job_id)
 
 
 async def _look(connection: AsyncConnection, journal: Journal) -> ConversationRow:

@@ -30,11 +30,11 @@ SETTLE_SECONDS = 15.0
 POLL_SECONDS = 1.0
 """Longest wait for a job that was not announced."""
 
-CANCEL_SECONDS = 10.0
+CANCEL_SECONDS = 5.0
 """How long a cancelled handler may take before a stopping engine gives it up."""
 
-WRITE_SECONDS = 3.0
-"""How long a stopping engine tries to write to a database that is away."""
+WRITE_SECONDS = 1.5
+"""How long a stopping engine tries to write to a database that is away, and then how long to leave off."""
 
 _NEVER = 86_400.0
 _CONNECTION = {
@@ -108,6 +108,7 @@ class Engine:
         self._app = App(connector=self._connector)
         self._app.job_manager = self._jobs
         self._stopping = asyncio.Event()
+        self._hurrying = asyncio.Event()
         deliveries = Deliveries(self._jobs, handler, stopping=self._stopping, log=self._log)
         self._app.task(name="run", pass_context=True, retry=Again())(deliveries.deliver)
         self._grace = 0.0
@@ -123,6 +124,11 @@ class Engine:
     def connected(self) -> bool:
         """Whether the lease holds, so that jobs are fetched: for readiness."""
         return self._jobs.lease is not None and self._jobs.lease.holds()
+
+    @property
+    def number(self) -> int | None:
+        """This worker's number in the queue's tables, None while it is not registered."""
+        return self._jobs.lease.worker_id if self._jobs.lease else None
 
     @property
     def held(self) -> int:
@@ -151,6 +157,7 @@ class Engine:
                 try:
                     await self._serve()
                 finally:
+                    self._ended.set()
                     for task in care:
                         task.cancel()
         finally:
@@ -161,13 +168,23 @@ class Engine:
         """Fetch nothing more, let handlers end by themselves for `grace_seconds`, then cancel them.
 
         Cancelled ones are told of the shutdown (`Claim.ending`, the message of the cancellation) and their
-        jobs go back to the queue. Heartbeats go on meanwhile. Returns when `run` is over; a handler that
-        ignores its cancellation is given up after a while, and its job is taken over when the lease ends.
+        jobs go back to the queue. Heartbeats go on meanwhile. Returns when all that was to be done for them
+        is done, and `run` about to end. A handler that ignores its cancellation is given up after a while,
+        and its job is taken over when the lease ends.
         """
-        self._grace = grace_seconds
-        self._stopping.set()
+        self.wind_down(grace_seconds)
         if self._started:
             await self._ended.wait()
+
+    def wind_down(self, grace_seconds: float) -> None:
+        """Begin what `stop` does, and return at once. The first call's grace counts, unless it is `hurry`."""
+        if not self._stopping.is_set():
+            self._grace = grace_seconds
+            self._stopping.set()
+
+    def hurry(self) -> None:
+        """Let a stop, that is under way or comes, give handlers no more time to end by themselves."""
+        self._hurrying.set()
 
     async def _serve(self) -> None:
         """Keep a worker going: a new one, under a new registration, whenever one was lost."""
@@ -221,7 +238,9 @@ class Engine:
         if work.done():
             return
         worker.stop()  # type: ignore[no-untyped-call] # procrastinate leaves it bare
-        await asyncio.wait([work], timeout=grace)
+        hurrying = asyncio.create_task(self._hurrying.wait())
+        await asyncio.wait([work, hurrying], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
         self._jobs.end_all(Ending.SHUTDOWN)
         if handlers := [held.work for held in self._jobs.held.values()]:
             await asyncio.wait(handlers, timeout=CANCEL_SECONDS)

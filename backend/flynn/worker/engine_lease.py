@@ -66,6 +66,11 @@ class Claim:
         """Who holds the job: the worker's number in the queue's tables."""
         return str(self.lease.worker_id)
 
+    @property
+    def handed_back(self) -> bool:
+        """Whether the job goes back to the queue because the worker ends, in order."""
+        return self.ending is Ending.SHUTDOWN
+
     def deadline(self) -> float:
         """The CLOCK_BOOTTIME second after which nothing may act, unless a heartbeat moves it."""
         return self.lease.valid_until

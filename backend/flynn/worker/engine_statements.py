@@ -18,11 +18,17 @@ SELECT procrastinate_finish_job_v1(j.id, %(status)s::procrastinate_job_status, %
 FROM j"""  # noqa: S608 # constants of this file
 """End a job, fenced; whoever waits for its lock is told. One row when it was ours."""
 
-HAND_BACK = f"""WITH j AS MATERIALIZED ({_OURS} FOR UPDATE)
+HAND_BACK = f"""WITH j AS MATERIALIZED ({_OURS} FOR UPDATE), said AS (
+  INSERT INTO procrastinate_events (job_id, type) SELECT j.id, 'retried' FROM j
+)
 SELECT procrastinate_retry_job_v2(j.id, now() + make_interval(secs => %(delay)s), NULL, NULL, NULL),
   {_ANNOUNCE}
 FROM j"""  # noqa: S608 # constants of this file
-"""Put a job back into the queue after `delay` seconds, fenced, and announce it. One row when it was ours."""
+"""Put a job back into the queue after `delay` seconds, fenced, and announce it. One row when it was ours.
+
+The event `retried` (nobody else writes any) tells the next claim that its worker let go of it alive; a
+job that is taken over has none, and lost a worker.
+"""
 
 BEAT = """WITH beat AS (
   UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker)s RETURNING id

@@ -1,7 +1,7 @@
 """The runner: what a worker does with one run, from its claim to its end.
 
 It claims, drives the loop, appends and then publishes. When it is cancelled (shutdown, lost lease) it
-writes nothing more: the next worker finds in the log all that there is to know.
+writes nothing more but, for a shutdown, that it lets go: the next worker finds the rest in the log.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from flynn.model.claude import Claude
 from flynn.model.request import ModelRequest
 from flynn.sandbox.command import Sandbox
 from flynn.store.database import Database
-from flynn.store.outage import is_outage
+from flynn.store.outage import OUTAGES, is_outage
 from flynn.store.rows import ConversationRow
 from flynn.store.signals import Signals
 from flynn.telemetry.logging import bind, get_logger
@@ -44,9 +44,13 @@ from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
+from flynn.worker.journal import Journal
 from flynn.workspace.mounts import Mounts, Place
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
+
+LET_GO_SECONDS = 2.0
+"""How long an ending worker tries to say so of a run."""
 
 POISON = 3
 """Workers that may be lost under a run before it is failed."""
@@ -62,6 +66,10 @@ class Lease(Protocol):
     @property
     def worker(self) -> str:
         """Who holds it."""
+
+    @property
+    def handed_back(self) -> bool:
+        """Whether the handler is being cancelled because its worker ends, in order."""
 
     def deadline(self) -> float:
         """The CLOCK_BOOTTIME second after which nothing may act."""
@@ -173,6 +181,10 @@ class Runner:
                 with self._workspace(held.conversation) as workspace:
                     async with Jobs(lease.deadline) as jobs:
                         await self._drive(held, self._loop(held, lease, workspace, jobs))
+            except asyncio.CancelledError:
+                if lease.handed_back:
+                    await self._let_go(journal, lease)
+                raise
             except LeaseLost:
                 self._log.warning("the lease is lost; another worker goes on")
                 raise
@@ -185,6 +197,14 @@ class Runner:
                 detail = "Something in the service went wrong; its log says what."
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
+
+    async def _let_go(self, journal: Journal, lease: Lease) -> None:
+        """Say that the worker ends: the run shows as queued, and whoever stops it meanwhile ends it."""
+        try:
+            async with asyncio.timeout(LET_GO_SECONDS):
+                await self._endings.hand_back(journal, lease.job_id)
+        except (TimeoutError, LeaseLost, *OUTAGES) as error:
+            self._log.warning("the run's worker ends without a word", error=repr(error))
 
     def _workspace(self, conversation: ConversationRow) -> Workspace:
         """The workspace through this worker's own mount. Raises Unavailable, WorkspaceError."""

@@ -107,7 +107,7 @@ async def open_doors(data: Path, **settings: Any) -> AsyncIterator[Doors]:
         listener = listen("127.0.0.1", 0)
         stack.callback(listener.close)
         service = await stack.enter_async_context(open_service(given))
-        await stack.enter_async_context(serving(service, listener, signals=False))
+        await stack.enter_async_context(serving(service, listener))
         workspaces = data / "workspaces"
         workspaces.mkdir()
         (given.data_dir / "workspaces" / "default" / "note.txt").write_text("a note\n")
