@@ -20,6 +20,7 @@ from flynn.agent.turns import Append, Cancelled, Completed, Turn, Words
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
+from flynn.telemetry.crash_point import reach
 
 Turns = AsyncGenerator[Turn, bool | None]
 
@@ -52,44 +53,51 @@ class Loop:
         """Go on from where the transcript stands, to a stop."""
         if lost := self._lost():
             yield Append(lost)
+            reach("lost.after-commit")
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
                 await self.toolbox.end_jobs()
                 if closed := results + self._dangling(results):
+                    reach("closed.before-commit")
                     yield Append(closed)
+                    reach("closed.after-commit")
                 yield self._cancelled()
                 return
             if calls := self._calls(results):
                 group = self._group(calls)
                 if self._held(group):
                     if news := [*results, *self.gate.news(calls, self.transcript)]:
+                        reach("approval.before-commit")
                         yield Append(news)
+                        reach("approval.after-commit")
                         results = []
                     else:
                         yield self.gate.wait(self.transcript)
                     continue
                 # Reads that a lost worker had announced are not announced again.
                 if due := [*results, *self._starts(group)]:
+                    reach("calls.before-commit")
                     yield Append(due)
+                    reach("calls.after-commit")
                 results = await self._execute(group)
-            elif end := self._end():
+            elif stop := self._end() or await self.budget.exceeded(self.transcript, results):
                 if results:
+                    reach("results.before-commit")
                     yield Append(results)
+                    reach("results.after-commit")
                     results = []
-                yield end
-            elif wait := await self.budget.exceeded(self.transcript, results):
-                if results:
-                    yield Append(results)
-                    results = []
-                yield wait
+                yield stop
             else:
                 started = self.query.start(self.transcript, results)
+                reach("step.before-commit")
                 if not (yield Append([*results, started], after=self.transcript.seq)):
                     continue
+                reach("step.after-commit")
                 results = []
                 reply = await self._ask(started)
                 yield Append(reply.events)
+                reach("reply.after-commit")
                 if reply.stop:
                     yield reply.stop
                 elif reply.pause and not await self._pause(reply.pause):
@@ -110,6 +118,8 @@ class Loop:
                 found.append(finished(call, self.transcript.last_step, self._unknown()))
             elif call.run_id != self.transcript.run.run_id:
                 found.append(finished(call, self.transcript.last_step, self._called_off(call)))
+        if found:
+            reach("lost.before-commit")
         return found
 
     def _unknown(self) -> ToolResult:
@@ -185,9 +195,11 @@ class Loop:
     async def _ask(self, started: ev.StepStarted) -> Reply:
         try:
             async with until(self.stop):
-                return await self.query.ask(self.transcript, started, self.sink)
+                reply = await self.query.ask(self.transcript, started, self.sink)
         except Stopped:
-            return self.query.cancelled(self.transcript)
+            reply = self.query.cancelled(self.transcript)
+        reach("reply.before-commit")
+        return reply
 
     async def _pause(self, seconds: float) -> bool:
         """Wait before the next attempt; False when a stop came first."""

@@ -19,6 +19,7 @@ from flynn.model.failures import BrokenStream, Permanent, Refused, RetryLater, T
 from flynn.model.prices import cost
 from flynn.model.request import ModelRequest
 from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived
+from flynn.telemetry.crash_point import reach
 
 ATTEMPTS = 3
 """Attempts of one call before the run waits for the model (NFR: three, with exponential back-off)."""
@@ -93,7 +94,9 @@ class Query:
 
     async def _stream(self, request: ModelRequest, step: int, sink: Callable[[Words], None]) -> Reply:
         tools: dict[int, tuple[str | None, str | None]] = {}
+        reach("model.before-request")
         async for item in self._model.stream(request):
+            reach("model.item")
             match item:
                 case BlockStarted():
                     tools[item.index] = (item.call_id, item.tool)

@@ -30,6 +30,7 @@ from flynn.store.admission import queues_of
 from flynn.store.database import Database
 from flynn.store.signals import Signals
 from flynn.store.views import Views
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.redaction import register_secret
 from flynn.worker.clock import Clock
@@ -105,8 +106,10 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
         stack.push_async_callback(model.close)
 
         def publish(recorded: Sequence[ev.Recorded]) -> None:
+            reach("publish.before")
             for item in recorded:
                 bus.publish(item.conversation_id, item.envelope())
+            reach("publish.after")
 
         views = Views(database)
         rules = rules_of(settings, prompts, sandbox, mounts)
