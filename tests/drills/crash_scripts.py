@@ -67,7 +67,7 @@ name: refused
 match: Break
 turns:
   - blocks: [{tool: Bash, input: {command: "echo broken >> ledger.txt"}}]
-  - faults: [{kind: bad_request, on_attempt: 1}]
+  - faults: [{kind: bad_request}]
     blocks: [{text: Never seen.}]
 ---
 name: small

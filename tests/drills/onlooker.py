@@ -13,6 +13,8 @@ from tests.eventually import eventually
 class Onlooker:
     """Keeps what it is shown: `events` in the order they came, and the `deltas` between them.
 
+    Each delta has one key more: `after`, how many events were there before it.
+
     `server` gives a client of the server as it is now, which may be another one after a crash.
     """
 
@@ -76,6 +78,6 @@ class Onlooker:
             case "event":
                 self.events.append(data)
             case "delta":
-                self.deltas.append(data)
+                self.deltas.append({**data, "after": len(self.events)})
             case _:
                 self.problems.append(data)

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import httpx2
+import psutil
 
 from flynn.simulator import Options, SimulatorServer, parse_scenarios
 from tests.drills.audit import Audit
@@ -74,6 +75,16 @@ class Client:
 
         await eventually(ended, what="the end of the run", seconds=seconds)
         return state
+
+
+def alive_in(place: Path) -> list[str]:
+    """The command lines of processes that name `place`: sandboxes over a workspace, and what runs in them."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or ())
+        if str(place) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(line)
+    return found
 
 
 @dataclass
