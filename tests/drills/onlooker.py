@@ -29,7 +29,7 @@ class Onlooker:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._watch())
-        await eventually(lambda: self.connections > 0, what="the onlooker's connection")
+        await eventually(lambda: self.connections > 0, what="the onlooker's connection", seconds=60)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -39,8 +39,7 @@ class Client:
         while True:
             server = self.stage.server
             try:
-                async with server.http() as http:
-                    return await http.request(method, path, **more)
+                return await self.stage.requests_to(server).request(method, path, **more)
             except httpx2.TransportError:
                 # Nobody answered: whether it was done, only asking again tells.
                 await eventually(
@@ -73,7 +72,7 @@ class Client:
             state = answer.json()["run"]["state"]
             return state in ("completed", "failed", "cancelled")
 
-        await eventually(ended, what="the end of the run", seconds=seconds)
+        await eventually(ended, what="the end of the run", seconds=seconds, every=0.1)
         return state
 
 
@@ -94,10 +93,22 @@ class Stage:
     nursery: Nursery
     simulator: SimulatorServer
     dsn: str
-    database: "asyncpg.Connection[asyncpg.Record]"
+    database: "asyncpg.Pool[asyncpg.Record]"
     server: Mortal = field(init=False)
     worker: Mortal = field(init=False)
     births: int = 0
+    _clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+
+    def requests_to(self, server: Mortal) -> httpx2.AsyncClient:
+        """The one client that all requests to this server share: to make one takes longer than a request."""
+        if server.url not in self._clients:
+            self._clients[server.url] = server.http(trust_env=False)
+        return self._clients[server.url]
+
+    async def close(self) -> None:
+        """Close the clients."""
+        for client in self._clients.values():
+            await client.aclose()
 
     async def new_server(self) -> None:
         """Start the server, again if need be."""
@@ -200,9 +211,9 @@ async def open_stage(place: Path, scripts: str, **settings: str) -> AsyncIterato
         )
         (place / "fleet").mkdir()
         await stack.enter_async_context(nursery)
-        database = await asyncpg.connect(postgres.dsn)
-        stack.push_async_callback(database.close)
+        database = await stack.enter_async_context(asyncpg.create_pool(postgres.dsn, min_size=1, max_size=4))
         stage = Stage(nursery, simulator, postgres.dsn, database)
+        stack.push_async_callback(stage.close)
         await stage.new_server()
         await stage.new_worker()
         yield stage
