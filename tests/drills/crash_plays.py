@@ -140,6 +140,20 @@ async def small(stage: Stage) -> Audit:
     return audit
 
 
+async def poisonous(stage: Stage) -> Audit:
+    """A run under which three workers die is not given a fourth; the conversation goes on all the same."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Say something {client.token}.")
+        assert await client.over() == "failed"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["failed", "completed"]
+    (failed,) = audit.of("run.failed")
+    assert failed["data"]["code"] == "worker-lost"
+    assert "3 times" in failed["data"]["detail"]
+    return audit
+
+
 async def task(stage: Stage) -> Audit:
     """A task that is delegated under an idempotency key."""
     client = await stage.newcomer()
@@ -165,13 +179,19 @@ async def task(stage: Stage) -> Audit:
 class Drill:
     """`play` is performed while the worker (for intake's points: the server) dies at `point`.
 
-    It dies at the `count`-th reach. With `first`, another worker dies at that point (and count) before.
+    It dies at the `count`-th reach. Before it, one worker after another dies at the points of `before`
+    (names, each with its count), so that `point` is reached by a successor.
     """
 
     play: Callable[[Stage], Coroutine[Any, Any, Audit]]
     point: str
     count: int = 1
-    first: tuple[str, int] | None = None
+    before: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def deaths(self) -> list[tuple[str, int]]:
+        """All deaths, in order."""
+        return [*self.before, (self.point, self.count)]
 
     @property
     def of_server(self) -> bool:
@@ -179,16 +199,17 @@ class Drill:
         return self.point.partition(".")[0] in ("message", "interrupt", "decision", "budget", "task")
 
     def __str__(self) -> str:
-        return f"{self.play.__name__}-{self.point}-{self.count}"
+        earlier = "".join(f"-{point}-{count}" for point, count in self.before)
+        return f"{self.play.__name__}{earlier}-{self.point}-{self.count}"
 
 
 DRILLS = [
     Drill(work, "delivery.begun"),
     Drill(work, "claim.before-commit"),
     Drill(work, "claim.after-commit"),
-    Drill(work, "lost.before-commit", first=("calls.after-commit", 2)),
-    Drill(work, "lost.after-commit", first=("command.launched", 1)),
-    Drill(work, "lost.after-commit", first=("model.item", 3)),
+    Drill(work, "lost.before-commit", before=(("calls.after-commit", 2),)),
+    Drill(work, "lost.after-commit", before=(("command.launched", 1),)),
+    Drill(work, "lost.after-commit", before=(("model.item", 3),)),
     Drill(work, "step.before-commit", 1),
     Drill(work, "step.before-commit", 2),
     Drill(work, "step.after-commit", 1),
@@ -227,6 +248,11 @@ DRILLS = [
     Drill(work, "end.before-commit"),
     Drill(work, "end.after-commit"),
     Drill(work, "delivery.ended"),
+    # A successor dies, too.
+    Drill(work, "claim.after-commit", before=(("step.after-commit", 1),)),
+    Drill(work, "reply.before-commit", before=(("reply.before-commit", 1),)),
+    Drill(work, "end.before-commit", before=(("file.renamed", 1),)),
+    Drill(poisonous, "model.item", before=(("model.before-request", 1), ("step.after-commit", 1))),
     Drill(asking, "approval.before-commit"),
     Drill(asking, "approval.after-commit"),
     Drill(asking, "wait.before-commit"),

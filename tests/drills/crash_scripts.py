@@ -66,7 +66,6 @@ turns:
 name: refused
 match: Break
 turns:
-  - blocks: [{tool: Bash, input: {command: "echo broken >> ledger.txt"}}]
   - faults: [{kind: bad_request}]
     blocks: [{text: Never seen.}]
 ---

@@ -141,7 +141,9 @@ class Stage:
             play.result()
             # The run's end may be seen before its worker has come to the point.
             await asyncio.wait([dying], timeout=10)
-        assert dying.done(), f"the play was over, and {point} was not reached"
+        if not dying.done():
+            dying.cancel()
+            raise AssertionError(f"the play was over, and {point} was not reached")
         await dying
 
     async def successor(self, arm: tuple[str, int] | None, *, server: bool) -> None:
