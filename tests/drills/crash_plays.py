@@ -124,6 +124,11 @@ async def refused(stage: Stage) -> Audit:
         await answers(client)
         audit = await stage.audit(client, onlooker)
     assert await audit.every_run_ended_once() == ["failed", "completed"]
+    failed, completed = audit.of("run.failed", "run.completed")
+    assert failed["data"]["code"] == "model-permanent"
+    # What the provider refuses for good is asked once, also when the worker that heard it is lost.
+    assert len([e for e in audit.of("step.started") if e["run_id"] == failed["run_id"]]) == 1
+    assert len([e for e in audit.of("step.started") if e["run_id"] == completed["run_id"]]) == 1
     return audit
 
 
@@ -273,6 +278,7 @@ DRILLS = [
     Drill(ticking, "end.after-commit"),
     Drill(ticking, "interrupt.before-commit"),
     Drill(ticking, "interrupt.after-commit"),
+    Drill(refused, "reply.after-commit"),
     Drill(refused, "end.before-commit"),
     Drill(refused, "end.after-commit"),
     Drill(small, "message.before-commit"),

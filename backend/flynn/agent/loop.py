@@ -16,7 +16,7 @@ from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query, Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Turn, Words
+from flynn.agent.turns import Append, Cancelled, Completed, Failed, Turn, Words
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
@@ -210,9 +210,14 @@ class Loop:
             return False
         return True
 
-    def _end(self) -> Completed | None:
-        """Whether the agent is at its end: nobody waits for an answer, and it has none to give."""
+    def _end(self) -> Completed | Failed | None:
+        """Whether the agent is at its end: nobody waits for an answer, and it has none to give.
+
+        Or a lost worker had been told, and had only the end of the run left to write, that it cannot go on.
+        """
         transcript = self.transcript
+        if doom := transcript.run.doom:
+            return Failed("refused" if doom.reason == "refused" else "model-permanent", doom.detail)
         if transcript.unanswered():
             return None
         if transcript.silent:
