@@ -5,7 +5,11 @@ from collections.abc import Awaitable, Callable
 
 
 async def eventually(
-    holds: Callable[[], bool | Awaitable[bool]], *, what: str = "it", seconds: float = 15
+    holds: Callable[[], bool | Awaitable[bool]],
+    *,
+    what: str = "it",
+    seconds: float = 15,
+    every: float = 0.02,
 ) -> None:
     """Return as soon as `holds()` is true; fail the test when it is not within `seconds`."""
     loop = asyncio.get_running_loop()
@@ -15,7 +19,7 @@ async def eventually(
         if found if isinstance(found, bool) else await found:
             return
         assert loop.time() < end, f"{what} did not happen within {seconds:g} s"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every)
 
 
 async def abandon(task: "asyncio.Task[None]") -> None:

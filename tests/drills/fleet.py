@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
 
 import httpx2
 
@@ -31,12 +31,28 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Process(Protocol):
+    """A process that was started: what a Member needs of subprocess.Popen."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
 @dataclass
 class Member:
     """One process. `url` and `key` (of the owner) are those of a server; a worker has none."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     url: str = ""
     key: str = ""

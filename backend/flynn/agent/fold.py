@@ -72,6 +72,8 @@ class RunTotals:
     """The model of the last failed attempt."""
     truncations: int = 0
     """Truncated answers since the last adopted step."""
+    doom: ev.StepFailed | None = None
+    """The failed call that ends the run: its worker may be lost before it has written that end."""
 
 
 def digest(*parts: Json) -> bytes:
@@ -289,6 +291,9 @@ class Transcript:
     def _fail(self, seq: int, event: ev.StepFailed) -> None:
         step = self._close(event.step)
         self._settle(event.usage, event.nanodollars)
+        # After results that the API did not take were withdrawn, the run goes on.
+        if event.reason == "refused" or (event.reason == "permanent" and not event.withdrawn_steps):
+            self.run.doom = event
         match event.reason:
             case "retry" | "broken_stream":
                 self.run.failures += 1

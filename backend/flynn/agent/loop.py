@@ -18,10 +18,11 @@ from flynn.agent.query import Query
 from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Stop, Turn, Words
+from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Words
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
+from flynn.telemetry.crash_point import reach
 
 Turns = AsyncGenerator[Turn, bool | None]
 
@@ -56,39 +57,51 @@ class Loop:
         """Go on from where the transcript stands, to a stop."""
         if lost := self._lost():
             yield Append(lost)
+            reach("lost.after-commit")
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
                 await self.toolbox.end_jobs()
                 if closed := results + self._dangling(results):
+                    reach("closed.before-commit")
                     yield Append(closed)
+                    reach("closed.after-commit")
                 yield self._cancelled()
                 return
             if calls := self._calls(results):
                 group = self._group(calls)
                 if self._held(group):
                     if news := [*results, *self.gate.news(calls, self.transcript)]:
+                        reach("approval.before-commit")
                         yield Append(news)
+                        reach("approval.after-commit")
                         results = []
                     else:
                         yield self.gate.wait(self.transcript)
                     continue
                 # Reads that a lost worker had announced are not announced again.
                 if due := [*results, *self._starts(group)]:
+                    reach("calls.before-commit")
                     yield Append(due)
+                    reach("calls.after-commit")
                 results = await self._execute(group)
             elif not isinstance(plan := await self._plan(results), Plan):
                 if results:
+                    reach("results.before-commit")
                     yield Append(results)
+                    reach("results.after-commit")
                     results = []
                 yield plan
             else:
                 started = self.query.start(self.transcript, results, plan)
+                reach("step.before-commit")
                 if not (yield Append([*results, started], after=self.transcript.seq)):
                     continue
+                reach("step.after-commit")
                 results = []
                 reply = await self._ask(started)
                 yield Append(reply.events)
+                reach("reply.after-commit")
                 if reply.stop:
                     yield reply.stop
                 elif reply.pause and not await self._pause(reply.pause):
@@ -109,6 +122,8 @@ class Loop:
                 found.append(finished(call, self.transcript.last_step, self._unknown()))
             elif call.run_id != self.transcript.run.run_id:
                 found.append(finished(call, self.transcript.last_step, self._called_off(call)))
+        if found:
+            reach("lost.before-commit")
         return found
 
     def _unknown(self) -> ToolResult:
@@ -194,9 +209,11 @@ class Loop:
     async def _ask(self, started: ev.StepStarted) -> Reply:
         try:
             async with until(self.stop):
-                return await self.query.ask(self.transcript, started, self.sink)
+                reply = await self.query.ask(self.transcript, started, self.sink)
         except Stopped:
-            return self.query.cancelled(self.transcript)
+            reply = self.query.cancelled(self.transcript)
+        reach("reply.before-commit")
+        return reply
 
     async def _pause(self, seconds: float) -> bool:
         """Wait before the next attempt; False when a stop came first."""
@@ -207,9 +224,14 @@ class Loop:
             return False
         return True
 
-    def _end(self) -> Completed | None:
-        """Whether the agent is at its end: nobody waits for an answer, and it has none to give."""
+    def _end(self) -> Completed | Failed | None:
+        """Whether the agent is at its end: nobody waits for an answer, and it has none to give.
+
+        Or a lost worker had been told, and had only the end of the run left to write, that it cannot go on.
+        """
         transcript = self.transcript
+        if doom := transcript.run.doom:
+            return Failed("refused" if doom.reason == "refused" else "model-permanent", doom.detail)
         if transcript.unanswered():
             return None
         if transcript.silent:

@@ -17,6 +17,7 @@ from flynn.model.failures import BrokenStream
 from flynn.model.prices import settled
 from flynn.model.request import ModelRequest
 from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived, ModelStream
+from flynn.telemetry.crash_point import reach
 
 
 class Query:
@@ -69,8 +70,10 @@ class Query:
     ) -> Reply:
         step = started.step
         tools: dict[int, tuple[str | None, str | None]] = {}
+        reach("model.before-request")
         self._answer = self._model.stream(request)
         async for item in self._answer:
+            reach("model.item")
             match item:
                 case BlockStarted():
                     tools[item.index] = (item.call_id, item.tool)

@@ -13,6 +13,7 @@ from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
+from flynn.telemetry.crash_point import reach
 from flynn.tools.job import Jobs
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import TOOLS, execute
@@ -72,7 +73,10 @@ class Toolbox:
             jobs=self._jobs if "TaskOutput" in self._offered else None,
             known_jobs=dict(transcript.jobs),
         )
-        return await execute(call.tool, call.input, context)
+        reach("tool.before-act")
+        result = await execute(call.tool, call.input, context)
+        reach("tool.after-act")
+        return result
 
     async def end_jobs(self) -> None:
         """End the run's background jobs; nothing of them is alive when this returns."""

@@ -32,6 +32,7 @@ from flynn.store.admission import queues_of
 from flynn.store.database import Database
 from flynn.store.signals import Signals
 from flynn.store.views import Views
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.event_metrics import EventMetrics
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
@@ -136,8 +137,10 @@ async def open_service(
 
         def publish(recorded: Sequence[ev.Recorded]) -> None:
             counted.observe(recorded)
+            reach("publish.before")
             for item in recorded:
                 bus.publish(item.conversation_id, item.envelope())
+            reach("publish.after")
 
         views = Views(database)
         rules = rules_of(settings, prompts, sandbox, mounts)

@@ -34,6 +34,7 @@ from flynn.intake.workspaces import Workspaces
 from flynn.store.database import Database
 from flynn.store.queue import read_queue
 from flynn.store.views import Views
+from flynn.telemetry.crash_point import reach
 
 
 class Intake:
@@ -85,6 +86,8 @@ class Intake:
             acknowledgement, recorded = await messages.send(
                 connection, principal, conversation_id, order, rules=self._rules
             )
+            reach("message.before-commit")
+        reach("message.after-commit")
         self._publish(recorded)
         return acknowledgement
 
@@ -97,6 +100,8 @@ class Intake:
             view, recorded = await running.interrupt(
                 connection, principal, conversation_id, order.reason, rules=self._rules
             )
+            reach("interrupt.before-commit")
+        reach("interrupt.after-commit")
         self._publish(recorded)
         return view
 
@@ -107,6 +112,8 @@ class Intake:
             view, recorded = await running.raise_budget(
                 connection, principal, conversation_id, order, rules=self._rules
             )
+            reach("budget.before-commit")
+        reach("budget.after-commit")
         self._publish(recorded)
         return view
 
@@ -119,6 +126,8 @@ class Intake:
             view, recorded = await approvals.decide(
                 connection, principal, conversation_id, approval_id, order, rules=self._rules
             )
+            reach("decision.before-commit")
+        reach("decision.after-commit")
         self._publish(recorded)
         return view
 
@@ -143,6 +152,8 @@ class Intake:
             task_id, recorded = await tasks.delegate(
                 connection, principal, order, idempotency_key, agents=self._agents(), rules=self._rules
             )
+            reach("task.before-commit")
+        reach("task.after-commit")
         self._publish(recorded)
         return await self._views.task(principal, task_id), not recorded
 

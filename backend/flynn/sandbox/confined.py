@@ -13,6 +13,7 @@ from flynn.sandbox.launch import Launch
 from flynn.sandbox.launcher import KILLED
 from flynn.sandbox.output import Output
 from flynn.sandbox.tree import Sinks, Tree
+from flynn.telemetry.crash_point import reach
 
 _WORDS_LIMIT = 1 << 13
 
@@ -103,6 +104,7 @@ class _Call:
                 self._tree = Tree(launch, sinks, silence=silence, errors=read)
             finally:
                 launch.close()
+            reach("command.launched")
         except BaseException:
             if read is not None:
                 os.close(read)
@@ -115,6 +117,7 @@ class _Call:
     async def completed(self) -> Completed:
         """Wait for the end and say how it came. Raises SandboxUnavailable when the set-up failed."""
         status = await self._tree.ended()
+        reach("command.ended")
         duration = self._loop.time() - self._started
         if self._failure is not None:
             raise self._failure

@@ -13,6 +13,7 @@ from flynn.domain.run import RunState
 from flynn.store import blobs, log, prefixes, runs
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.telemetry.crash_point import reach
 from flynn.worker.journal import Journal
 
 Freeze = Callable[[ConversationRow], tuple[Json, str]]
@@ -73,6 +74,8 @@ async def claim(
         media = [block for item in whole for block in media_of(item.event)]
         digests = {source["sha256"] for source in references(media)}
         kept = await blobs.read(connection, conversation_id, digests) if digests else []
+        reach("claim.before-commit")
+    reach("claim.after-commit")
     journal = Journal(
         database,
         Transcript(prefix=prefix, limits=run.limits),

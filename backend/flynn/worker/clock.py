@@ -14,6 +14,7 @@ from flynn.store import standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import get_logger
 from flynn.worker.endings import queue_waiting
 
@@ -97,5 +98,7 @@ class Clock:
         for run_id in found:
             async with self._database.begin() as connection:
                 recorded = await queue_waiting(connection, run_id, self._admission)
+                reach("wake.before-commit")
+            reach("wake.after-commit")
             self._publish(recorded)
         return len(found)

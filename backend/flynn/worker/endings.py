@@ -20,6 +20,7 @@ from flynn.store import log, runs, standing
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import redact
 from flynn.worker.journal import Journal
@@ -45,6 +46,7 @@ class Endings:
                 stop_reason=stop.stop_reason, steps=run.turns, usage=run.usage, nanodollars=run.nanodollars
             )
             recorded = await self._conclude(connection, journal, conversation, event, successor=False)
+        reach("end.after-commit")
         return _done(journal, recorded)
 
     async def fail(self, journal: Journal, stop: Failed) -> bool:
@@ -94,6 +96,7 @@ class Endings:
             recorded = await self._conclude(
                 connection, journal, conversation, event(transcript.run), successor=late
             )
+        reach("end.after-commit")
         if transcript.interrupted is not None and transcript.interrupted_since is not None:
             for item in recorded:
                 if isinstance(item.event, ev.RunCancelled):
@@ -121,6 +124,8 @@ class Endings:
                 connection, journal.run_id, reason=stop.reason, detail=redact(stop.detail), at=stop.retry_at
             )
             await admit(connection, self.admission)
+            reach("wait.before-commit")
+        reach("wait.after-commit")
         return _done(journal, recorded)
 
     async def hand_back(self, journal: Journal, job_id: int) -> None:
@@ -177,7 +182,7 @@ class Endings:
         successor: bool,
     ) -> list[ev.Recorded]:
         run = await runs.lock_run(connection, journal.run_id)
-        return await conclude(
+        recorded = await conclude(
             connection,
             conversation,
             run,
@@ -186,6 +191,8 @@ class Endings:
             successor=self.limits if successor else None,
             admission=self.admission,
         )
+        reach("end.before-commit")
+        return recorded
 
 
 async def queue_waiting(

@@ -16,6 +16,7 @@ from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job
 
 from flynn.domain.errors import LeaseLost
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import Logger
 from flynn.worker.engine_jobs import FencedJobs, Held, key_of
 from flynn.worker.engine_lease import Claim, Ending
@@ -62,6 +63,7 @@ class Deliveries:
         job, lease = context.job, self._jobs.lease
         if self._stopping.is_set() or lease is None:
             raise HandBack(Ending.SHUTDOWN)
+        reach("delivery.begun")
         key = key_of(job)
         claim = Claim(run_id=UUID(run), job_id=key[0], attempt=job.attempts + 1, lease=lease)
         work = asyncio.create_task(self._handler(claim.run_id, claim), name=f"run {run}")
@@ -77,6 +79,7 @@ class Deliveries:
             raise HandBack(claim.ending)
         match work.exception():
             case None:
+                reach("delivery.ended")
                 return
             case LeaseLost():
                 self._log.info("a handler let go of its run", run_id=run, job=job.id)

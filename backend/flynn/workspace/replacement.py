@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from flynn.domain.errors import WorkspaceError
+from flynn.telemetry.crash_point import reach
 from flynn.workspace.entry import Entry, digest
 from flynn.workspace.fence import Fence
 from flynn.workspace.path import ContentChanged, PathMissing, join, protected, refusing, split
@@ -88,6 +89,7 @@ def _replace(target: _Target, data: bytes, expected: str | None, fence: Fence) -
         _remove_stale(target.parent)
         temporary = f".flynn-{secrets.token_hex(8)}.tmp"
         _stage(target, temporary, data)
+        reach("file.staged")
         try:
             _check_unchanged(target, expected)
             fence.check()
@@ -99,6 +101,7 @@ def _replace(target: _Target, data: bytes, expected: str | None, fence: Fence) -
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=directory)
             raise
+        reach("file.renamed")
         _sync_directory(target.parent)
         return Replaced(target.path, digest(data))
 

@@ -46,6 +46,10 @@ _SAID = re.compile(r"^(?P<severity>LOG|WARNING|ERROR|FATAL|PANIC):\s+(?P<text>.*
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
+REAP_SECONDS = 1.0
+"""How long the exit code of a server that has ended may take to be known."""
+
+
 class EmbeddedPostgres:
     """A PostgreSQL server that lives and dies with this process and listens on a Unix socket alone.
 
@@ -262,6 +266,9 @@ class EmbeddedPostgres:
         if (server := self._server) is not None and server.returncode is None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 await end_server(psutil.Process(server.pid))
+            # To send a signal would reap what has just ended, and its exit code would be lost to the waiter.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(server.wait(), REAP_SECONDS)
             kill(server)
             await server.wait()
         # A shutdown in order left nobody; it takes no thread either, which a program's last moments lack.

@@ -1,0 +1,80 @@
+"""Crash points: named places in the code at which the drills let a process die.
+
+Each stands at a boundary of the loop: before or after a commit, a model call, a tool, a publication.
+Nothing happens at one unless a program has armed them, which the drills' own program does before it
+calls the command line; no setting and no variable of the environment can. So this room never ends a
+process by itself.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        # A worker takes a run.
+        "delivery.begun": "A job was fetched; its run is not claimed yet.",
+        "claim.before-commit": "The claim is written, its transaction open.",
+        "claim.after-commit": "The claim is committed; nobody was told.",
+        "lost.before-commit": "What a lost worker left open is about to be closed.",
+        "lost.after-commit": "What a lost worker left open is closed.",
+        # A model call.
+        "step.before-commit": "The manifest of a request is about to be appended, results with it.",
+        "step.after-commit": "The manifest is committed; the request is not sent.",
+        "model.before-request": "The request is about to be sent.",
+        "model.item": "Something of the answer came: a block began, or words of it arrived.",
+        "reply.before-commit": "The answer (or its failure) is whole, and not committed.",
+        "reply.after-commit": "The answer (or its failure) is committed.",
+        # Tool calls.
+        "calls.before-commit": "Calls are about to be announced, results of earlier ones with them.",
+        "calls.after-commit": "Calls are announced; none has acted.",
+        "tool.before-act": "One call is about to act.",
+        "command.launched": "The process tree of a command was started.",
+        "command.ended": "The process tree of a command is gone; nobody was told how it ended.",
+        "file.staged": "New content is on the disk under a name of its own.",
+        "file.renamed": "New content has taken its name.",
+        "tool.after-act": "One call has acted; its result is not committed.",
+        "approval.before-commit": "Requests for a yes (or their ends) are about to be appended.",
+        "approval.after-commit": "Requests for a yes (or their ends) are committed.",
+        "results.before-commit": "Results are about to be appended alone, since the run stops here.",
+        "results.after-commit": "Results are committed; the run has still to stop.",
+        # How a run stops.
+        "closed.before-commit": "Calls that will not run any more are about to be closed.",
+        "closed.after-commit": "Calls that will not run any more are closed.",
+        "wait.before-commit": "The run's wait is written, its transaction open.",
+        "wait.after-commit": "The run waits; nobody was told.",
+        "wake.before-commit": "A run whose time has come is queued, the transaction open.",
+        "wake.after-commit": "A run whose time has come is queued; nobody was told.",
+        "end.before-commit": "The run's end is written, its transaction open.",
+        "end.after-commit": "The run is over; nobody was told.",
+        "delivery.ended": "The run was let go of; its job is still there.",
+        # Telling the watchers.
+        "publish.before": "Committed events are about to be handed to the bus.",
+        "publish.after": "Committed events were handed to the bus.",
+        # Intake.
+        "message.before-commit": "Words and what follows from them are written, the transaction open.",
+        "message.after-commit": "Words are committed; neither sender nor watchers were told.",
+        "interrupt.before-commit": "An interrupt is written, its transaction open.",
+        "interrupt.after-commit": "An interrupt is committed; neither sender nor watchers were told.",
+        "decision.before-commit": "A decision on a call is written, its transaction open.",
+        "decision.after-commit": "A decision on a call is committed; neither sender nor watchers were told.",
+        "budget.before-commit": "Raised limits are written, their transaction open.",
+        "budget.after-commit": "Raised limits are committed; neither sender nor watchers were told.",
+        "task.before-commit": "A task with its first words is written, its transaction open.",
+        "task.after-commit": "A task is committed; neither sender nor watchers were told.",
+    }
+)
+"""Every point: its name, and the state of affairs when it is reached."""
+
+_action: Callable[[str], None] | None = None
+
+
+def arm(action: Callable[[str], None] | None) -> None:
+    """Call `action` with the name of every point that is reached from now on; None disarms them."""
+    global _action  # noqa: PLW0603 -- one process dies or lives as a whole
+    _action = action
+
+
+def reach(name: str) -> None:
+    """Say that the point `name`, one of POINTS, is reached. Costs a comparison unless armed."""
+    if _action is not None:
+        _action(name)

@@ -1,0 +1,290 @@
+"""The plays of the crash drills: what the client does, what must have come of it, and who dies where in it.
+
+A play is performed to its end whatever dies meanwhile; clients ask again when an answer got lost.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from tests.drills.audit import Audit
+from tests.drills.stage import Client, Stage
+from tests.eventually import eventually
+
+TURNS = 8
+"""The limit of a run's turns, which the play `long` reaches."""
+
+
+async def answers(client: Client) -> None:
+    """The conversation is not bricked: more words are answered."""
+    await client.say("And now?")
+    assert await client.over() == "completed"
+
+
+async def work(stage: Stage) -> Audit:
+    """Words, two reads at once, a command, words during the run, changes of files, three commands."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Do the work {client.token}.")
+        await onlooker.seen("tool.started", 3)
+        await client.say("And be quick.")
+        await asyncio.to_thread((client.place / "go").touch)
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    audit.every_message_was_heard_once()
+    outcomes = audit.no_effect_was_repeated(client.place / "ledger.txt")
+    assert set(outcomes) == {"held", "one", "two", "three"}
+    assert len(audit.of("run.completed")) == 1
+    ends = {e["data"]["tool"]: e["data"]["outcome"] for e in audit.of("tool.finished")}
+    unknown = [e["data"]["tool"] for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    assert len(unknown) <= 1
+    report, config = client.place / "report.txt", (client.place / "config.txt").read_text()
+    assert ends["Read"] == "ok"
+    if report.exists():
+        assert report.read_text() == "The sky is blue.\n"
+    else:
+        assert unknown == ["Write"]
+    # After an unknown outcome a file has to be read again, so that Edit may be refused; never half done.
+    assert config in (("colour: blue\n",) if ends["Edit"] == "ok" else ("colour: red\n", "colour: blue\n"))
+    assert len(list(client.place.glob(".flynn-*.tmp"))) <= 1
+    return audit
+
+
+async def asking(stage: Stage) -> Audit:
+    """A command that waits for somebody's yes, and gets it."""
+    async with stage.client(permission_mode="ask") as (client, onlooker):
+        await client.say(f"Ask first {client.token}.")
+        asked = (await onlooker.seen("approval.requested"))["data"]
+        await onlooker.seen("run.waiting")
+        decision = {"decision": "allow", "call_digest": asked["call_digest"]}
+        answer = await client.post(f"approvals/{asked['approval_id']}", decision)
+        assert answer.status_code == 200, answer.text
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    assert len(audit.of("approval.requested")) == len(audit.of("approval.decided")) == 1
+    assert audit.no_effect_was_repeated(client.place / "ledger.txt") == {"asked": "ok"}
+    return audit
+
+
+async def long(stage: Stage) -> Audit:
+    """A run that uses up its turns, waits, and is given more."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Take your time {client.token}.")
+        await onlooker.seen("run.waiting")
+        answer = await client.post("budget", {"turns": 2 * TURNS})
+        # Asked again after a crash, the limit may be there already, and the run even over.
+        assert answer.status_code in (200, 409, 422), answer.text
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    assert len(audit.of("budget.raised")) == 1
+    assert len(audit.of("step.completed")) == TURNS + 1
+    assert [e["data"]["reason"] for e in audit.of("run.waiting")] == ["turns"]
+    return audit
+
+
+async def patient(stage: Stage) -> Audit:
+    """A model that asks for patience: the run waits in the database until its time has come."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Wait for the model {client.token}.")
+        await onlooker.seen("run.waiting")
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    assert [e["data"]["reason"] for e in audit.of("run.waiting")] == ["model"]
+    assert [e["data"]["reason"] for e in audit.of("run.queued")] == ["message", "resume"]
+    return audit
+
+
+async def ticking(stage: Stage) -> Audit:
+    """A command that would never end, and an interrupt."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Tick {client.token}.")
+        ticks = client.place / "ticks.txt"
+        await eventually(ticks.exists, what="the first tick", seconds=60)
+        answer = await client.post("interrupt", {"reason": "enough"})
+        assert answer.status_code == 200, answer.text
+        await onlooker.seen("run.cancelled")
+        size = ticks.stat().st_size
+        await asyncio.sleep(0.5)
+        assert ticks.stat().st_size == size, "something ticks on"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["cancelled", "completed"]
+    outcomes = audit.no_effect_was_repeated(client.place / "ledger.txt")
+    assert outcomes["never"] == "cancelled"
+    assert "never" not in (client.place / "ledger.txt").read_text()
+    return audit
+
+
+async def refused(stage: Stage) -> Audit:
+    """A request that the provider does not take: the run fails, and the conversation goes on."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Break {client.token}.")
+        assert await client.over() == "failed"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["failed", "completed"]
+    failed, completed = audit.of("run.failed", "run.completed")
+    assert failed["data"]["code"] == "model-permanent"
+    # What the provider refuses for good is asked once, also when the worker that heard it is lost.
+    assert len([e for e in audit.of("step.started") if e["run_id"] == failed["run_id"]]) == 1
+    assert len([e for e in audit.of("step.started") if e["run_id"] == completed["run_id"]]) == 1
+    return audit
+
+
+async def small(stage: Stage) -> Audit:
+    """A message, and its answer."""
+    async with stage.client() as (client, onlooker):
+        said = await client.say(f"Say something {client.token}.")
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    (message,) = audit.of("message.sent")
+    assert message["seq"] == said["seq"]
+    assert message["data"]["message_id"] == said["message_id"]
+    audit.every_message_was_heard_once()
+    return audit
+
+
+async def poisonous(stage: Stage) -> Audit:
+    """A run under which three workers die is not given a fourth; the conversation goes on all the same."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Say something {client.token}.")
+        assert await client.over() == "failed"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["failed", "completed"]
+    (failed,) = audit.of("run.failed")
+    assert failed["data"]["code"] == "worker-lost"
+    assert "3 times" in failed["data"]["detail"]
+    return audit
+
+
+async def task(stage: Stage) -> Audit:
+    """A task that is delegated under an idempotency key."""
+    client = await stage.newcomer()
+    order = {"instructions": f"Say something {client.token}.", "workspace": client.token}
+    answer = await client.ask(
+        "POST", "/api/v1/tasks", json=order, headers={"Idempotency-Key": uuid.uuid4().hex}
+    )
+    assert answer.status_code in (200, 202), answer.text
+    delegated: dict[str, Any] = answer.json()
+    client.conversation_id = delegated["conversation_id"]
+    async with stage.watching(client) as onlooker:
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    known = await client.ask("GET", "/api/v1/tasks")
+    mine = [t for t in known.json()["items"] if client.token in t["instructions"]]
+    assert [t["id"] for t in mine] == [delegated["id"]]
+    assert len(audit.of("task.reported")) == 1
+    audit.every_message_was_heard_once()
+    return audit
+
+
+@dataclass(frozen=True)
+class Drill:
+    """`play` is performed while the worker (for intake's points: the server) dies at `point`.
+
+    It dies at the `count`-th reach. Before it, one worker after another dies at the points of `before`
+    (names, each with its count), so that `point` is reached by a successor.
+    """
+
+    play: Callable[[Stage], Coroutine[Any, Any, Audit]]
+    point: str
+    count: int = 1
+    before: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def deaths(self) -> list[tuple[str, int]]:
+        """All deaths, in order."""
+        return [*self.before, (self.point, self.count)]
+
+    @property
+    def of_server(self) -> bool:
+        """Whether it is the server that reaches the point."""
+        return self.point.partition(".")[0] in ("message", "interrupt", "decision", "budget", "task")
+
+    def __str__(self) -> str:
+        earlier = "".join(f"-{point}-{count}" for point, count in self.before)
+        return f"{self.play.__name__}{earlier}-{self.point}-{self.count}"
+
+
+DRILLS = [
+    Drill(work, "delivery.begun"),
+    Drill(work, "claim.before-commit"),
+    Drill(work, "claim.after-commit"),
+    Drill(work, "lost.before-commit", before=(("calls.after-commit", 2),)),
+    Drill(work, "lost.after-commit", before=(("command.launched", 1),)),
+    Drill(work, "lost.after-commit", before=(("model.item", 3),)),
+    Drill(work, "step.before-commit", 1),
+    Drill(work, "step.before-commit", 2),
+    Drill(work, "step.after-commit", 1),
+    Drill(work, "step.after-commit", 3),
+    Drill(work, "model.before-request"),
+    Drill(work, "model.item", 1),
+    Drill(work, "model.item", 4),
+    Drill(work, "reply.before-commit", 1),
+    Drill(work, "reply.before-commit", 5),
+    Drill(work, "reply.after-commit", 1),
+    Drill(work, "reply.after-commit", 2),
+    Drill(work, "reply.after-commit", 5),
+    Drill(work, "calls.before-commit", 1),
+    Drill(work, "calls.before-commit", 2),
+    Drill(work, "calls.before-commit", 6),
+    Drill(work, "calls.after-commit", 1),
+    Drill(work, "calls.after-commit", 2),
+    Drill(work, "calls.after-commit", 6),
+    Drill(work, "tool.before-act", 1),
+    Drill(work, "tool.before-act", 3),
+    Drill(work, "tool.before-act", 4),
+    Drill(work, "command.launched", 1),
+    Drill(work, "command.launched", 3),
+    Drill(work, "command.ended", 1),
+    Drill(work, "command.ended", 3),
+    Drill(work, "file.staged", 1),
+    Drill(work, "file.staged", 2),
+    Drill(work, "file.renamed", 1),
+    Drill(work, "file.renamed", 2),
+    Drill(work, "tool.after-act", 1),
+    Drill(work, "tool.after-act", 3),
+    Drill(work, "tool.after-act", 8),
+    Drill(work, "publish.before", 2),
+    Drill(work, "publish.before", 4),
+    Drill(work, "publish.after", 2),
+    Drill(work, "end.before-commit"),
+    Drill(work, "end.after-commit"),
+    Drill(work, "delivery.ended"),
+    # A successor dies, too.
+    Drill(work, "claim.after-commit", before=(("step.after-commit", 1),)),
+    Drill(work, "reply.before-commit", before=(("reply.before-commit", 1),)),
+    Drill(work, "end.before-commit", before=(("file.renamed", 1),)),
+    Drill(poisonous, "model.item", before=(("model.before-request", 1), ("step.after-commit", 1))),
+    Drill(asking, "approval.before-commit"),
+    Drill(asking, "approval.after-commit"),
+    Drill(asking, "wait.before-commit"),
+    Drill(asking, "wait.after-commit"),
+    Drill(asking, "decision.before-commit"),
+    Drill(asking, "decision.after-commit"),
+    Drill(long, "results.before-commit"),
+    Drill(long, "results.after-commit"),
+    Drill(long, "wait.before-commit"),
+    Drill(long, "budget.before-commit"),
+    Drill(long, "budget.after-commit"),
+    Drill(patient, "wait.after-commit"),
+    Drill(patient, "wake.before-commit"),
+    Drill(patient, "wake.after-commit"),
+    Drill(ticking, "closed.before-commit"),
+    Drill(ticking, "closed.after-commit"),
+    Drill(ticking, "end.before-commit"),
+    Drill(ticking, "end.after-commit"),
+    Drill(ticking, "interrupt.before-commit"),
+    Drill(ticking, "interrupt.after-commit"),
+    Drill(refused, "reply.after-commit"),
+    Drill(refused, "end.before-commit"),
+    Drill(refused, "end.after-commit"),
+    Drill(small, "message.before-commit"),
+    Drill(small, "message.after-commit"),
+    Drill(small, "end.before-commit"),
+    Drill(task, "task.before-commit"),
+    Drill(task, "task.after-commit"),
+    Drill(task, "end.before-commit"),
+]
