@@ -23,6 +23,8 @@ PRINCIPAL = "flynn.principal"
 
 REQUEST_ID = "flynn.request_id"
 WIRE = "flynn.wire"
+CUT = "flynn.cut"
+"""Key in the extensions of a scope: a function that ends the connection at once, buffers and all."""
 
 DRAIN = 16 * 1024 * 1024
 """Bytes of an oversized body that are read and dropped, so that the client gets to read the answer."""
@@ -117,7 +119,9 @@ class Gate:
         except FlynnError as error:
             await _deny(scope, receive, send, error, request_id)
             return
-        wire = scope[WIRE] = Wire(receive, send, max_bytes=self._max_bytes)
+        wire = scope[WIRE] = Wire(
+            receive, send, max_bytes=self._max_bytes, cut=(scope.get("extensions") or {}).get(CUT)
+        )
         try:
             with bind(request_id=request_id):
                 await self._app(scope, wire.receive, wire.send)

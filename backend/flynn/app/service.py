@@ -1,7 +1,7 @@
 """A running process: everything started in order, and closed in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -45,13 +45,17 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A running process: its doors, and what the command line needs besides."""
+    """A running process: its doors, and what the command line needs besides.
+
+    `dismiss` tells all who follow a conversation that the service ends, and gives them a moment to hear it.
+    """
 
     api: ASGIApp
     settings: Settings
     database: Database
     views: Views
     intake: Intake
+    dismiss: Callable[[], Awaitable[None]]
     agents: Catalog
     health: Health
     sandbox: Sandbox
@@ -172,6 +176,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             database=database,
             views=views,
             intake=intake,
+            dismiss=hub.dismiss,
             agents=agents,
             health=health,
             sandbox=sandbox,

@@ -5,12 +5,13 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 
 import uvicorn
 
+from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
@@ -48,11 +49,15 @@ class _Server(uvicorn.Server):
     """Uvicorn's server; says when it takes requests.
 
     Uvicorn raises the signals it has taken again when it ends, which would kill the process before the
-    service is closed. Here a signal only asks it to end, and only where `signals` says so.
+    service is closed. Here a signal only asks it to end, and only where `signals` says so. Whoever follows
+    a conversation is told before connections are closed.
     """
 
-    def __init__(self, config: uvicorn.Config, *, signals: bool) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, dismiss: Callable[[], Awaitable[None]], signals: bool
+    ) -> None:
         super().__init__(config)
+        self._dismiss = dismiss
         self.taking = asyncio.Event()
         self._signals = signals
 
@@ -68,6 +73,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.taking.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell viewers that the service ends, give them a moment to hear it, then close everything."""
+        await self._dismiss()
+        await super().shutdown(sockets=sockets)
+
 
 @asynccontextmanager
 async def serving(
@@ -82,13 +92,14 @@ async def serving(
         log_config=None,
         access_log=False,
         loop="none",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         lifespan="on",
         timeout_graceful_shutdown=3,
         server_header=False,
         date_header=False,
     )
-    server = _Server(config, signals=signals)
+    server = _Server(config, dismiss=service.dismiss, signals=signals)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     taking = asyncio.create_task(server.taking.wait())
     try:

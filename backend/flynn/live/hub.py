@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Self
 from uuid import UUID
 
 from flynn.domain.errors import InvalidInput, NotFound
 from flynn.live.bus import SUBSCRIPTION_LIMIT, Bus
+from flynn.live.presence import Person
 from flynn.live.viewer import ReadLog, Viewer
 from flynn.telemetry.logging import get_logger
 
@@ -22,6 +23,9 @@ FindUnseen = Callable[[Sequence[Pair]], Awaitable[set[Pair]]]
 
 RECONCILE_EVERY = 2.0
 """Seconds between two comparisons of the watched conversations with the log, and of who may watch them."""
+
+HEARING = 0.5
+"""Seconds that viewers have to hear that the service ends."""
 
 _log = get_logger(__name__)
 
@@ -51,7 +55,10 @@ class Hub:
         self._limit = limit
         self._viewers: dict[UUID, set[Viewer]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._deserted = asyncio.Event()
+        self._deserted.set()
         self._ended = False
+        self._on_end: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._reconcile_for_ever(), name="live: reconcile with the log")
@@ -71,10 +78,12 @@ class Hub:
         after_seq: int | None = None,
         limit: int | None = None,
         principal_id: UUID | None = None,
+        person: Person | None = None,
     ) -> AsyncIterator[Viewer]:
         """Follow a conversation: everything after `after_seq` (None: from now on), then live.
 
         `principal_id` is whose right to see it is looked at again and again; None for one who sees all.
+        `person` is who others are told to be present meanwhile; only a viewer with one is told of others.
         Subscribes, reads the mark, and lets the viewer replay. Raises InvalidInput when `after_seq` lies
         beyond the log's end, and whatever `marks` raises.
         """
@@ -95,24 +104,44 @@ class Hub:
                 replay=self._replay,
                 partial=self._bus.partial,
                 principal_id=principal_id,
+                sociable=person is not None,
             )
             self._viewers.setdefault(conversation_id, set()).add(viewer)
+            self._deserted.clear()
             if self._ended:
                 viewer.end()
+            attending = self._bus.attend(conversation_id, person) if person else nullcontext()
             try:
-                yield viewer
+                with attending:
+                    yield viewer
             finally:
                 viewers = self._viewers[conversation_id]
                 viewers.discard(viewer)
                 if not viewers:
                     del self._viewers[conversation_id]
+                if not self._viewers:
+                    self._deserted.set()
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call back when `end` is called, for clients that follow nothing."""
+        self._on_end.append(callback)
 
     def end(self) -> None:
         """Tell everybody who follows a conversation, now or later, that the service ends."""
+        if self._ended:
+            return
         self._ended = True
+        for callback in self._on_end:
+            callback()
         for viewers in self._viewers.values():
             for viewer in viewers:
                 viewer.end()
+
+    async def dismiss(self, within: float = HEARING) -> None:
+        """Tell everybody as `end` does, and wait up to `within` seconds until nobody is left."""
+        self.end()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._deserted.wait(), within)
 
     @property
     def watched(self) -> int:
