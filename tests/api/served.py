@@ -185,6 +185,7 @@ async def serve(
     beside: Served | None = None,
     limit: int = 1000,
     mounts: Mounts | None = None,
+    polling: bool = False,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
@@ -246,6 +247,7 @@ async def serve(
             message_max_bytes=MESSAGE_MAX,
             allowed_origins=origins,
             host=host,
+            socket_polling=polling,
         )
         contract = Contract(app)
         url = await stack.enter_async_context(serving(contract))

@@ -7,7 +7,7 @@ are those that the client has certainly received: a resumed conversation may rep
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -79,7 +79,9 @@ class Sockets:
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             always_connect=True,
-            transports=["websocket"],
+            transports=["websocket", "polling"],  # the gate lets polling through, or not
+            allow_upgrades=False,
+            http_compression=False,
             cors_allowed_origins=[],
             max_http_buffer_size=max_bytes + ROOM_FOR_FRAMES,
             ping_interval=PING_EVERY,
@@ -92,6 +94,11 @@ class Sockets:
         self.server.on("connect", self._connected)
         self.server.on("disconnect", self._disconnected)
         self.server.on("*", self._called)
+
+    def engine_sockets(self) -> Mapping[str, Any]:
+        """Engine.IO's connections, by their ids."""
+        found: Mapping[str, Any] = self.server.eio.sockets
+        return found
 
     def end(self) -> None:
         """Tell every client that the service ends, and to connect again."""

@@ -33,6 +33,11 @@ _EVENT = re.compile(r"42(?:/[^,]*,)?([0-9]*)\[")
 _WITH_ACKNOWLEDGEMENT = re.compile(r"42(?:/[^,]*,)?[0-9]+\[")
 
 
+def wants_acknowledgement(frame: str) -> bool:
+    """Whether a frame is a call that is to be acknowledged."""
+    return _WITH_ACKNOWLEDGEMENT.match(frame) is not None
+
+
 def too_large(frame: str | bytes, most: int) -> bool:
     """Whether a frame has more than `most` bytes (UTF-8)."""
     if len(frame) > most:
@@ -120,7 +125,7 @@ class Wire:
             if too_large(frame, self._max_bytes):
                 await self._send({"type": "websocket.send", "text": refusal_of(frame, self._max_bytes)})
                 continue
-            if isinstance(frame, str) and _WITH_ACKNOWLEDGEMENT.match(frame):
+            if isinstance(frame, str) and wants_acknowledgement(frame):
                 self._owed += 1
             return message
 

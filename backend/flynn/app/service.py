@@ -169,6 +169,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,
             host=settings.host,
+            socket_polling=settings.socket_polling,
         )
         yield Service(
             api=api,
