@@ -27,8 +27,8 @@ SPEED = 40
 PROCESSES = 2
 
 HEAD = (
-    "| users | delta lag p50 | p99 | worst | tokens | resident, most | CPU of the service | aim |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| users | delta lag p50 | p99 | worst | tokens | resident, most | CPU of the service | a token | aim |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -64,7 +64,9 @@ async def _measure(users: int) -> str:
                 path.mkdir()
                 order = {"name": f"bench-{number}", "path": str(path)}
                 (await bench.client.post("/api/v1/workspaces", json=order)).raise_for_status()
-            heard, resident, busy = await asyncio.to_thread(_chat, bench.url, bench.key, users, bench.pid)
+            heard, resident, busy, spent = await asyncio.to_thread(
+                _chat, bench.url, bench.key, users, bench.pid
+            )
         model.child.send_signal(signal.SIGTERM)
         model.child.wait(30)
         sent = json.loads(notes.read_text())
@@ -72,14 +74,16 @@ async def _measure(users: int) -> str:
     p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
     return (
         f"| {users} | {p50:.0f} ms | {p99:.0f} ms | {found[-1]:.0f} ms | {len(found)} | {resident:.0f} MB "
-        f"| {busy:.0f} % of a core | p99 150 ms, 512 MB |"
+        f"| {busy:.0f} % of a core | {spent / len(found) * 1e6:.0f} µs | p99 150 ms, 512 MB |"
     )
 
 
 def _chat(
     url: str, key: str, users: int, pid: int
-) -> tuple[dict[str, list[tuple[int, float]]], float, float]:
-    """Let the users chat; what they heard, the service's largest resident set in MB, its CPU in percent."""
+) -> tuple[dict[str, list[tuple[int, float]]], float, float, float]:
+    """Let the users chat; what they heard, the service's largest resident set in MB, its CPU in percent of
+    a core and in seconds.
+    """
     share = users // PROCESSES
     crowd = [
         subprocess.Popen(
@@ -95,6 +99,7 @@ def _chat(
             raise RuntimeError("the users could not connect")
     served = psutil.Process(pid)
     served.cpu_percent()
+    before = served.cpu_times()
     for process in crowd:
         if process.stdin is not None:
             process.stdin.write("go\n")
@@ -109,7 +114,9 @@ def _chat(
     busy = served.cpu_percent()
     for each in reading:
         heard.update(json.loads(each.said))
-    return heard, resident, busy
+    after = served.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    return heard, resident, busy, spent
 
 
 class _Reading:
