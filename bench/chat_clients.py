@@ -36,7 +36,11 @@ class User:
         await self._call("conversation.open", {"conversation_id": self.conversation})
 
     async def chat(self) -> None:
-        """Say something and read until the run is over. Raises RuntimeError when it did not complete."""
+        """Say something and read until the run is over. Raises RuntimeError when it did not complete.
+
+        Users begin one after the other, over five seconds: people do not press a key in the same instant.
+        """
+        await asyncio.sleep(self.number % 100 * 0.05)
         order = {"conversation_id": self.conversation, "text": f"<{self.number}>"}
         await self._socket.send_str(f'42["message.send",{json.dumps(order)}]')
         while True:

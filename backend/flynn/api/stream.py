@@ -1,7 +1,7 @@
 """A conversation's events as Server-Sent Events (WHATWG HTML, section 9.2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 import orjson
@@ -40,15 +40,15 @@ def event_stream(
 
     Each event's `id` is its seq, so that a client that comes back says where to go on (Last-Event-ID).
     """
-    return _Stream(
-        _frames(viewing, viewer, deltas, still_allowed, KEEP_ALIVE),
-        media_type="text/event-stream",
-        headers=HEADERS,
-    )
+    return _Stream(_frames(viewing, viewer, deltas, still_allowed, KEEP_ALIVE))
 
 
 class _Stream(StreamingResponse):
     """Streams to a client that reads, and cuts off one that does not."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(source, media_type="text/event-stream", headers=HEADERS)
+        self._source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def patient(message: Message) -> None:
@@ -60,11 +60,13 @@ class _Stream(StreamingResponse):
 
         try:
             await super().__call__(scope, receive, patient)
-        except ClientDisconnect:
+        except (ClientDisconnect, OSError):
             _log.info("cut off a client that does not read its stream")
             cut = (scope.get("extensions") or {}).get(CUT)
             if cut is not None:
                 cut()
+        finally:
+            await self._source.aclose()
 
 
 async def _frames(
@@ -73,7 +75,7 @@ async def _frames(
     deltas: bool,
     still_allowed: Callable[[], Awaitable[object]],
     keep_alive: float,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     checked = asyncio.get_running_loop().time()
     try:
         yield b"retry: 1000\n\n"

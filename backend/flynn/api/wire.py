@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import orjson
 from starlette.types import Message, Receive, Send
@@ -96,7 +97,8 @@ class Wire:
             self.abort()
             return
         self.close()
-        await self._send({"type": "websocket.close", "code": 1012})
+        with suppress(OSError):  # it has left meanwhile
+            await self._send({"type": "websocket.close", "code": 1012})
 
     def close(self) -> None:
         """The connection is over: nobody waits for it any more."""
