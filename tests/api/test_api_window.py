@@ -1,16 +1,20 @@
 """The window of one client, and the wire that asks for confirmations and stops reading from debtors."""
 
 import asyncio
+import json
 from collections import deque
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from starlette.types import Message
 
 from flynn.api import window as api_window
 from flynn.api import wire as api_wire
+from flynn.api.frame import delta_frame
 from flynn.api.window import Window
 from flynn.api.wire import Wire
+from flynn.domain.delta import Delta
 
 
 class Peer:
@@ -134,3 +138,15 @@ async def test_a_wire_that_is_finished_sends_what_was_queued_first() -> None:
     assert peer.got == ['42["problem"]', "websocket.close"]
     with pytest.raises(OSError, match="given up"):
         await wire.send({"type": "websocket.send", "text": "42[]"})
+
+
+def test_a_deltas_frame_says_what_the_model_says() -> None:
+    words = Delta(
+        conversation_id=uuid4(), epoch=1, step=2, block=0, offset=7, kind="text", text='Grüße "\u2028\n'
+    )
+    output = words.model_copy(update={"kind": "output", "call_id": "c", "tool": "Bash"})
+    torn = words.model_copy(update={"text": "\ud800"})
+    for delta in (words, output, torn):
+        frame = delta_frame(delta)
+        assert frame.startswith("2[")
+        assert json.loads(frame[1:]) == ["delta", delta.model_dump(mode="json", exclude_none=True)]

@@ -100,7 +100,7 @@ class Client:
         self._waiting = 0
         self._watched: dict[UUID, _Watched] = {}
         self._sent: deque[tuple[int, UUID, int]] = deque()
-        self._left = False
+        self._leaving: asyncio.Task[None] | None = None
         self._changed = False
         self._saved_at = self._checked_at = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -204,18 +204,16 @@ class Client:
             self.session, {"principal": str(self._principal.id), "watching": watching}, SESSION_TTL
         )
 
-    def dismiss(self, error: FlynnError) -> None:
-        """Disconnect the client, soon: see `leave`."""
-        self._start(self.leave(error))
-
     async def leave(self, error: FlynnError) -> None:
-        """Tell the client why, and disconnect it. Only the first reason counts.
+        """Tell the client why, and disconnect it. Only the first reason counts; returns when it is told.
 
         A client that is to come back is not sent away by name: the usual libraries take that for good.
         """
-        if self._left:
-            return
-        self._left = True
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(error))
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self, error: FlynnError) -> None:
         await self.emit("problem", problem_of(error))
         if isinstance(error, SlowViewer | ServiceEnds):
             await self._wire.finish(LEAVE)

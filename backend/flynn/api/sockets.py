@@ -5,6 +5,7 @@ are followed, and from which seq on. It is kept on the bus, so any process can t
 are those that the client has certainly received: a resumed conversation may repeat events, never skip any.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -100,11 +101,11 @@ class Sockets:
         found: Mapping[str, Any] = self.server.eio.sockets
         return found
 
-    def end(self) -> None:
-        """Tell every client that the service ends, and to connect again."""
+    async def end(self) -> None:
+        """Tell every client that the service ends, and to connect again; returns when all were told."""
         self._ended = True
-        for client in self._clients.values():
-            client.dismiss(service_ends())
+        clients = list(self._clients.values())
+        await asyncio.gather(*(client.leave(service_ends()) for client in clients), return_exceptions=True)
 
     async def close(self) -> None:
         """Leave every conversation; the process ends."""

@@ -1,9 +1,9 @@
 """The hub: one per process. Opens viewers, and every two seconds compares them with the log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from flynn.domain.errors import InvalidInput, NotFound
@@ -24,7 +24,7 @@ FindUnseen = Callable[[Sequence[Pair]], Awaitable[set[Pair]]]
 RECONCILE_EVERY = 2.0
 """Seconds between two comparisons of the watched conversations with the log, and of who may watch them."""
 
-HEARING = 0.5
+HEARING = 1.0
 """Seconds that viewers have to hear that the service ends."""
 
 _log = get_logger(__name__)
@@ -58,7 +58,8 @@ class Hub:
         self._deserted = asyncio.Event()
         self._deserted.set()
         self._ended = False
-        self._on_end: list[Callable[[], None]] = []
+        self._on_end: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._farewells: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._reconcile_for_ever(), name="live: reconcile with the log")
@@ -122,8 +123,8 @@ class Hub:
                 if not self._viewers:
                     self._deserted.set()
 
-    def on_end(self, callback: Callable[[], None]) -> None:
-        """Call back when `end` is called, for clients that follow nothing."""
+    def on_end(self, callback: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Call back when `end` is called, for clients that follow nothing; `dismiss` waits for it."""
         self._on_end.append(callback)
 
     def end(self) -> None:
@@ -131,8 +132,7 @@ class Hub:
         if self._ended:
             return
         self._ended = True
-        for callback in self._on_end:
-            callback()
+        self._farewells = [asyncio.create_task(callback()) for callback in self._on_end]
         for viewers in self._viewers.values():
             for viewer in viewers:
                 viewer.end()
@@ -141,7 +141,8 @@ class Hub:
         """Tell everybody as `end` does, and wait up to `within` seconds until nobody is left."""
         self.end()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._deserted.wait(), within)
+            async with asyncio.timeout(within):
+                await asyncio.gather(self._deserted.wait(), *self._farewells)
 
     @property
     def watched(self) -> int:
