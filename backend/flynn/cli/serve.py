@@ -94,6 +94,7 @@ async def serving(
         loop="none",
         http=HttpProtocol,
         ws=WebSocketProtocol,
+        ws_per_message_deflate=False,  # thirty small frames a second gain nothing by it, and each pays
         lifespan="on",
         timeout_graceful_shutdown=3,
         server_header=False,
