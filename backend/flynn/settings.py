@@ -168,6 +168,12 @@ class Settings(BaseSettings):
         "always may.",
         "a list such as https://team.example,http://localhost:5173",
     )
+    socket_polling: bool = _setting(
+        "FLYNN_SOCKET_POLLING",
+        False,
+        "Whether Socket.IO clients may poll where no WebSocket gets through; several processes then need a "
+        "proxy with sticky cookies.",
+    )
     message_max_bytes: int = _setting(
         "FLYNN_MESSAGE_MAX_BYTES",
         1_048_576,

@@ -14,6 +14,7 @@ import socketio
 import uvicorn
 
 from flynn.agent.agent_catalog import load_agents
+from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.api.server import create_api
 from flynn.domain.events import Recorded
 from flynn.domain.orders import KeyOrder, MessageOrder, WorkspaceOrder
@@ -93,7 +94,7 @@ class Watcher:
         self.client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
         self.told: list[tuple[str, Any]] = []
         self._news = asyncio.Event()
-        for name in ("session", "event", "delta", "problem"):
+        for name in ("session", "event", "delta", "problem", "notice"):
             self.client.on(name, self._keeper(name))
         self.gone = asyncio.Event()
         self.client.on("disconnect", self._gone)
@@ -158,7 +159,12 @@ async def serving(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
     with socket.socket() as listener:
         listener.bind((host, 0))
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=1
+            app,
+            log_config=None,
+            access_log=False,
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals are pytest's
@@ -183,6 +189,7 @@ async def serve(
     limit: int = 1000,
     mounts: Mounts | None = None,
     admission: AdmissionLimits = ADMISSION,
+    polling: bool = False,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
@@ -249,6 +256,7 @@ async def serve(
             message_max_bytes=MESSAGE_MAX,
             allowed_origins=origins,
             host=host,
+            socket_polling=polling,
         )
         contract = Contract(app)
         url = await stack.enter_async_context(serving(contract))

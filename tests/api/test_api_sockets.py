@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
+import jsonschema
 import pytest
 import socketio.exceptions
 
@@ -35,7 +36,7 @@ async def test_a_conversation_over_the_socket(served: Served) -> None:
         assert made["ok"] is True
         conversation = made["conversation"]["id"]
         opened = await watcher.call("conversation.open", {"conversation_id": conversation})
-        assert opened == {"ok": True, "last_seq": 0}
+        assert opened == {"ok": True, "last_seq": 0, "present": {"names": ["owner"], "count": 1}}
         order = {"conversation_id": conversation, "text": "Hello", "client_message_id": "1"}
         said = await watcher.call("message.send", order)
         assert (said["ok"], said["seq"], said["duplicate"]) == (True, 1, False)
@@ -170,6 +171,85 @@ async def test_a_session_keeps_no_cursor_that_was_not_confirmed(served: Served) 
     async with watching(served, session=session) as second:
         await second.until("event", len(served.published))
         assert second.seqs() == list(range(1, len(served.published) + 1))
+
+
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.needs("redis-server"))])
+async def test_a_session_that_is_too_old_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(api_client, "SESSION_TTL", 0.3)
+    bus: RedisBus | MemoryBus = MemoryBus()
+    if kind == "redis":
+        bus = RedisBus(request.getfixturevalue("redis_server").url)
+    async with bus, serve(tmp_path, bus=bus) as served:
+        async with watching(served) as first:
+            session = (await first.until("session", 1))[0]["session"]
+        async with watching(served, session=session) as second:
+            [welcome] = await second.until("session", 1)
+            assert (welcome["resumed"], welcome["session"]) == (True, session)
+        await asyncio.sleep(0.5)
+        async with watching(served, session=session) as third:
+            [welcome] = await third.until("session", 1)
+            assert welcome["resumed"] is False
+            assert welcome["session"] != session
+
+
+async def test_who_watches_is_told_of_others_who_do(served: Served) -> None:
+    await served.key("sam", "admin")
+    async with watching(served) as first:
+        made = await first.call("conversation.create", {})
+        order = {"conversation_id": made["conversation"]["id"]}
+        assert (await first.call("conversation.open", order))["present"] == {"names": ["owner"], "count": 1}
+        async with watching(served, "sam") as second, watching(served, "sam") as third:
+            opened = await second.call("conversation.open", order)
+            assert opened["present"] == {"names": ["owner", "sam"], "count": 2}
+            [came] = await first.until("notice", 1)
+            assert came == {"kind": "presence", **order, "present": opened["present"]}
+            async with served.http() as http:
+                found = (await http.get("/api/v1/schema")).json()
+            jsonschema.validate(came, {**found["sent"]["notice"], "$defs": found["$defs"]})
+            assert (await third.call("conversation.open", order))["present"]["count"] == 2
+            await second.call("conversation.close", order)
+            await asyncio.sleep(0.4)
+            assert len(first.got("notice")) == 1, "sam is still there, on another connection"
+            session = (await third.until("session", 1))[0]["session"]
+            assert third.got("notice") == [], "the answer to conversation.open has said it"
+        left = (await first.until("notice", 2))[1]
+        assert left["present"] == {"names": ["owner"], "count": 1}
+        async with watching(served, "sam", session=session) as back:
+            [told] = await back.until("notice", 1)
+            assert told["present"] == {"names": ["owner", "sam"], "count": 2}
+
+
+async def test_when_the_service_ends_every_client_is_told_and_let_go(served: Served) -> None:
+    async with watching(served) as follower, watching(served) as idle:
+        made = await follower.call("conversation.create", {})
+        await follower.call("conversation.open", {"conversation_id": made["conversation"]["id"]})
+        await idle.until("session", 1)
+        began = time.monotonic()
+        await served.hub.dismiss(5)
+        for watcher in (follower, idle):
+            [told] = await watcher.until("problem", 1)
+            assert (told["code"], told["status"], told["retry_after"]) == ("service-ends", 503, 1)
+            await asyncio.wait_for(watcher.gone.wait(), 5)
+        assert time.monotonic() - began < 4
+        late = Watcher(served)
+        await late.connect()
+        [told] = await late.until("problem", 1)
+        assert told["code"] == "service-ends"
+
+
+async def test_a_client_that_is_told_to_come_back_does_so_by_itself(served: Served) -> None:
+    client = socketio.AsyncClient(reconnection_delay=0.1, handle_sigint=False)
+    sessions: list[Any] = []
+    client.on("session", sessions.append)
+    await client.connect(served.url, auth={"token": served.keys["owner"]}, transports=["websocket"])
+    await until(lambda: len(sessions) == 1)
+    served.hub.end()
+    served.contract.breaches.clear()
+    await until(lambda: not client.connected)
+    await until(lambda: client._reconnect_task is not None)
+    await client.disconnect()
 
 
 async def test_a_session_belongs_to_its_principal(served: Served) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flynn.api import stream
 from flynn.domain.delta import Delta
 from tests.api.served import Served
+from tests.live.redis_server import until
 
 Frame = dict[str, Any]
 
@@ -156,3 +157,37 @@ async def test_who_leaves_is_forgotten(served: Served, monkeypatch: pytest.Monke
         async with asyncio.timeout(5):
             while served.hub.watched:  # noqa: ASYNC110  # the service tells nobody
                 await asyncio.sleep(0.02)
+
+
+async def test_a_client_that_does_not_read_its_stream_is_cut_off(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "STALL", 0.5)
+    async with served.http() as http:
+        conversation = await served.conversation(http)
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    request = (
+        f"GET /api/v1/conversations/{conversation}/events HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {served.keys['owner']}\r\nAccept: text/event-stream\r\n\r\n"
+    )
+    writer.write(request.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    await until(lambda: served.hub.watched == 1)
+    for seq in range(1, 601):
+        envelope = {
+            "conversation_id": conversation,
+            "seq": seq,
+            "type": "message.sent",
+            "at": "2026-01-01T00:00:00+00:00",
+            "run_id": None,
+            "data": {"text": "x" * 30_000},
+        }
+        served.bus.publish(UUID(conversation), envelope)
+        if seq % 50 == 0:
+            await asyncio.sleep(0.02)
+    await until(lambda: served.hub.watched == 0, within=10)
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        async with asyncio.timeout(10):
+            await reader.readexactly(600 * 30_000)
+    writer.close()

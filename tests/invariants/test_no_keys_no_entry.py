@@ -260,6 +260,34 @@ async def test_the_socket_shows_nobody_what_is_not_theirs(served: Served) -> Non
         assert watcher.got("event") == []
 
 
+async def test_only_who_sees_a_conversation_learns_who_watches_it(served: Served) -> None:
+    hers = await alice(served)
+    order = {"conversation_id": hers.conversation}
+    membership = f"/api/v1/workspaces/{hers.workspace['id']}/members/mallory"
+    async with (
+        served.http("alice") as owner,
+        watching(served, "alice") as first,
+        watching(served, "alice") as second,
+        watching(served, "mallory") as watcher,
+    ):
+        await first.call("conversation.open", order)
+        hidden = await watcher.call("conversation.open", order)
+        assert "alice" not in json.dumps(hidden)
+        await asyncio.sleep(0.3)
+        assert watcher.got("notice") == first.got("notice") == []
+        assert (await owner.put(membership)).status_code == 200
+        opened = await watcher.call("conversation.open", order)
+        assert opened["present"] == {"names": ["alice", "mallory"], "count": 2}
+        assert (await first.until("notice", 1))[0]["present"] == opened["present"]
+        assert (await owner.delete(membership)).status_code == 200
+        await watcher.until("problem", 1, within=10)
+        assert (await first.until("notice", 2))[1]["present"] == {"names": ["alice"], "count": 1}
+        await second.call("conversation.open", order)
+        await first.call("conversation.close", order)
+        await asyncio.sleep(0.4)
+        assert watcher.got("notice") == []
+
+
 async def test_a_session_of_another_is_not_taken_up(served: Served) -> None:
     hers = await alice(served)
     async with watching(served, "alice") as watcher:

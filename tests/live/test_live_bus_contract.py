@@ -1,11 +1,13 @@
 """The contract of a bus, over both implementations and over two that meet in Redis."""
 
 import asyncio
+from contextlib import ExitStack
 from uuid import UUID, uuid4
 
 import pytest
 
 from flynn.live.bus import Bus
+from flynn.live.presence import Person, Present
 from flynn.live.subscription import Item, Subscription
 from tests.live.stream import envelope, shown, words
 
@@ -176,6 +178,59 @@ async def test_sessions_are_kept_for_their_time(pair: Pair) -> None:
     assert await there.load_session("unknown") is None
     await asyncio.sleep(0.1)
     assert await there.load_session("s2") is None
+
+
+SAM, KIM = Person("sam", "1"), Person("kim", "2")
+
+
+async def told(subscription: Subscription, *names: str, within: float = 5.0) -> Present:
+    """Who is there, once these people are."""
+    async with asyncio.timeout(within):
+        while True:
+            present = subscription.take_present()
+            if present is not None and present.names == names:
+                return present
+            await subscription.wait()
+
+
+async def test_who_is_there_is_told_in_every_process(pair: Pair) -> None:
+    here, there = pair
+    conversation, other = uuid4(), uuid4()
+    async with here.subscribe(conversation) as subscription:
+        with here.attend(conversation, SAM):
+            assert await here.present(conversation) == Present(("sam",), 1)
+            assert (await told(subscription, "sam")).count == 1
+            with there.attend(conversation, KIM), there.attend(other, Person("alex", "3")):
+                assert (await told(subscription, "kim", "sam")).count == 2
+                assert await there.present(conversation) == Present(("kim", "sam"), 2)
+            await told(subscription, "sam")
+        assert await there.present(other) == Present()
+
+
+async def test_who_is_there_twice_counts_once(pair: Pair) -> None:
+    here, there = pair
+    conversation = uuid4()
+    async with here.subscribe(conversation) as subscription:
+        with here.attend(conversation, SAM):
+            with there.attend(conversation, SAM), there.attend(conversation, SAM):
+                await told(subscription, "sam")
+                await asyncio.sleep(0.3)
+                assert await here.present(conversation) == Present(("sam",), 1)
+            await asyncio.sleep(0.3)
+            assert await here.present(conversation) == Present(("sam",), 1)
+            assert subscription.take_present() is None, "nothing has changed"
+
+
+async def test_of_a_crowd_fifty_are_named_and_all_counted(pair: Pair) -> None:
+    here, there = pair
+    conversation = uuid4()
+    async with here.subscribe(conversation) as subscription:
+        with ExitStack() as crowd:
+            crowd.enter_context(here.attend(conversation, SAM))
+            for number in range(120):
+                crowd.enter_context(there.attend(conversation, Person(f"p{number:03}", str(number))))
+            present = await told(subscription, *(f"p{number:03}" for number in range(50)))
+            assert present.count == 121
 
 
 async def test_publishing_what_is_not_json_does_not_raise(pair: Pair) -> None:

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from flynn.live.presence import Present
 from flynn.live.redis import RedisBus
 from tests.live.redis_server import RedisServer, until
 from tests.live.stream import envelope, shown, words
-from tests.live.test_live_bus_contract import partial_of, receive
+from tests.live.test_live_bus_contract import KIM, SAM, partial_of, receive, told
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -118,6 +119,45 @@ async def test_words_are_whole_again_after_redis_was_away(redis_server: RedisSer
         here.publish_delta(words(conversation, "three", 8))
         here.publish(conversation, envelope(conversation, 1))
         assert await partial_of(there, conversation, "one two three") == ["one two three"]
+
+
+async def test_who_was_there_by_a_process_that_was_killed_is_forgotten(redis_server: RedisServer) -> None:
+    conversation = uuid4()
+    async with RedisBus(redis_server.url, presence_ttl=0.6) as here:
+        killed = RedisBus(redis_server.url, presence_ttl=0.6)
+        await killed.__aenter__()
+        async with here.subscribe(conversation) as subscription:
+            with here.attend(conversation, SAM):
+                attending = killed.attend(conversation, KIM)
+                attending.__enter__()
+                await told(subscription, "kim", "sam")
+                await asyncio.sleep(1.5)
+                assert await here.present(conversation) == Present(("kim", "sam"), 2), "it says so again"
+                killed._presence.close()
+                await told(subscription, "sam")
+                key = f"flynn:present:{conversation}"
+                kept = {bytes(name).decode() for name in await here._redis.keys("flynn:present:*")}
+                assert kept == {key, f"{key}:{here._origin}"}
+        await killed.__aexit__()
+
+
+async def test_who_is_there_is_whole_again_after_redis_was_away_or_emptied(redis_server: RedisServer) -> None:
+    conversation = uuid4()
+    async with (
+        RedisBus(redis_server.url, presence_ttl=0.6) as here,
+        RedisBus(redis_server.url, presence_ttl=0.6) as there,
+        here.subscribe(conversation) as subscription,
+    ):
+        with here.attend(conversation, SAM), there.attend(conversation, KIM):
+            await told(subscription, "kim", "sam")
+            redis_server.kill()
+            await told(subscription, "sam")
+            redis_server.start()
+            await told(subscription, "kim", "sam")
+            await here._redis.flushall()
+            await asyncio.sleep(0.5)
+            await until(lambda: here.part().state == "ok")
+            assert await here.present(conversation) == Present(("kim", "sam"), 2)
 
 
 async def test_many_listeners_come_and_go_at_once(redis_server: RedisServer) -> None:

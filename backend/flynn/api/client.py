@@ -6,24 +6,27 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-import socketio
-
+from flynn.api.frame import delta_frame, event_frame
 from flynn.api.problem import named, problem_of
-from flynn.api.wire import Wire
+from flynn.api.window import Window
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.errors import Conflict, FlynnError, NotFound, TooManyRequests, Unauthenticated
 from flynn.domain.principal import Principal
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
-from flynn.live.viewer import Viewer
+from flynn.live.presence import Person, Present
+from flynn.live.viewer import ServiceEnds, SlowViewer, Viewer
 from flynn.telemetry.logging import get_logger
 
 SESSION_TTL = 24 * 3600.0
 """Seconds for which a session is kept after its client was last heard."""
+
+SAVE_AFTER = 1.0
+"""Seconds between two saves of a session whose cursors move all the time."""
 
 SAVE_EVERY = 600.0
 """Seconds after which a session is saved although nothing changed, so that it is kept."""
@@ -37,10 +40,28 @@ MOST_WATCHED = 200
 MOST_CALLS = 100
 """Calls of one connection that may wait for their turn."""
 
+STALL = 20.0
+"""Seconds for which a client may confirm nothing while its window is full."""
+
+LOOK_EVERY = 0.5
+"""Seconds after which it is looked again at what waits for a client whose window is full."""
+
 LEAVE = 5.0
 """Seconds that a client which was told to go may take to read why."""
 
 _log = get_logger(__name__)
+
+
+class Carrier(Protocol):
+    """What carries a client's frames: a WebSocket, or requests that poll."""
+
+    window: Window
+
+    def abort(self) -> None:
+        """End the connection without waiting for a client that does not read."""
+
+    async def finish(self, within: float) -> None:
+        """End it when what was queued is gone, so that the client comes back by itself."""
 
 
 @dataclass(slots=True)
@@ -52,12 +73,24 @@ class _Watched:
 
 
 class Client:
-    """One connection. `begin` or `refuse` must follow: until then its calls wait."""
+    """One connection. `begin` or `refuse` must follow: until then its calls wait.
 
-    def __init__(self, sid: str, *, server: socketio.AsyncServer, wire: Wire, bus: Bus, hub: Hub) -> None:
-        self._sid = sid
-        self._server = server
+    `send` hands a Socket.IO frame to Engine.IO; `disconnect` says goodbye over Socket.IO.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[str], Awaitable[None]],
+        wire: Carrier,
+        disconnect: Callable[[], Awaitable[None]],
+        bus: Bus,
+        hub: Hub,
+    ) -> None:
+        self._send = send
         self._wire = wire
+        self._window = wire.window
+        self._disconnect = disconnect
         self._bus = bus
         self._hub = hub
         self._principal: Principal | None = None
@@ -67,12 +100,13 @@ class Client:
         self._waiting = 0
         self._watched: dict[UUID, _Watched] = {}
         self._sent: deque[tuple[int, UUID, int]] = deque()
+        self._leaving: asyncio.Task[None] | None = None
         self._changed = False
         self._saved_at = self._checked_at = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._still_allowed: Callable[[], Awaitable[object]] | None = None
         self.session = ""
-        wire.on_received = self._received
+        self._window.on_received = self._received
 
     @property
     def principal(self) -> Principal:
@@ -114,12 +148,17 @@ class Client:
 
     async def emit(self, event: str, data: Json) -> int:
         """Send an event; gives its number on the wire."""
-        number = self._wire.queued()
-        await self._server.emit(event, data, to=self._sid)
+        return await self._put(event_frame(event, data))
+
+    async def _put(self, frame: str) -> int:
+        number = self._window.queued(len(frame))
+        await self._send(frame)
         return number
 
-    async def watch(self, conversation_id: UUID, after_seq: int) -> int:
-        """Follow a conversation from `after_seq` on, anew if it is followed already; gives its last seq.
+    async def watch(self, conversation_id: UUID, after_seq: int) -> tuple[int, Present]:
+        """Follow a conversation from `after_seq` on, anew if it is followed already.
+
+        Gives its last seq and who is present.
 
         Raises InvalidInput for a cursor beyond the log, Conflict when too many are followed.
         """
@@ -127,14 +166,23 @@ class Client:
             raise Conflict(f"A connection may follow up to {MOST_WATCHED} conversations: close some.")
         stack = AsyncExitStack()
         seen_by = None if self.principal.admin else self.principal.id
+        person = Person(self.principal.name, str(self.principal.id))
         viewer = await stack.enter_async_context(
-            self._hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by)
+            self._hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by, person=person)
         )
+        present = await self._bus.present(conversation_id)
         await self.unwatch(conversation_id)
-        pump = asyncio.create_task(self._pump(viewer, stack), name="api: follow a conversation")
+        pump = asyncio.create_task(self._pump(viewer, stack, present), name="api: follow a conversation")
         self._watched[conversation_id] = _Watched(after_seq, pump)
         self._changed = True
-        return viewer.mark
+        return viewer.mark, present
+
+    async def notice(self, conversation_id: UUID, present: Present) -> None:
+        """Say who watches a conversation."""
+        said = {"names": present.names, "count": present.count}
+        await self.emit(
+            "notice", {"kind": "presence", "conversation_id": str(conversation_id), "present": said}
+        )
 
     async def unwatch(self, conversation_id: UUID) -> None:
         """Stop following a conversation, if it is followed."""
@@ -157,10 +205,21 @@ class Client:
         )
 
     async def leave(self, error: FlynnError) -> None:
-        """Tell the client why, and disconnect it."""
+        """Tell the client why, and disconnect it. Only the first reason counts; returns when it is told.
+
+        A client that is to come back is not sent away by name: the usual libraries take that for good.
+        """
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(error))
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self, error: FlynnError) -> None:
         await self.emit("problem", problem_of(error))
-        await self._server.disconnect(self._sid)
-        self.abort_later()
+        if isinstance(error, SlowViewer | ServiceEnds):
+            await self._wire.finish(LEAVE)
+        else:
+            await self._disconnect()
+            self.abort_later()
 
     def abort_later(self) -> None:
         """Cut the connection if the client does not close it within LEAVE seconds."""
@@ -177,15 +236,20 @@ class Client:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    async def _pump(self, viewer: Viewer, stack: AsyncExitStack) -> None:
-        """Send what a viewer gives, as fast as the client takes it."""
+    async def _pump(self, viewer: Viewer, stack: AsyncExitStack, present: Present) -> None:
+        """Send what a viewer gives, as fast as the client takes it; it knows who is `present`."""
         async with stack:
             try:
                 while True:
                     item = await viewer.next()
-                    await self._wire.room()
+                    if not await self._window.room(LOOK_EVERY):
+                        await self._room(viewer)
                     if isinstance(item, Delta):
-                        await self.emit("delta", item.model_dump(mode="json", exclude_none=True))
+                        await self._put(delta_frame(item))
+                    elif isinstance(item, Present):
+                        if item != present:
+                            present = item
+                            await self.notice(viewer.conversation_id, present)
                     else:
                         number = await self.emit("event", item)
                         self._sent.append((number, viewer.conversation_id, item["seq"]))
@@ -195,6 +259,20 @@ class Client:
                 self._start(self.leave(error))
             except Exception as error:
                 self._start(self.leave(named(error, request_id=None)))
+
+    async def _room(self, viewer: Viewer) -> None:
+        """Wait for a client whose window is full. Raises SlowViewer when it waits in vain."""
+        clock = asyncio.get_running_loop().time
+        least, until = self._window.unconfirmed, clock() + STALL
+        while not await self._window.room(LOOK_EVERY):
+            viewer.check()
+            if self._window.unconfirmed < least:
+                least, until = self._window.unconfirmed, clock() + STALL
+            elif clock() >= until:
+                raise SlowViewer(
+                    f"This client has confirmed nothing of what was sent for {STALL:g} seconds. "
+                    "Connect again and go on after the last seq you received."
+                )
 
     async def _lose(self, conversation_id: UUID, error: NotFound) -> None:
         """Stop following what may not be seen any more, and say so. The connection stays."""
@@ -211,7 +289,7 @@ class Client:
                 watched.received = seq
                 self._changed = True
         now = time.monotonic()
-        if self._changed or now - self._saved_at >= SAVE_EVERY:
+        if now - self._saved_at >= (SAVE_AFTER if self._changed else SAVE_EVERY):
             self._start(self.save())
         if now - self._checked_at >= CHECK_EVERY:
             self._checked_at = now

@@ -25,6 +25,7 @@ from flynn.domain.orders import BudgetOrder, ConversationOrder, InterruptOrder, 
 from flynn.domain.views import Acknowledgement, ConversationView, Interruption, MessageView, Page, RunView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
+from flynn.live.presence import Person
 from flynn.store.views import Views
 
 EVENT_STREAM = "text/event-stream"
@@ -104,7 +105,8 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
             after_seq = _seq(last_event_id)
         await views.conversation(principal, conversation_id)
         seen_by = None if principal.admin else principal.id
-        viewing = hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by)
+        person = Person(principal.name, str(principal.id))
+        viewing = hub.view(conversation_id, after_seq=after_seq, principal_id=seen_by, person=person)
         viewer = await viewing.__aenter__()
         authorization = request.headers.get("authorization", "")
         return event_stream(

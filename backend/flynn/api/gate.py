@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flynn.api.addresses import Doorkeeper
 from flynn.api.authentication import Authenticator
+from flynn.api.polling import Polling
 from flynn.api.problem import Headers, MalformedRequest, named, send_problem
 from flynn.api.wire import Wire
 from flynn.domain.errors import FlynnError, PayloadTooLarge
@@ -23,6 +24,8 @@ PRINCIPAL = "flynn.principal"
 
 REQUEST_ID = "flynn.request_id"
 WIRE = "flynn.wire"
+CUT = "flynn.cut"
+"""Key in the extensions of a scope: a function that ends the connection at once, buffers and all."""
 
 DRAIN = 16 * 1024 * 1024
 """Bytes of an oversized body that are read and dropped, so that the client gets to read the answer."""
@@ -44,9 +47,16 @@ class Gate:
     """The outermost ASGI application."""
 
     def __init__(
-        self, app: ASGIApp, *, doorkeeper: Doorkeeper, authenticator: Authenticator, max_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        doorkeeper: Doorkeeper,
+        authenticator: Authenticator,
+        max_bytes: int,
+        polling: Polling | None = None,
     ) -> None:
         self._app = app
+        self._polling = polling
         self._doorkeeper = doorkeeper
         self._authenticator = authenticator
         self._max_bytes = max_bytes
@@ -82,9 +92,8 @@ class Gate:
             await send({"type": "http.response.body", "body": b""})
             return
         if path.startswith(_SOCKET_PATH):
-            raise MalformedRequest(
-                "Socket.IO speaks WebSocket only here: connect with `transports: ['websocket']`."
-            )
+            await self._poll(scope, receive, send, headers)
+            return
         with bind(request_id=scope[REQUEST_ID]):
             if path.startswith("/api/"):
                 principal = await self._authenticator.header(headers.get(b"authorization", ""))
@@ -93,6 +102,18 @@ class Gate:
                     await self._app(scope, await self._buffered(scope, receive, headers), send)
             else:
                 await self._app(scope, await self._buffered(scope, receive, headers), send)
+
+    async def _poll(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, str]) -> None:
+        """Carry one request of a Socket.IO client that polls, where that is allowed."""
+        if self._polling is None:
+            raise MalformedRequest(
+                "Socket.IO speaks WebSocket only here: connect with `transports: ['websocket']`. "
+                "FLYNN_SOCKET_POLLING lets polling in."
+            )
+        poller = self._polling.begin(scope, WIRE)
+        body = await self._buffered(scope, receive, headers)
+        with bind(request_id=scope[REQUEST_ID]):
+            await self._polling.carry(scope[WIRE], scope, body, send, begins=poller is None)
 
     async def _buffered(self, scope: Scope, receive: Receive, headers: dict[bytes, str]) -> Receive:
         """Read the body, if there may be one, and give a `receive` that begins with it."""
@@ -114,10 +135,14 @@ class Gate:
         request_id = scope[REQUEST_ID]
         try:
             self._doorkeeper.check(headers.get(b"host", ""), headers.get(b"origin", ""))
+            if b"sid=" in scope["query_string"]:
+                raise MalformedRequest("A connection stays with the transport that it began with.")
         except FlynnError as error:
             await _deny(scope, receive, send, error, request_id)
             return
-        wire = scope[WIRE] = Wire(receive, send, max_bytes=self._max_bytes)
+        wire = scope[WIRE] = Wire(
+            receive, send, max_bytes=self._max_bytes, cut=(scope.get("extensions") or {}).get(CUT)
+        )
         try:
             with bind(request_id=request_id):
                 await self._app(scope, wire.receive, wire.send)
@@ -138,6 +163,8 @@ class Gate:
                 except FlynnError:
                     return more
                 more.append((b"access-control-allow-origin", origin.encode("latin-1", "replace")))
+                if scope["path"].startswith(_SOCKET_PATH):
+                    more.append((b"access-control-allow-credentials", b"true"))  # for a proxy's sticky cookie
                 more.append((b"access-control-expose-headers", b"Location, Retry-After, X-Request-Id"))
         return more
 

@@ -13,6 +13,7 @@ from flynn.domain.delta import Delta
 from flynn.domain.events import EventData
 from flynn.domain.orders import ApprovalOrder, ConversationOrder, InterruptOrder, MessageOrder, Watch
 from flynn.domain.views import Acknowledgement, ApprovalView, ConversationView, RunView
+from flynn.live.presence import MOST_NAMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -76,11 +77,19 @@ class ConversationCreated(BaseModel):
     conversation: ConversationView
 
 
+class Presence(BaseModel):
+    """Who watches a conversation: names in order, at most 50, and the number of people in all."""
+
+    names: list[str] = Field(max_length=MOST_NAMES)
+    count: int = Field(ge=0)
+
+
 class ConversationOpened(BaseModel):
     """Answer to `conversation.open`: events up to `last_seq` follow, then live ones."""
 
     ok: Literal[True]
     last_seq: int
+    present: Presence = Field(description="The caller is among them")
 
 
 class ConversationClosed(BaseModel):
@@ -124,6 +133,14 @@ class Session(BaseModel):
     watching: dict[UUID, int]
 
 
+class Notice(BaseModel):
+    """`notice`: who watches a conversation has changed. Not in the log, and sent to its watchers only."""
+
+    kind: Literal["presence"]
+    conversation_id: UUID
+    present: Presence
+
+
 CALLS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "conversation.create": (ConversationOrder, ConversationCreated),
     "conversation.open": (Watch, ConversationOpened),
@@ -139,8 +156,9 @@ SENT: dict[str, type[BaseModel]] = {
     "event": Envelope,
     "delta": Delta,
     "problem": Problem,
+    "notice": Notice,
 }
-"""What the server sends over Socket.IO, and, but for `session`, over SSE."""
+"""What the server sends over Socket.IO, and, but for `session` and `notice`, over SSE."""
 
 
 def document() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from flynn.api.door import answer_json
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.operations import operation_doors, reference_doors
+from flynn.api.polling import Polling
 from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
@@ -58,15 +59,16 @@ def create_api(
     message_max_bytes: int,
     allowed_origins: Iterable[str],
     host: str,
+    socket_polling: bool = False,
 ) -> ASGIApp:
     """Put the doors together.
 
     `message_max_bytes` bounds a message; bodies and Socket.IO frames may have six times that (JSON may
     write a character as a backslash, u and four digits) and OVERHEAD. `host` is the address that is
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
-    elsewhere that may connect. Of larger WebSocket messages, those that the ASGI server lets through are
-    answered with a 413 problem. `scrape` gives what /metrics shows, `sockets_open` is told how many
-    Socket.IO connections there are.
+    elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
+    messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
+    /metrics shows, `sockets_open` is told how many Socket.IO connections there are.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -108,11 +110,13 @@ def create_api(
         max_bytes=max_bytes,
         changed=sockets_open,
     )
+    whole = socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close)
     return Gate(
-        socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close),
+        whole,
         doorkeeper=Doorkeeper(host=host, allowed_origins=allowed_origins),
         authenticator=authenticator,
         max_bytes=max_bytes,
+        polling=Polling(whole, sockets.engine_sockets) if socket_polling else None,
     )
 
 

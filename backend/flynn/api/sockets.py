@@ -5,18 +5,19 @@ are followed, and from which seq on. It is kept on the bus, so any process can t
 are those that the client has certainly received: a resumed conversation may repeat events, never skip any.
 """
 
-import json
+import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
-import orjson
 import socketio
 from pydantic import BaseModel, ValidationError
 
 from flynn.api.authentication import Authenticator
 from flynn.api.client import Client
+from flynn.api.frame import FastJson
 from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
 from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage
@@ -28,6 +29,7 @@ from flynn.domain.principal import Scope
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
+from flynn.live.viewer import service_ends
 from flynn.store.views import Views
 from flynn.telemetry.logging import bind, get_logger
 
@@ -43,20 +45,6 @@ _READERS = (Scope.READ, Scope.CHAT, Scope.DELEGATE)
 _log = get_logger(__name__)
 
 Call: TypeAlias = Callable[[Client, Any], Awaitable[dict[str, Json]]]
-
-
-class _FastJson:
-    """JSON for python-socketio: orjson writes, the standard library reads (it takes lone surrogates)."""
-
-    @staticmethod
-    def dumps(value: Json, **_options: object) -> str:
-        """Write compact JSON."""
-        try:
-            return orjson.dumps(value).decode()
-        except TypeError:
-            return json.dumps(value, separators=(",", ":"))
-
-    loads = staticmethod(json.loads)
 
 
 class Sockets:
@@ -81,6 +69,7 @@ class Sockets:
         self._hub = hub
         self._bus = bus
         self._authenticator = authenticator
+        self._ended = False
         self._clients: dict[str, Client] = {}
         self._changed = changed
         self._calls: dict[str, Call] = {
@@ -94,18 +83,32 @@ class Sockets:
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             always_connect=True,
-            transports=["websocket"],
+            transports=["websocket", "polling"],  # the gate lets polling through, or not
+            allow_upgrades=False,
+            http_compression=False,
             cors_allowed_origins=[],
             max_http_buffer_size=max_bytes + ROOM_FOR_FRAMES,
             ping_interval=PING_EVERY,
             ping_timeout=PING_TIMEOUT,
-            json=_FastJson,
+            json=FastJson,
             logger=logger,
             engineio_logger=logger,
         )
+        hub.on_end(self.end)
         self.server.on("connect", self._connected)
         self.server.on("disconnect", self._disconnected)
         self.server.on("*", self._called)
+
+    def engine_sockets(self) -> Mapping[str, Any]:
+        """Engine.IO's connections, by their ids."""
+        found: Mapping[str, Any] = self.server.eio.sockets
+        return found
+
+    async def end(self) -> None:
+        """Tell every client that the service ends, and to connect again; returns when all were told."""
+        self._ended = True
+        clients = list(self._clients.values())
+        await asyncio.gather(*(client.leave(service_ends()) for client in clients), return_exceptions=True)
 
     async def close(self) -> None:
         """Leave every conversation; the process ends."""
@@ -116,7 +119,11 @@ class Sockets:
     async def _connected(self, sid: str, environ: dict[str, Any], auth: Json) -> bool:
         scope = environ["asgi.scope"]
         client = self._clients[sid] = Client(
-            sid, server=self.server, wire=scope[WIRE], bus=self._bus, hub=self._hub
+            send=partial(self.server.eio.send, self.server.manager.eio_sid_from_sid(sid, "/")),
+            wire=scope[WIRE],
+            disconnect=partial(self.server.disconnect, sid),
+            bus=self._bus,
+            hub=self._hub,
         )
         self._changed(len(self._clients))
         try:
@@ -138,6 +145,8 @@ class Sockets:
         if not isinstance(token, str) or not token:
             raise Unauthenticated("Connect with `auth: {token: 'fly_…'}`.")
         principal = await self._authenticator.key(token)
+        if self._ended:
+            raise service_ends()
         state = await self._bus.load_session(session) if isinstance(session, str) and session else None
         if state is not None and state.get("principal") != str(principal.id):
             state = None
@@ -159,9 +168,12 @@ class Sockets:
         for conversation_id, after_seq in resumed.items():
             watch = Watch(conversation_id=conversation_id, after_seq=after_seq)
             try:
-                await self._open(client, watch)
+                opened = await self._open(client, watch)
             except (NotFound, InvalidInput) as error:
                 await client.emit("problem", {**problem_of(error), "conversation_id": conversation_id})
+            else:
+                notice = {"kind": "presence", "conversation_id": conversation_id}
+                await client.emit("notice", {**notice, "present": opened["present"]})
         await client.save()
 
     async def _disconnected(self, sid: str, _reason: str) -> None:
@@ -210,8 +222,8 @@ class Sockets:
     async def _open(self, client: Client, watch: Watch) -> dict[str, Json]:
         client.principal.need(*_READERS)
         await self._views.conversation(client.principal, watch.conversation_id)
-        last_seq = await client.watch(watch.conversation_id, watch.after_seq)
-        return {"last_seq": last_seq}
+        last_seq, present = await client.watch(watch.conversation_id, watch.after_seq)
+        return {"last_seq": last_seq, "present": {"names": present.names, "count": present.count}}
 
     async def _close(self, client: Client, order: CloseConversation) -> dict[str, Json]:
         await client.unwatch(order.conversation_id)

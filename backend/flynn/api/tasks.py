@@ -16,6 +16,7 @@ from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement, Page, TaskView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
+from flynn.live.presence import Present
 from flynn.live.viewer import ServiceEnds, SlowViewer
 from flynn.store.views import Views
 
@@ -121,7 +122,7 @@ async def settled(principal: Principal, task_id: UUID, seconds: float, *, views:
                     item = await viewer.next()
             except (TimeoutError, SlowViewer, ServiceEnds):
                 break
-            if not isinstance(item, Delta) and item["type"].startswith(_TURNS):
+            if not isinstance(item, Delta | Present) and item["type"].startswith(_TURNS):
                 task = await views.task(principal, task_id)
     return task
 

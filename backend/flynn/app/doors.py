@@ -1,7 +1,8 @@
 """The doors of a process: all of them, or those alone that say how it is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
@@ -18,6 +19,16 @@ from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The doors, and how all who follow a conversation are told that the service ends: it waits a moment
+    until they have heard it.
+    """
+
+    api: ASGIApp
+    dismiss: Callable[[], Awaitable[None]]
+
+
 @asynccontextmanager
 async def open_doors(
     settings: Settings,
@@ -29,7 +40,7 @@ async def open_doors(
     health: Health,
     scrape: Scrape,
     metrics: Metrics,
-) -> AsyncIterator[ASGIApp]:
+) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
     async with Hub(
@@ -40,7 +51,7 @@ async def open_doors(
         slow=metrics.slow_clients.inc,
     ) as hub:
         scrape.watch(lambda: hub.watched)
-        yield create_api(
+        api = create_api(
             intake=intake,
             views=views,
             hub=hub,
@@ -52,12 +63,19 @@ async def open_doors(
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,
             host=settings.host,
+            socket_polling=settings.socket_polling,
         )
+        yield Doors(api, hub.dismiss)
+
+
+async def _nobody_follows() -> None:
+    pass
 
 
 @asynccontextmanager
 async def open_operations(
     settings: Settings, *, views: Views, health: Health, scrape: Scrape
-) -> AsyncIterator[ASGIApp]:
+) -> AsyncIterator[Doors]:
     """/health, /ready and /metrics, for a process that only works."""
-    yield create_operations(views=views, ready=health.ready, scrape=scrape.text, host=settings.host)
+    api = create_operations(views=views, ready=health.ready, scrape=scrape.text, host=settings.host)
+    yield Doors(api, _nobody_follows)

@@ -1,7 +1,7 @@
 """A running process: everything started in order, and closed in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
-from flynn.app.chores import chores_of
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.model import Model
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
+from flynn.app.working import GRACE_SECONDS, open_worker
 from flynn.domain import events as ev
 from flynn.domain.errors import ConfigurationError
 from flynn.intake import Intake
@@ -28,9 +28,7 @@ from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
 from flynn.sandbox.opening import open_sandbox
 from flynn.settings import Settings
-from flynn.store.admission import queues_of
 from flynn.store.database import Database
-from flynn.store.signals import Signals
 from flynn.store.views import Views
 from flynn.telemetry.crash_point import reach
 from flynn.telemetry.event_metrics import EventMetrics
@@ -38,35 +36,22 @@ from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import register_secret
 from flynn.tools.toolset import TOOLS
-from flynn.worker.chores import Chores
-from flynn.worker.clock import Clock
-from flynn.worker.endings import Endings
 from flynn.worker.engine import MARGIN_SECONDS, Engine
-from flynn.worker.presence import Presence
-from flynn.worker.runner import Runner
-from flynn.worker.sweeper import Sweeper
-
-GRACE_SECONDS = 3.0
-"""How long running calls may go on after a request to end; their runs are handed back.
-
-The whole end takes less than 15 s: this, then the engine's CANCEL_SECONDS and twice its WRITE_SECONDS,
-while the doors close; then a second each for saying goodbye (see `flynn.cli.stopping` for what hangs).
-"""
-
-
-LEAVE_SECONDS = 1.0
-"""How long what is left of a worker may take to end; a database that does not answer makes it hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A running process: its doors, and what the command line needs besides."""
+    """A running process: its doors, and what the command line needs besides.
+
+    `dismiss` tells all who follow a conversation that the service ends, and gives them a moment to hear it.
+    """
 
     api: ASGIApp
     settings: Settings
     database: Database
     views: Views
     intake: Intake
+    dismiss: Callable[[], Awaitable[None]]
     agents: Catalog
     health: Health
     sandbox: Sandbox
@@ -147,46 +132,22 @@ async def open_service(
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         engine: Engine | None = None
         if worker:
-            caps = caps_of(settings, mounts, permissions)
-            endings = Endings(
-                database=database, limits=rules.limits, admission=rules.admission, metrics=metrics
+            engine = await stack.enter_async_context(
+                open_worker(
+                    settings,
+                    dsn=address.dsn,
+                    database=database,
+                    model=model,
+                    sandbox=sandbox,
+                    prompts=prompts,
+                    agents=agents,
+                    rules=rules,
+                    caps=caps_of(settings, mounts, permissions),
+                    bus=bus,
+                    publish=publish,
+                    metrics=metrics,
+                )
             )
-            signals = Signals(database, address.dsn)
-            runner = Runner(
-                database,
-                model=model.client,
-                sandbox=sandbox,
-                prompts=prompts,
-                agents=lambda: agents,
-                signals=signals,
-                endings=endings,
-                caps=caps,
-                publish=publish,
-                publish_delta=bus.publish_delta,
-                metrics=metrics,
-            )
-            engine = Engine(
-                dsn=address.dsn,
-                queues=queues_of(volume.id for volume in mounts.volumes),
-                concurrency=settings.concurrency,
-                lease_seconds=settings.lease_seconds,
-                handler=runner.run,
-                log=get_logger("flynn.engine"),
-            )
-            clock = Clock(database, admission=rules.admission, publish=publish)
-            model.when_it_answers(clock.model_answers)
-            presence = Presence(
-                database,
-                volumes=mounts.volumes,
-                admission=rules.admission,
-                concurrency=settings.concurrency,
-                number=lambda: engine.number if engine is not None else None,
-            )
-            chores = Chores(database, chores_of(settings))
-            stack.push_async_callback(presence.end)
-            await presence.begin()
-            sweeper = Sweeper(caps.scratch)
-            await stack.enter_async_context(_working(engine, signals, clock, presence, sweeper, chores))
         health = Health(
             database=database,
             embedded=(lambda: embedded.state) if embedded else None,
@@ -203,7 +164,7 @@ async def open_service(
             standings=model.client.standings,
             held=lambda: engine.held if engine else 0,
         )
-        api = await stack.enter_async_context(
+        opened = await stack.enter_async_context(
             open_doors(
                 settings,
                 intake=intake,
@@ -218,37 +179,18 @@ async def open_service(
             else open_operations(settings, views=views, health=health, scrape=scrape)
         )
         yield Service(
-            api=api,
+            api=opened.api,
             settings=settings,
             database=database,
             views=views,
             intake=intake,
+            dismiss=opened.dismiss,
             agents=agents,
             health=health,
             sandbox=sandbox,
             owner_key=owner_key,
             engine=engine,
         )
-
-
-@asynccontextmanager
-async def _working(
-    engine: Engine, signals: Signals, clock: Clock, presence: Presence, sweeper: Sweeper, chores: Chores
-) -> AsyncIterator[None]:
-    """Run the worker's tasks; at the end hand back what is running."""
-    tasks = [asyncio.create_task(part.run()) for part in (engine, signals, clock, presence, sweeper, chores)]
-    try:
-        yield
-    finally:
-        await engine.stop(GRACE_SECONDS)
-        for task in tasks[1:]:
-            task.cancel()
-        done, left = await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
-        for task in done:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                get_logger("flynn.worker").error("a part of the worker broke", exc_info=error)
-        if left:
-            get_logger("flynn.worker").warning("statements to a database that does not answer are left")
 
 
 def _tell_of(report: SandboxReport) -> None:

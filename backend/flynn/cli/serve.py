@@ -4,11 +4,12 @@ import asyncio
 import errno
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
 
+from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
@@ -46,10 +47,14 @@ def listen(host: str, port: int, *, name: str = "FLYNN_PORT") -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; says when it takes requests, and leaves signals to whoever runs it."""
+    """Uvicorn's server; says when it takes requests, and leaves signals to whoever runs it.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    Whoever follows a conversation is told before connections are closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, dismiss: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
+        self._dismiss = dismiss
         self.taking = asyncio.Event()
 
     @contextmanager
@@ -63,7 +68,11 @@ class _Server(uvicorn.Server):
         self.taking.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the doors; in a hurry too the application is told, which uvicorn forgoes then."""
+        """Tell viewers that the service ends, give them a moment to hear it, then close everything.
+
+        In a hurry too the application is told, which uvicorn forgoes then.
+        """
+        await self._dismiss()
         await super().shutdown(sockets=sockets)
         if self.force_exit:
             await self.lifespan.shutdown()
@@ -83,13 +92,15 @@ async def serving(
         log_config=None,
         access_log=False,
         loop="none",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,  # thirty small frames a second gain nothing by it, and each pays
         lifespan="on",
         timeout_graceful_shutdown=3,
         server_header=False,
         date_header=False,
     )
-    server = _Server(config)
+    server = _Server(config, dismiss=service.dismiss)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     taking = asyncio.create_task(server.taking.wait())
     try:

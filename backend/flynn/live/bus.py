@@ -5,13 +5,14 @@ fail the one who publishes. Two implementations keep one contract (tests/live/te
 `flynn.live.memory.MemoryBus` for one process and `flynn.live.redis.RedisBus` for several.
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol, Self
 from uuid import UUID
 
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.readiness import Part
+from flynn.live.presence import Person, Present
 from flynn.live.subscription import Envelope, Subscription
 
 SUBSCRIPTION_LIMIT = 1000
@@ -50,6 +51,16 @@ class Bus(Protocol):
 
         It is at least as new as any delta that a subscription has delivered. Never raises.
         """
+
+    def attend(self, conversation_id: UUID, person: Person) -> AbstractContextManager[None]:
+        """`person` watches the conversation meanwhile. Never blocks, never raises.
+
+        Subscriptions of a conversation that somebody attends in their process are told who is there soon
+        after it has changed, a process that was killed included.
+        """
+
+    async def present(self, conversation_id: UUID) -> Present:
+        """Who watches the conversation now, in all processes that can be reached. Never raises."""
 
     async def save_session(self, session_id: str, state: dict[str, Json], ttl: float) -> None:
         """Keep a session's state (JSON) for `ttl` seconds. Never raises: a lost session costs a replay."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from flynn.live.subscription import Item, Subscription
+from flynn.live.presence import Present
+from flynn.live.subscription import Item, Subscription, weight
 
 
 class Fanout:
@@ -28,8 +29,16 @@ class Fanout:
 
     def deliver(self, conversation_id: UUID, item: Item) -> None:
         """Push `item` to everybody who listens to the conversation."""
+        listeners = self._listeners.get(conversation_id)
+        if listeners:
+            weighs = weight(item)
+            for subscription in listeners:
+                subscription.push(item, weighs)
+
+    def tell(self, conversation_id: UUID, present: Present) -> None:
+        """Tell everybody who listens to the conversation who is there."""
         for subscription in self._listeners.get(conversation_id, ()):
-            subscription.push(item)
+            subscription.tell(present)
 
     def conversations(self) -> Iterable[UUID]:
         """The conversations that somebody listens to."""

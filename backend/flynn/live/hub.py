@@ -1,13 +1,14 @@
 """The hub: one per process. Opens viewers, and every two seconds compares them with the log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Any, Self
 from uuid import UUID
 
 from flynn.domain.errors import InvalidInput, NotFound
 from flynn.live.bus import SUBSCRIPTION_LIMIT, Bus
+from flynn.live.presence import Person
 from flynn.live.viewer import ReadLog, Viewer
 from flynn.telemetry.logging import get_logger
 
@@ -22,6 +23,9 @@ FindUnseen = Callable[[Sequence[Pair]], Awaitable[set[Pair]]]
 
 RECONCILE_EVERY = 2.0
 """Seconds between two comparisons of the watched conversations with the log, and of who may watch them."""
+
+HEARING = 1.0
+"""Seconds that viewers have to hear that the service ends."""
 
 _log = get_logger(__name__)
 
@@ -54,7 +58,11 @@ class Hub:
         self._slow = slow
         self._viewers: dict[UUID, set[Viewer]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._deserted = asyncio.Event()
+        self._deserted.set()
         self._ended = False
+        self._on_end: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._farewells: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._reconcile_for_ever(), name="live: reconcile with the log")
@@ -74,10 +82,12 @@ class Hub:
         after_seq: int | None = None,
         limit: int | None = None,
         principal_id: UUID | None = None,
+        person: Person | None = None,
     ) -> AsyncIterator[Viewer]:
         """Follow a conversation: everything after `after_seq` (None: from now on), then live.
 
         `principal_id` is whose right to see it is looked at again and again; None for one who sees all.
+        `person` is who others are told to be present meanwhile; only a viewer with one is told of others.
         Subscribes, reads the mark, and lets the viewer replay. Raises InvalidInput when `after_seq` lies
         beyond the log's end, and whatever `marks` raises.
         """
@@ -99,24 +109,44 @@ class Hub:
                 partial=self._bus.partial,
                 principal_id=principal_id,
                 slow=self._slow,
+                sociable=person is not None,
             )
             self._viewers.setdefault(conversation_id, set()).add(viewer)
+            self._deserted.clear()
             if self._ended:
                 viewer.end()
+            attending = self._bus.attend(conversation_id, person) if person else nullcontext()
             try:
-                yield viewer
+                with attending:
+                    yield viewer
             finally:
                 viewers = self._viewers[conversation_id]
                 viewers.discard(viewer)
                 if not viewers:
                     del self._viewers[conversation_id]
+                if not self._viewers:
+                    self._deserted.set()
+
+    def on_end(self, callback: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Call back when `end` is called, for clients that follow nothing; `dismiss` waits for it."""
+        self._on_end.append(callback)
 
     def end(self) -> None:
         """Tell everybody who follows a conversation, now or later, that the service ends."""
+        if self._ended:
+            return
         self._ended = True
+        self._farewells = [asyncio.create_task(callback()) for callback in self._on_end]
         for viewers in self._viewers.values():
             for viewer in viewers:
                 viewer.end()
+
+    async def dismiss(self, within: float = HEARING) -> None:
+        """Tell everybody as `end` does, and wait up to `within` seconds until nobody is left."""
+        self.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await asyncio.gather(self._deserted.wait(), *self._farewells)
 
     @property
     def watched(self) -> int:

@@ -1,9 +1,10 @@
 """The bus of a single process: nothing leaves it, and its sessions end with it."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Self
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from flynn.live.bus import SUBSCRIPTION_LIMIT
 from flynn.live.coalescer import Coalescer
 from flynn.live.fanout import Fanout
 from flynn.live.partial import Partial
+from flynn.live.presence import GATHER, Attendance, Person, Present
 from flynn.live.subscription import Envelope, Item, Subscription
 
 MOST_SESSIONS = 10_000
@@ -30,6 +32,8 @@ class MemoryBus:
         self._fanout = Fanout()
         self._coalescer = Coalescer(self._deliver_delta)
         self._partials: OrderedDict[UUID, Partial] = OrderedDict()
+        self._attendance = Attendance(self._somebody_changed)
+        self._changed: dict[UUID, asyncio.TimerHandle] = {}
         self._sessions: OrderedDict[str, tuple[float, dict[str, Json]]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
@@ -37,6 +41,8 @@ class MemoryBus:
 
     async def __aexit__(self, *exc: object) -> None:
         self._coalescer.close()
+        for timer in self._changed.values():
+            timer.cancel()
 
     def publish(self, conversation_id: UUID, envelope: Envelope) -> None:
         """See Bus.publish."""
@@ -69,6 +75,14 @@ class MemoryBus:
         partial = self._partials.get(conversation_id)
         return partial.deltas() if partial is not None else []
 
+    def attend(self, conversation_id: UUID, person: Person) -> AbstractContextManager[None]:
+        """See Bus.attend."""
+        return self._attendance.attend(conversation_id, person)
+
+    async def present(self, conversation_id: UUID) -> Present:
+        """See Bus.present."""
+        return Present.of(self._attendance.people(conversation_id))
+
     async def save_session(self, session_id: str, state: dict[str, Json], ttl: float) -> None:
         """See Bus.save_session."""
         self._sessions[session_id] = (time.monotonic() + ttl, state)
@@ -95,6 +109,20 @@ class MemoryBus:
     def deliver(self, conversation_id: UUID, item: Item) -> None:
         """Hand an item to this process's listeners as it is: neither coalesced nor kept."""
         self._fanout.deliver(conversation_id, item)
+
+    def tell(self, conversation_id: UUID, present: Present) -> None:
+        """Tell this process's listeners who is there."""
+        self._fanout.tell(conversation_id, present)
+
+    def _somebody_changed(self, conversation_id: UUID) -> None:
+        if conversation_id not in self._changed:
+            self._changed[conversation_id] = asyncio.get_running_loop().call_later(
+                GATHER, self._tell_of, conversation_id
+            )
+
+    def _tell_of(self, conversation_id: UUID) -> None:
+        del self._changed[conversation_id]
+        self.tell(conversation_id, Present.of(self._attendance.people(conversation_id)))
 
     def _deliver_delta(self, delta: Delta) -> None:
         partial = self._partials.get(delta.conversation_id)

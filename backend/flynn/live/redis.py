@@ -5,7 +5,8 @@ other processes miss meanwhile they find in the log. Publishing is a bounded que
 one other task owns the subscriber's connection. Both reconnect for ever.
 
 Keys and channels (RESP2, works from Redis 5 on): channel `<prefix>:live:<conversation>` carries JSON
-`[origin, envelope | null, delta | null]`; list `<prefix>:partial:<conversation>` the deltas of the
+`[origin, envelope | null, delta | null]`, or `[origin, null, null, conversation]` when somebody came or
+left (see flynn.live.redis_presence); list `<prefix>:partial:<conversation>` the deltas of the
 present step; string `<prefix>:session:<id>` a session's state.
 """
 
@@ -15,7 +16,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -34,7 +35,9 @@ from flynn.live.bus import SUBSCRIPTION_LIMIT
 from flynn.live.coalescer import Coalescer
 from flynn.live.memory import MemoryBus
 from flynn.live.partial import Partial
+from flynn.live.presence import Person, Present
 from flynn.live.redis_listener import Listener
+from flynn.live.redis_presence import TTL, RedisPresence
 from flynn.live.subscription import Envelope, Subscription
 from flynn.telemetry.logging import get_logger
 
@@ -86,6 +89,7 @@ class RedisBus:
         *,
         prefix: str = "flynn",
         timeout: float = TIMEOUT,
+        presence_ttl: float = TTL,
         lost: Callable[[int], None] = lambda _count: None,
     ) -> None:
         """`lost` is told how many publications will not reach Redis."""
@@ -106,6 +110,14 @@ class RedisBus:
         self._listener = Listener(
             self._redis, timeout=timeout, heard=self._heard, connected=self._rewrite_partials
         )
+        self._presence = RedisPresence(
+            self._redis,
+            prefix=prefix,
+            origin=self._origin,
+            tell=self._local.tell,
+            failed=self._failed,
+            ttl=presence_ttl,
+        )
         self._streaming: dict[UUID, _Streaming] = {}
         self._queue: deque[_Publication] = deque(maxlen=QUEUE)
         self._news = asyncio.Event()
@@ -118,6 +130,7 @@ class RedisBus:
         self._tasks = [
             asyncio.create_task(self._drain(), name="live: publish to Redis"),
             asyncio.create_task(self._listener.run(), name="live: listen to Redis"),
+            asyncio.create_task(self._presence.run(), name="live: say and read who is there"),
         ]
         await self._listener.connected(TIMEOUT)
         return self
@@ -130,10 +143,14 @@ class RedisBus:
         # A cancellation that meets the end of a read is lost in the client, hence the flags.
         self._closing = True
         self._listener.closing = True
+        self._presence.close()
         for task in self._tasks:
             task.cancel()
         self._news.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._presence.leave()
         await self._local.__aexit__(*exc)
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()
@@ -182,6 +199,14 @@ class RedisBus:
             partial.add(Delta.model_validate_json(piece))
         return partial.deltas()
 
+    def attend(self, conversation_id: UUID, person: Person) -> AbstractContextManager[None]:
+        """See Bus.attend."""
+        return self._presence.attendance.attend(conversation_id, person)
+
+    async def present(self, conversation_id: UUID) -> Present:
+        """See Bus.present."""
+        return await self._presence.present(conversation_id, reachable=self._reachable())
+
     async def save_session(self, session_id: str, state: dict[str, Json], ttl: float) -> None:
         """See Bus.save_session. A copy stays in this process, for when Redis is away or was emptied."""
         await self._local.save_session(session_id, state, ttl)
@@ -225,9 +250,11 @@ class RedisBus:
 
     def _heard(self, payload: bytes) -> None:
         """Hand what another process published to this process's listeners."""
-        origin, envelope, delta = orjson.loads(payload)
+        origin, envelope, delta, *attended = orjson.loads(payload)
         if origin == self._origin:
             return
+        for conversation_id in attended:
+            self._presence.heard(UUID(conversation_id))
         if envelope is not None:
             self._local.deliver(UUID(envelope["conversation_id"]), envelope)
         if delta is not None:

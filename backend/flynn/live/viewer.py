@@ -8,6 +8,7 @@ from uuid import UUID
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError
 from flynn.live.heard import Heard
+from flynn.live.presence import Present
 from flynn.live.subscription import Envelope, Item, Subscription
 from flynn.telemetry.logging import get_logger
 
@@ -39,11 +40,17 @@ class ServiceEnds(FlynnError):
     status = 503
 
 
+def service_ends() -> ServiceEnds:
+    """What every client is told when the process is about to end."""
+    return ServiceEnds("Connect again and go on after the last seq you received.", retry_after=1)
+
+
 class Viewer:
     """Gives the events of a conversation after `cursor`, each exactly once and in order, and deltas.
 
     Pull with `next`: what is not pulled waits in the subscription, and when that overflows while the
-    viewer is live, `next` raises SlowViewer. `cursor` is the seq of the last event that was given out.
+    viewer is live, `next` raises SlowViewer. `cursor` is the seq of the last event that was given out. A
+    `sociable` one is also given who else is present, whenever that changes.
     """
 
     def __init__(
@@ -57,9 +64,11 @@ class Viewer:
         partial: ReadPartial,
         principal_id: UUID | None = None,
         slow: Callable[[], None] = lambda: None,
+        sociable: bool = False,
     ) -> None:
         self.conversation_id = conversation_id
         self.principal_id = principal_id
+        self._sociable = sociable
         self.cursor = cursor
         self._subscription = subscription
         self._target = target
@@ -74,26 +83,25 @@ class Viewer:
         self.mark = target
         """The log's last seq when the viewer was opened."""
 
-    async def next(self) -> Item:
-        """Wait for the next event or delta. Cancelling it loses nothing. Raises SlowViewer, or as `end` says.
+    async def next(self) -> Item | Present:
+        """Wait for the next event, delta or change of who is there. Cancelling it loses nothing.
 
-        When the log cannot be read it is tried again, for ever, with growing pauses.
+        Raises SlowViewer, or as `end` says. When the log cannot be read it is tried again, for ever, with
+        growing pauses.
         """
         while True:
             if self._over is not None:
                 raise self._over
             if self._pending:
                 return self._give(self._pending.popleft())
+            present = self._subscription.take_present()
+            if present is not None and self._sociable:
+                return present
             if self.cursor < self._target:
                 self._joining = True
                 await self._catch_up()
             elif self._subscription.overflowed:
-                if not self._joining:
-                    self._slow()
-                    raise SlowViewer(
-                        f"More than {self._subscription.limit} items waited for this client. "
-                        "Connect again and go on after the last seq you received."
-                    )
+                self.check()
                 self._subscription.recover()
                 self._target = max(self._target, self._subscription.highest)
             elif self._joining:
@@ -109,6 +117,20 @@ class Viewer:
                 elif item["seq"] > self.cursor:
                     self._target = max(self._target, item["seq"])
 
+    def check(self) -> None:
+        """Raise SlowViewer when more waits for the client than is kept, or what `end` was given.
+
+        For whoever holds an item that the client does not take, and so does not call `next`.
+        """
+        if self._over is not None:
+            raise self._over
+        if self._subscription.overflowed and not self._joining:
+            self._slow()
+            raise SlowViewer(
+                f"More than {self._subscription.limit} items waited for this client. "
+                "Connect again and go on after the last seq you received."
+            )
+
     def reconcile(self, mark: int) -> None:
         """Compare with the log's high-water mark: what is neither here nor given out will be read."""
         if mark > max(self.cursor, self._target, self._subscription.highest):
@@ -117,9 +139,7 @@ class Viewer:
 
     def end(self, error: FlynnError | None = None) -> None:
         """Let `next` raise `error`, or that the service ends. What waits is not given out any more."""
-        self._over = error or ServiceEnds(
-            "Connect again and go on after the last seq you received.", retry_after=1
-        )
+        self._over = error or service_ends()
         self._subscription.wake()
 
     def _give(self, item: Item) -> Item:

@@ -1,0 +1,153 @@
+"""Polling: Socket.IO over plain requests, for networks that let no WebSocket through.
+
+All requests of a connection must reach the process that holds it; before several processes a proxy has to
+see to that, with a cookie. A connection stays with the transport that it began with. A request is answered
+when the client asks again, so its next GET confirms what the last one brought (see flynn.api.window).
+Packets are separated by U+001E (Engine.IO protocol 4).
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flynn.api.problem import MalformedRequest, MethodNotAllowed
+from flynn.api.window import Window
+from flynn.api.wire import MOST_OWED, wants_acknowledgement
+from flynn.domain.errors import TooManyRequests, Unavailable
+
+MOST_CONNECTIONS = 5_000
+"""Connections that poll at a time, here."""
+
+_SEPARATOR = "\x1e"
+_OPENED = re.compile(r'^0\{[^}]*"sid":"([^"]+)"')
+
+
+class Poller:
+    """One connection that polls: what `flynn.api.client.Client` needs of it."""
+
+    def __init__(self) -> None:
+        self.window = Window()
+        self.owed = 0
+        self.drop: Callable[[], Awaitable[None]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def abort(self) -> None:
+        """End the connection without waiting for a client that does not ask."""
+        self.window.close()
+        task = asyncio.create_task(self._drop())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self, within: float) -> None:
+        """End it when what was queued has been fetched, after `within` seconds at the latest."""
+        await self.window.drained(within)
+        self.window.close()
+        await self._drop()
+
+    async def _drop(self) -> None:
+        if self.drop is not None:
+            await self.drop()
+
+
+class Polling:
+    """Lets requests that poll through to Engine.IO (`app`), and keeps their ledger.
+
+    `sockets` are Engine.IO's own connections by their ids.
+    """
+
+    def __init__(self, app: ASGIApp, sockets: Callable[[], Mapping[str, Any]]) -> None:
+        self._app = app
+        self._sockets = sockets
+        self._pollers: dict[str, Poller] = {}
+        self._sweep_at = 64
+
+    def begin(self, scope: Scope, key: str) -> "Poller | None":
+        """The poller that a request belongs to, None when it begins a connection; `key` is set in the scope.
+
+        Raises MalformedRequest for what is no request of this protocol or of no connection here,
+        Unavailable when there are too many.
+        """
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        if scope["method"] not in ("GET", "POST"):
+            raise MethodNotAllowed("Socket.IO polls with GET and POST.")
+        if query.get("transport", ["polling"]) != ["polling"]:
+            raise MalformedRequest("Plain requests carry the transport `polling` only.")
+        if "j" in query:
+            raise MalformedRequest("There is no JSONP here.")
+        if "sid" in query:
+            sid = query["sid"][0]
+            poller = self._pollers.get(sid)
+            if poller is None or sid not in self._sockets():
+                self._pollers.pop(sid, None)
+                raise MalformedRequest(
+                    "This process holds no such connection: it has ended, or it is another process's. "
+                    "Connect again; before several processes, polling needs a proxy that keeps each client "
+                    "at one of them with a cookie. WebSocket does not."
+                )
+        else:
+            if query.get("EIO") != ["4"] or scope["method"] != "GET":
+                raise MalformedRequest("Connect with Engine.IO protocol 4: Socket.IO's clients from 3 on.")
+            self._sweep()
+            if len(self._pollers) >= MOST_CONNECTIONS:
+                raise Unavailable(f"{MOST_CONNECTIONS} clients poll already.", retry_after=5)
+            poller = None
+        scope[key] = poller or Poller()
+        return poller
+
+    async def carry(
+        self, poller: Poller, scope: Scope, receive: Receive, send: Send, *, begins: bool
+    ) -> None:
+        """Carry one request. `receive` gives a body that has been read. Raises TooManyRequests."""
+        body = b""
+
+        async def watched(message: Message) -> None:
+            nonlocal body
+            body += message.get("body", b"")
+            await send(message)
+
+        if scope["method"] == "POST":
+            message = await receive()
+            self._charge(poller, message.get("body", b""))
+
+            async def again() -> Message:
+                return message
+
+            await self._app(scope, again, send)
+            return
+        if not begins:
+            poller.window.answer()
+        await self._app(scope, receive, watched)
+        packets = body.decode("utf-8", "replace").split(_SEPARATOR)
+        if begins and (opened := _OPENED.match(packets[0])):
+            sid = opened[1]
+            self._pollers[sid] = poller
+            poller.drop = lambda: self._drop(sid)
+        poller.owed = max(0, poller.owed - sum(packet.startswith("43") for packet in packets))
+        poller.window.passed(sum(packet.startswith("42") for packet in packets))
+        poller.window.question()
+
+    def _charge(self, poller: Poller, body: bytes) -> None:
+        """Count the calls of a POST, whose acknowledgements have to be fetched."""
+        packets = body.decode("utf-8", "replace").split(_SEPARATOR)
+        if poller.owed >= MOST_OWED:
+            raise TooManyRequests("Fetch the acknowledgements of your calls first.", retry_after=1)
+        poller.owed += sum(wants_acknowledgement(packet) for packet in packets)
+
+    async def _drop(self, sid: str) -> None:
+        """End a connection here; the client's next request finds none, and it connects again."""
+        self._pollers.pop(sid, None)
+        socket = self._sockets().get(sid)
+        if socket is not None:
+            await socket.close(wait=False, abort=True)
+            await socket.queue.put(None)  # a request that waits is answered, with nothing
+
+    def _sweep(self) -> None:
+        """Forget those whose connection Engine.IO has ended."""
+        if len(self._pollers) >= self._sweep_at:
+            alive = self._sockets()
+            self._pollers = {sid: poller for sid, poller in self._pollers.items() if sid in alive}
+            self._sweep_at = max(64, 2 * len(self._pollers))

@@ -1,0 +1,106 @@
+"""The worker of a process: everything that claims and drives runs, started together and ended in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from flynn.agent.agent_catalog import Catalog
+from flynn.agent.prompt import Prompts
+from flynn.app.chores import chores_of
+from flynn.app.model import Model
+from flynn.domain import events as ev
+from flynn.intake.rules import Rules
+from flynn.live.bus import Bus
+from flynn.sandbox.command import Sandbox
+from flynn.settings import Settings
+from flynn.store.admission import queues_of
+from flynn.store.database import Database
+from flynn.store.signals import Signals
+from flynn.telemetry.logging import get_logger
+from flynn.telemetry.metrics import Metrics
+from flynn.worker.chores import Chores
+from flynn.worker.clock import Clock
+from flynn.worker.endings import Endings
+from flynn.worker.engine import Engine
+from flynn.worker.presence import Presence
+from flynn.worker.runner import Caps, Runner
+from flynn.worker.sweeper import Sweeper
+
+GRACE_SECONDS = 3.0
+"""How long running calls may go on after a request to end; their runs are handed back.
+
+The whole end takes less than 15 s: this, then the engine's CANCEL_SECONDS and twice its WRITE_SECONDS,
+while the doors close; then a second each for saying goodbye (see `flynn.cli.stopping` for what hangs).
+"""
+
+LEAVE_SECONDS = 1.0
+"""How long what is left of a worker may take to end; a database that does not answer makes it hang."""
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings,
+    *,
+    dsn: str,
+    database: Database,
+    model: Model,
+    sandbox: Sandbox,
+    prompts: Prompts,
+    agents: Catalog,
+    rules: Rules,
+    caps: Caps,
+    bus: Bus,
+    publish: Callable[[Sequence[ev.Recorded]], None],
+    metrics: Metrics,
+) -> AsyncIterator[Engine]:
+    """Work until the block is left; then what is running is handed back."""
+    endings = Endings(database=database, limits=rules.limits, admission=rules.admission, metrics=metrics)
+    signals = Signals(database, dsn)
+    runner = Runner(
+        database,
+        model=model.client,
+        sandbox=sandbox,
+        prompts=prompts,
+        agents=lambda: agents,
+        signals=signals,
+        endings=endings,
+        caps=caps,
+        publish=publish,
+        publish_delta=bus.publish_delta,
+        metrics=metrics,
+    )
+    engine = Engine(
+        dsn=dsn,
+        queues=queues_of(volume.id for volume in caps.mounts.volumes),
+        concurrency=settings.concurrency,
+        lease_seconds=settings.lease_seconds,
+        handler=runner.run,
+        log=get_logger("flynn.engine"),
+    )
+    clock = Clock(database, admission=rules.admission, publish=publish)
+    model.when_it_answers(clock.model_answers)
+    presence = Presence(
+        database,
+        volumes=caps.mounts.volumes,
+        admission=rules.admission,
+        concurrency=settings.concurrency,
+        number=lambda: engine.number,
+    )
+    chores = Chores(database, chores_of(settings))
+    sweeper = Sweeper(caps.scratch)
+    await presence.begin()
+    parts = (engine, signals, clock, presence, sweeper, chores)
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    try:
+        yield engine
+    finally:
+        await engine.stop(GRACE_SECONDS)
+        for task in tasks[1:]:
+            task.cancel()
+        done, left = await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                get_logger("flynn.worker").error("a part of the worker broke", exc_info=error)
+        if left:
+            get_logger("flynn.worker").warning("statements to a database that does not answer are left")
+        await presence.end()

@@ -1,0 +1,236 @@
+"""Clients that drop, join late, or stop reading: each holds exactly the log, and none harms another."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import httpx2
+import psutil
+import pytest
+import pytest_asyncio
+
+from flynn.simulator import SimulatorServer, parse_scenarios
+from tests.drills.fleet import Fleet, Member
+from tests.drills.follower import Follower
+from tests.eventually import eventually
+from tests.house import prepare
+from tests.postgres import TestDatabases
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.needs("bubblewrap"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+MEGABYTE = 1_000_000
+MOST_GROWTH = 32 * MEGABYTE
+STREAM = r"for i in $(seq 80); do head -c 1000000 /dev/zero | tr '\0' x; echo; sleep 0.05; done"
+
+STEPS = "".join(
+    f"""  - blocks:
+      - text: 'Step {number}: {{{{ words(30) }}}}'
+      - {{tool: Bash, input: {{command: "echo out {number}; sleep 0.3"}}}}
+"""
+    for number in range(12)
+)
+
+SCRIPT = f"""
+name: long
+match: LONG-RUN
+loop: true
+pacing: {{tokens_per_second: 60}}
+turns:
+{STEPS}  - blocks: [{{text: Done.}}]
+---
+name: words
+match: SPEAK-UP
+loop: true
+pacing: {{tokens_per_second: 40}}
+turns:
+  - blocks: [{{text: '{{{{ words(400) }}}}'}}]
+---
+name: flood
+match: FLOOD-NOW
+loop: true
+turns:
+  - blocks:
+      - tool: Bash
+        input:
+          command: |-
+            {STREAM}
+  - blocks: [{{text: Done.}}]
+"""
+
+
+class Place:
+    """One server with a worker, and a client with the owner's key."""
+
+    def __init__(self, fleet: Fleet, server: Member, http: httpx2.AsyncClient) -> None:
+        self.fleet, self.server, self.http = fleet, server, http
+        self._workspaces = 0
+
+    async def conversation(self) -> str:
+        """A conversation in a workspace of its own."""
+        self._workspaces += 1
+        name = f"w{self._workspaces}"
+        path = self.fleet.shared / name
+        await asyncio.to_thread(path.mkdir)
+        made = await self.http.post("/api/v1/workspaces", json={"name": name, "path": str(path)})
+        assert made.status_code == 201, made.text
+        opened = await self.http.post("/api/v1/conversations", json={"workspace": name})
+        assert opened.status_code == 201, opened.text
+        return str(opened.json()["id"])
+
+    async def log(self, conversation: str) -> list[dict[str, Any]]:
+        """All events of a conversation."""
+        found = await self.http.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
+        items: list[dict[str, Any]] = found.json()["items"]
+        return items
+
+    async def key(self, name: str) -> str:
+        """A key with all rights."""
+        made = await self.http.post("/api/v1/keys", json={"name": name, "scopes": ["admin"]})
+        return str(made.json()["key"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
+        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
+        directory = tmp_path_factory.mktemp("clients")
+        fleet = await stack.enter_async_context(Fleet(directory, postgres.url, simulator.url))
+        server = await fleet.serve("server", worker=True)
+        yield Place(fleet, server, await stack.enter_async_context(server.http()))
+
+
+async def test_a_client_that_drops_twenty_times_holds_exactly_the_log(place: Place) -> None:
+    conversation = await place.conversation()
+    follower = Follower(place.server.url, place.server.key, conversation)
+    await follower.connect()
+    await follower.say("LONG-RUN")
+    drops = 0
+    while drops < 20:
+        assert not follower.has("run.completed"), f"the run was over after {drops} drops"
+        before = (len(follower.events), follower.deltas)
+        async with asyncio.timeout(30):
+            while (len(follower.events), follower.deltas) == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await follower.cut()
+        drops += 1
+        await follower.connect()
+        assert follower.sessions[-1]["resumed"] is True
+    await follower.until("run.completed", seconds=90)
+    log = await place.log(conversation)
+    assert follower.holes == []
+    assert follower.events == log
+    assert len({session["session"] for session in follower.sessions}) == 1
+    await follower.close()
+
+
+async def test_who_joins_in_the_middle_of_a_stream_has_its_words_from_the_first(place: Place) -> None:
+    conversation = await place.conversation()
+    first = Follower(place.server.url, place.server.key, conversation)
+    await first.connect()
+    await first.say("SPEAK-UP")
+    await eventually(lambda: first.deltas >= 20, what="some words", seconds=30)
+    joiners = [Follower(place.server.url, place.server.key, conversation) for _ in range(5)]
+    for joiner in joiners:
+        await joiner.connect()
+        assert not first.has("message.completed"), "the stream was over before all had joined"
+    await first.until("run.completed")
+    [completed] = [e["data"] for e in first.events if e["type"] == "message.completed"]
+    whole = completed["content"][0]["text"]
+    for joiner in joiners:
+        await joiner.until("run.completed")
+        assert joiner.gaps == []
+        assert whole.startswith(joiner.words(1))
+        assert joiner.deltas >= 2, "words so far, and some that came after"
+        assert joiner.events == first.events
+        await joiner.close()
+    assert first.words(1) == whole
+    await first.close()
+
+
+class Stopped:
+    """A client that opens a conversation and then reads nothing more."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
+        self._session, self._key = session, key
+        self._url = f"{url}/socket.io/?EIO=4&transport=websocket"
+        self.transport: Any = None
+
+    async def open(self, conversation: str) -> None:
+        self._socket = await self._session.ws_connect(self._url, max_msg_size=0)
+        await self._socket.receive()
+        await self._socket.send_str("40" + json.dumps({"token": self._key}))
+        await self._socket.send_str(
+            '420["conversation.open",' + json.dumps({"conversation_id": conversation}) + "]"
+        )
+        while not (await self._socket.receive()).data.startswith("430"):
+            pass
+        connection = self._socket._response.connection
+        assert connection is not None
+        self.transport = connection.transport
+        self.transport.pause_reading()
+
+
+async def test_a_consumer_that_stops_costs_little_and_harms_nobody(place: Place) -> None:
+    """A command streams about 80 MB; memory is compared with the same stream before, to a reader only."""
+    process = psutil.Process(place.server.pid)
+    most = 0
+
+    async def streamed(reader: Follower, count: int) -> int:
+        nonlocal most
+        most = 0
+        await reader.say("FLOOD-NOW")
+        async with asyncio.timeout(110):
+            while sum(e["type"] == "run.completed" for e in reader.events) < count:
+                most = max(most, process.memory_info().rss)
+                await asyncio.sleep(0.1)
+        return most
+
+    conversation = await place.conversation()
+    reader = Follower(place.server.url, place.server.key, conversation)
+    await reader.connect()
+    before = await streamed(reader, 1)
+    sams = await place.key("sam")
+    async with aiohttp.ClientSession() as session:
+        stopped = Stopped(session, place.server.url, sams)
+        await stopped.open(conversation)
+        await eventually(lambda: bool(reader.notices), what="sam's coming")
+        assert reader.notices[-1]["present"]["names"] == ["owner", "sam"]
+        deltas = reader.deltas
+        during = await streamed(reader, 2)
+        assert reader.deltas - deltas > 100, "the reader saw the output all the while"
+        assert during - before < MOST_GROWTH, f"grew by {(during - before) / MEGABYTE:.0f} MB"
+        await eventually(
+            lambda: reader.notices[-1]["present"]["names"] == ["owner"],
+            what="the end of the connection that nobody reads",
+            seconds=60,
+        )
+        stopped.transport.resume_reading()
+    assert reader.holes == []
+    assert reader.events == await place.log(conversation)
+    await reader.close()
+
+
+async def test_a_service_that_is_told_to_end_lets_its_viewers_go_first(place: Place) -> None:
+    """The last drill of this file: the server ends with it."""
+    conversation = await place.conversation()
+    follower = Follower(place.server.url, place.server.key, conversation)
+    await follower.connect()
+    events = f"/api/v1/conversations/{conversation}/events"
+    async with place.http.stream("GET", events, headers={"Accept": "text/event-stream"}) as stream:
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "retry: 1000"
+        place.server.process.terminate()
+        rest = [line async for line in lines]
+    assert any("service-ends" in line for line in rest)
+    await asyncio.wait_for(follower.gone.wait(), 20)
+    assert [problem["code"] for problem in follower.problems] == ["service-ends"]
+    assert await place.server.ended() == 0
+    await follower.close()
