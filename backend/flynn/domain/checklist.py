@@ -39,7 +39,7 @@ class ChecklistItem(BaseModel):
     proofs: tuple[Proof, ...]
 
     @classmethod
-    def of(cls, id: str, title: str, proofs: Iterable[Proof]) -> Self:  # noqa: A002 - the field's name
+    def of(cls, id: str, title: str, proofs: Iterable[Proof]) -> Self:
         """Judge by `proofs`, of which there is at least one: one failure fails the item, and it passes only
         when nothing about it is left undecided.
         """

@@ -18,11 +18,14 @@ def find_program(name: str, package: str | None = None) -> Path | None:
     """The absolute path of the program `name`: as `package` installed it, beside this Python, or in the
     system's directories. None when it is nowhere.
     """
-    places = [*(_of_package(name, package) if package else ()), Path(sys.executable).parent / name]
-    for place in places:
-        if place.is_file():
-            return place.resolve()
-    found = shutil.which(name, path=_SYSTEM)
+    places: list[Path] = [
+        *(_of_package(name, package) if package else ()),
+        Path(sys.executable).parent / name,
+    ]
+    installed = next((place.resolve() for place in places if place.is_file()), None)
+    if installed is not None:
+        return installed
+    found: str | None = shutil.which(name, path=_SYSTEM)
     return Path(found) if found else None
 
 

@@ -12,7 +12,25 @@ from flynn.workspace.checks.program import ProgramLinter
 from flynn.workspace.checks.source import Sources, name_of
 
 _NAME = re.compile(r"(?:^|[.-])(?:Docker|Container)file(?:$|[.-][\w.-]+$)", re.IGNORECASE)
-_OTHER = (".dockerignore", ".md", ".txt", ".j2", ".tmpl", ".tpl", ".template", ".yml", ".yaml", ".json", ".sh")
+_OTHER = (
+    *(".dockerignore", ".md", ".rst", ".txt", ".j2", ".tmpl", ".tpl", ".template", ".yml", ".yaml", ".json"),
+    *(
+        ".toml",
+        ".sh",
+        ".py",
+        ".js",
+        ".ts",
+        ".go",
+        ".rs",
+        ".rb",
+        ".java",
+        ".kt",
+        ".php",
+        ".cs",
+        ".lua",
+        ".vim",
+    ),
+)
 _LEVELS = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
 

@@ -20,11 +20,7 @@ _TOKEN = re.compile(r'"(?P<string>(?:[^"\\]|\\.)*+)"(?P<key>\s*+:)?|(?P<open>[{\
 
 
 def _wants(path: str, sources: Sources) -> bool:  # noqa: ARG001 - as all linters ask
-    return (
-        path.endswith(".json")
-        and not _WITH_COMMENTS.search(path)
-        and not _GENERATED.search(name_of(path))
-    )
+    return path.endswith(".json") and not _WITH_COMMENTS.search(path) and not _GENERATED.search(name_of(path))
 
 
 def _faults(path: str, text: str) -> Iterator[Finding]:

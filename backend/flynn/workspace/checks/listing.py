@@ -15,8 +15,11 @@ MOST_FILES = 50_000
 _TIMEOUT_SECONDS = 20.0
 _OUTPUT = 32_000_000
 _SKIPPED = frozenset(
-    ".git .hg .svn node_modules bower_components .venv venv virtualenv __pycache__ .tox .nox .mypy_cache "
-    ".pytest_cache .ruff_cache .terraform site-packages".split()
+    (
+        *(".git", ".hg", ".svn", "node_modules", "bower_components", ".venv", "venv", "virtualenv"),
+        *("site-packages", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+        ".terraform",
+    )
 )
 """Directories of programs, whoever keeps them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")

@@ -12,15 +12,16 @@ from flynn.workspace.root import Workspace
 
 LARGEST_FILE = 1 << 20
 """Bytes up to which a file is read: what people write by hand is smaller."""
-MOST_BYTES = 256 << 20
-"""Bytes that are read in all."""
-_KEPT_FILE = 64 << 10
-_KEPT = 32 << 20
+MOST_CHARACTERS = 64 << 20
+"""Characters that are read in all: they are kept, since many look at the same file."""
 _HEAD = 128
 
 _ASIDE = frozenset(
-    "test tests testing spec specs __tests__ e2e fixtures testdata example examples sample samples demo docs "
-    "doc vendor third_party third-party".split()
+    (
+        *("test", "tests", "testing", "spec", "specs", "__tests__", "e2e", "fixtures", "testdata"),
+        *("example", "examples", "sample", "samples", "demo", "docs", "doc"),
+        *("vendor", "third_party", "third-party"),
+    )
 )
 """Directories of what is not deployed: tests, examples, documents, and other people's work."""
 
@@ -40,7 +41,6 @@ class Sources:
         self.tracked = tracked
         self._lock = threading.Lock()
         self._texts: dict[str, str | None] = {}
-        self._kept = 0
         self._read = 0
         self._unread: set[str] = set()
 
@@ -64,7 +64,7 @@ class Sources:
 
     @property
     def unread(self) -> int:
-        """How many files were wanted and not read, because the review had read MOST_BYTES by then."""
+        """How many files were wanted and not read, because MOST_CHARACTERS had been read by then."""
         return len(self._unread)
 
     def text(self, path: str) -> str | None:
@@ -72,16 +72,14 @@ class Sources:
         with self._lock:
             if path in self._texts:
                 return self._texts[path]
-            if self._read >= MOST_BYTES:
+            if self._read >= MOST_CHARACTERS:
                 self._unread.add(path)
                 return None
         text = self._decoded(path)
         with self._lock:
-            size = len(text or "")
-            self._read += size
-            if size <= _KEPT_FILE and self._kept + size <= _KEPT:
-                self._kept += size
+            if path not in self._texts:
                 self._texts[path] = text
+                self._read += len(text or "")
         return text
 
     def lines(self, path: str) -> list[str]:
