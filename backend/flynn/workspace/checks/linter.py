@@ -68,10 +68,10 @@ def finding(
 
 
 def kept(tool: str, found: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[NotRun, ...]]:
-    """The first MOST_FINDINGS of `found`, and the note that there are more."""
+    """The first MOST_FINDINGS of `found`, each once, and the note that there are more."""
     first: list[Finding] = []
     more = 0
-    for item in found:
+    for item in dict.fromkeys(found):
         if len(first) < MOST_FINDINGS:
             first.append(item)
         else:

@@ -10,8 +10,10 @@ from typing import Final
 import yaml
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MERGE: Final = "tag:yaml.org,2002:merge"
-_NULL: Final = "tag:yaml.org,2002:null"
+_MERGE: Final = "<<"
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_DEEPEST: Final = 200
+"""Mappings and sequences within each other; nobody writes as many."""
 _MOST_MERGED: Final = 100_000
 """Entries that merge keys (`<<`) of a file may bring; more is not what people write."""
 
@@ -47,7 +49,7 @@ class Node:
 
     def mapping(self) -> dict[str, "Node"]:
         """The entries; none for what is no mapping."""
-        return self.entries or {}
+        return self.entries if self.entries is not None else {}
 
     def sequence(self) -> list["Node"]:
         """The items; none for what is no sequence."""
@@ -72,7 +74,8 @@ def parse_yaml(text: str) -> list[Node]:
     """The documents of `text`. Raises YamlFault."""
     builder = _Builder()
     try:
-        return [builder.build(node) for node in yaml.compose_all(text, Loader=_LOADER) if node is not None]
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = " ".join(str(part) for part in (error.context, error.problem) if part)
@@ -84,58 +87,117 @@ def parse_yaml(text: str) -> list[Node]:
         raise YamlFault(f"a character that YAML does not allow: {error.reason}", line) from None
     except (yaml.YAMLError, ValueError) as error:
         raise YamlFault(str(error)) from None
-    except RecursionError:
-        raise YamlFault("nested too deeply") from None
+    return builder.documents
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or sequence that has not ended. `key` is the one whose value comes next, None for one that
+    is no scalar; `brought` are the values of merge keys.
+    """
+
+    node: Node
+    awaits_value: bool = False
+    key: Node | None = None
+    brought: list[Node] = field(default_factory=list)
 
 
 class _Builder:
-    """Turns the parser's nodes into ours, each once."""
+    """Makes nodes of the parser's events, with a stack of its own: a hostile file could exhaust the program's."""
 
     def __init__(self) -> None:
-        self._built: dict[int, Node] = {}
-        self._sources: list[yaml.Node] = []
+        self.documents: list[Node] = []
+        self._anchors: dict[str, Node] = {}
+        self._open: list[_Open] = []
         self._merged = 0
 
-    def build(self, source: yaml.Node) -> Node:
-        """The node of `source`."""
-        if (known := self._built.get(id(source))) is not None:
-            return known
-        start, end = source.start_mark, source.end_mark
-        last = end.line + 1 if end.column or end.line == start.line else end.line
-        node = Node(line=start.line + 1, column=start.column + 1, end_line=max(last, start.line + 1))
-        self._built[id(source)] = node
-        self._sources.append(source)  # its id must not be given to another
-        if isinstance(source, yaml.ScalarNode):
-            node.text, node.null = source.value, source.tag == _NULL
-        elif isinstance(source, yaml.SequenceNode):
-            node.items = []
-            node.items += [self.build(item) for item in source.value]
-        elif isinstance(source, yaml.MappingNode):
-            self._fill(node, source)
+    def take(self, event: yaml.Event) -> None:
+        """Go on with the next event. Raises YamlFault."""
+        match event:
+            case yaml.DocumentStartEvent():
+                self._anchors = {}
+            case yaml.AliasEvent():
+                known = self._anchors.get(event.anchor or "")
+                if known is None:
+                    raise YamlFault(f"the alias {event.anchor} has no anchor", *_place(event))
+                self._add(known, event)
+            case yaml.ScalarEvent():
+                node = self._node(event)
+                node.text = event.value
+                node.null = event.tag is None and event.implicit[0] and event.value in _NULLS
+                self._add(node, event)
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                node = self._node(event)
+                if isinstance(event, yaml.MappingStartEvent):
+                    node.entries = {}
+                else:
+                    node.items = []
+                if len(self._open) >= _DEEPEST:
+                    raise YamlFault("it is nested too deeply", node.line, node.column)
+                self._open.append(_Open(node))
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                opened = self._open.pop()
+                opened.node.end_line = _last_line(event, opened.node.line)
+                for other in opened.brought:
+                    self._merge(opened.node, other)
+                self._add(opened.node, event)
+            case _:
+                pass  # the beginning and the end of documents and of the stream
+
+    def _node(self, event: yaml.NodeEvent) -> Node:
+        line, column = _place(event)
+        node = Node(line=line, column=column, end_line=_last_line(event, line))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
         return node
 
-    def _fill(self, node: Node, source: yaml.MappingNode) -> None:
-        node.entries = {}
-        merged: list[Node] = []
-        for key, value in source.value:
-            if key.tag == _MERGE:
-                brought = self.build(value)
-                merged += brought.items if brought.items is not None else [brought]
-                continue
-            name = key.value if isinstance(key, yaml.ScalarNode) else None
-            built = self.build(value)
-            if name is None:
-                self.build(key)  # a mapping as a key: looked at for its own faults
-                continue
-            if name in node.key_lines:
-                node.doubled.append((name, key.start_mark.line + 1, key.start_mark.column + 1))
-            node.key_lines[name] = key.start_mark.line + 1
-            node.entries[name] = built
-        for other in merged:
-            for name, built in list(other.mapping().items()):
-                self._merged += 1
-                if self._merged > _MOST_MERGED:
-                    raise YamlFault("its merge keys bring too much", node.line)
-                if name not in node.entries:
-                    node.entries[name] = built
-                    node.key_lines[name] = other.line_of(name)
+    def _add(self, node: Node, event: yaml.Event) -> None:
+        """Put a node where it belongs: into the innermost mapping or sequence that is open."""
+        if not self._open:
+            self.documents.append(node)
+            return
+        top = self._open[-1]
+        if top.node.items is not None:
+            top.node.items.append(node)
+        elif not top.awaits_value:
+            top.awaits_value = True
+            top.key = node if node.text is not None else None
+            if isinstance(event, yaml.AliasEvent) and top.key is not None:
+                # The key stands here, not where its anchor is.
+                line, column = _place(event)
+                top.key = Node(line, column, line, text=node.text)
+        else:
+            top.awaits_value = False
+            if top.key is not None:
+                self._enter(top, top.key, node)
+
+    def _enter(self, top: _Open, key: Node, value: Node) -> None:
+        name = key.text or ""
+        if name == _MERGE:
+            top.brought += value.items if value.items is not None else [value]
+            return
+        if name in top.node.key_lines:
+            top.node.doubled.append((name, key.line, key.column))
+        top.node.key_lines[name] = key.line
+        top.node.mapping()[name] = value
+
+    def _merge(self, node: Node, other: Node) -> None:
+        for name, value in list(other.mapping().items()):
+            self._merged += 1
+            if self._merged > _MOST_MERGED:
+                raise YamlFault("its merge keys bring too much", node.line)
+            if name not in node.mapping():
+                node.mapping()[name] = value
+                node.key_lines[name] = other.line_of(name)
+
+
+def _last_line(event: yaml.Event, first: int) -> int:
+    """The line on which something ends, from 1: the parser may see the end at the beginning of the next."""
+    end = event.end_mark
+    return first if end is None else max(end.line + 1 if end.column else end.line, first)
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
+    """The line and column where something begins, from 1."""
+    start = event.start_mark
+    return (1, 1) if start is None else (start.line + 1, start.column + 1)
