@@ -36,7 +36,7 @@ _READS = re.compile(
 )
 _HINTS = ("env", "ENV", "Env")
 _SETTINGS = re.compile(r"^class\s+\w+\s*\([^)]*\bBaseSettings\b[^)]*\)\s*:", re.MULTILINE)
-_FIELD = re.compile(rf"^    (?P<name>{_NAME})\s*:\s*(?P<rest>.*)$")
+_FIELD = re.compile(rf"^    (?P<name>{_NAME})\s*:\s*(?P<rest>.*)$", re.MULTILINE)
 _PREFIX = re.compile(r"\benv_prefix\s*=\s*[\"'](?P<prefix>\w*)[\"']")
 _ALIAS = re.compile(rf"\b(?:validation_alias|alias|env)\s*=\s*[\"'](?P<name>{_NAME})[\"']")
 _CALL = re.compile(r"=\s*(?P<function>[\w.]+)\s*\(")

@@ -103,7 +103,7 @@ class _Open:
 
 
 class _Builder:
-    """Makes nodes of the parser's events, with a stack of its own: a hostile file could exhaust the program's."""
+    """Makes nodes of the parser's events, with a stack of its own: a hostile file exhausts any other."""
 
     def __init__(self) -> None:
         self.documents: list[Node] = []
