@@ -46,6 +46,8 @@ ENGINES = DATABASES | {"redis", "valkey", "rabbitmq", "elasticsearch", "opensear
 
 
 _MOST_EXTENDED = 5
+_DAEMON = re.compile(r"(?:server|entrypoint(?:\.sh)?|postgres|mysqld\w*|mariadbd\w*|mongo[ds])$")
+"""The program with which a command starts an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,15 @@ class Service:
 
     @cached_property
     def engine(self) -> str | None:
-        """The well-known data engine that its image is; None for every other image."""
+        """The well-known data engine that it runs; None for every other service, such as one that only uses
+        the engine's image to make a backup.
+        """
         name = repository(self.image).rpartition("/")[2].lower()
-        return name if name in ENGINES else None
+        if name not in ENGINES or self.find("entrypoint") is not None:
+            return None
+        command = self.find("command")
+        first = next(iter(words(command[1]).split()), "") if command else ""
+        return name if not first or first.startswith("-") or _DAEMON.search(first) else None
 
     @property
     def is_database(self) -> bool:

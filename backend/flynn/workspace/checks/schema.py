@@ -4,9 +4,11 @@ The schemas are those that the package carries, so nothing is fetched. It names 
 document; the lines are looked up here.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 
 from pydantic import BaseModel
 
@@ -85,8 +87,11 @@ def _findings(schema: str, path: str, errors: list[_Match], document: Node | Non
         message = error.message
         unexpected = _unexpected(message)
         if unexpected:
-            # A property that is wrong in itself makes its mapping wrong as well: that is one fault.
-            unexpected = [name for name in unexpected if (*steps, name) not in own]
+            # A property that is wrong in itself makes its mapping wrong as well: that is one fault. It also
+            # keeps the validator from seeing its neighbours, which then pass for unexpected.
+            beside = any(len(other) > len(steps) and other[: len(steps)] == steps for other in own)
+            known = _properties(schema) if beside and message.startswith("Unevaluated") else frozenset()
+            unexpected = [name for name in unexpected if (*steps, name) not in own and name not in known]
             if not unexpected:
                 continue
             names = ", ".join(map(repr, unexpected))
@@ -107,6 +112,25 @@ def _findings(schema: str, path: str, errors: list[_Match], document: Node | Non
 def _unexpected(message: str) -> list[str]:
     found = _UNEXPECTED.search(message)
     return _QUOTED.findall(found["names"]) if found else []
+
+
+@cache
+def _properties(schema: str) -> frozenset[str]:
+    """Every name that `schema` knows for a property somewhere; none where the package keeps it elsewhere."""
+    file = files("check_jsonschema").joinpath("builtin_schemas", "vendor", f"{schema}.json")
+    if not file.is_file():
+        return frozenset()
+    found: set[str] = set()
+    pending = [json.loads(file.read_text(encoding="utf-8"))]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            if isinstance(named := part.get("properties"), dict):
+                found |= named.keys()
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return frozenset(found)
 
 
 def _steps(path: str) -> Steps | None:
