@@ -71,12 +71,11 @@ def _proofs(look: Look) -> Iterator[Proof]:
 
 def _scripts(look: Look) -> Iterator[Trace]:
     """Where scripts and programs make a backup."""
+    code = frozenset(look.code)
     paths = [
         path
         for path in look.sources.deployed
-        if path in look.code
-        or name_of(path).lower() in ("makefile", "justfile")
-        or is_script(path, look.sources)
+        if path in code or name_of(path).lower() in ("makefile", "justfile") or is_script(path, look.sources)
     ]
     yield from traces(look.sources, paths, _MAKES, _TOOLS)
 

@@ -31,6 +31,8 @@ _OTHER = (
         ".vim",
     ),
 )
+_CONFIGURATIONS = (".hadolint.yaml", ".hadolint.yml")
+_NO_CONFIGURATION = b"Error parsing your config file"
 _LEVELS = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
 
@@ -57,7 +59,7 @@ def _wants(path: str, sources: Sources) -> bool:  # noqa: ARG001 - as all linter
 
 
 def _read(done: Completed, paths: Sequence[str], sources: Sources) -> list[Finding]:  # noqa: ARG001 - as all linters are asked
-    return [
+    found = [
         finding(
             "hadolint",
             said.code,
@@ -70,6 +72,11 @@ def _read(done: Completed, paths: Sequence[str], sources: Sources) -> list[Findi
         )
         for said in _ANSWER.validate_json(done.output)
     ]
+    own = next((name for name in _CONFIGURATIONS if name in sources.known), None)
+    if own is not None and _NO_CONFIGURATION in done.errors:
+        words = "hadolint cannot read this file, and goes by its own rules instead."
+        found.append(finding("hadolint", "configuration", Severity.WARNING, words, own))
+    return found
 
 
 def _page(code: str) -> str | None:

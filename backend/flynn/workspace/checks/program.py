@@ -26,7 +26,7 @@ from flynn.workspace.checks.source import Sources
 
 MOST_SECONDS: Final = 40.0
 """For all files of one linter."""
-_BATCH_SECONDS: Final = 15.0
+_BATCH_SECONDS: Final = 10.0
 _OUTPUT: Final = 8_000_000
 _WORDS: Final = 300
 _MOST_GAPS: Final = 20

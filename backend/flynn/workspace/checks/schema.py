@@ -54,17 +54,19 @@ def is_compose(path: str, sources: Sources) -> bool:
     if not _COMPOSE.match(name):
         return False
     documents = sources.yaml(path)
-    if not documents:  # a fault: the linters say which
-        return bool(_MAIN.match(name))
-    return any(key in documents[0].mapping() for key in ("services", "include"))
+    if not documents:
+        return False
+    # One that is called so is one, whatever is in it.
+    return bool(_MAIN.match(name)) or any(key in documents[0].mapping() for key in ("services", "include"))
 
 
 def _is_dependabot(path: str) -> bool:
     return path in (".github/dependabot.yml", ".github/dependabot.yaml")
 
 
-def _of_name(wanted: Callable[[str], bool], path: str, sources: Sources) -> bool:  # noqa: ARG001 - as all linters ask
-    return wanted(path)
+def _of_name(wanted: Callable[[str], bool], path: str, sources: Sources) -> bool:
+    """Whether a file is named so and has no fault of YAML: of that another linter speaks."""
+    return wanted(path) and bool(sources.yaml(path))
 
 
 def _read(schema: str, done: Completed, paths: Sequence[str], sources: Sources) -> list[Finding]:  # noqa: ARG001 - as all linters are asked

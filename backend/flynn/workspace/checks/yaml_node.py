@@ -1,7 +1,8 @@
 """YAML with places: documents as plain nodes that know their lines, however hostile the file is.
 
-An alias is the same node as its anchor, so documents that grow without end when they are written out stay
-as small as the file. Nothing is constructed: a tag is only a word.
+An alias is the same node as its anchor, so a document stays as small as its file. One that would grow
+without end when it is written out, as other programs do, is a fault. Nothing is constructed: a tag is only a
+word.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ _MERGE: Final = "<<"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _DEEPEST: Final = 200
 """Mappings and sequences within each other; nobody writes as many."""
+_MOST_VALUES: Final = 1_000_000
+"""Values of a document that is written out, an alias as often as it stands there."""
 _MOST_MERGED: Final = 100_000
 """Entries that merge keys (`<<`) of a file may bring; more is not what people write."""
 
@@ -35,6 +38,8 @@ class Node:
     items: list["Node"] | None = None
     key_lines: dict[str, int] = field(default_factory=dict)
     doubled: list[tuple[str, int, int]] = field(default_factory=list)
+    values: int = 1
+    """How many values it is when it is written out."""
 
     def get(self, *keys: str) -> "Node | None":
         """What lies under `keys`, one beneath the other; None where there is nothing, or null."""
@@ -120,6 +125,8 @@ class _Builder:
                 known = self._anchors.get(event.anchor or "")
                 if known is None:
                     raise YamlFault(f"the alias {event.anchor} has no anchor", *_place(event))
+                if any(opened.node is known for opened in self._open):
+                    raise YamlFault(f"the alias {event.anchor} stands within its own anchor", *_place(event))
                 self._add(known, event)
             case yaml.ScalarEvent():
                 node = self._node(event)
@@ -157,6 +164,9 @@ class _Builder:
             self.documents.append(node)
             return
         top = self._open[-1]
+        top.node.values += node.values
+        if top.node.values > _MOST_VALUES:
+            raise YamlFault("its aliases, written out, are too many values", *_place(event))
         if top.node.items is not None:
             top.node.items.append(node)
         elif not top.awaits_value:

@@ -75,8 +75,9 @@ def is_action(path: str) -> bool:
     return name_of(path) in ("action.yml", "action.yaml")
 
 
-def _wants(path: str, sources: Sources) -> bool:  # noqa: ARG001 - as all linters ask
-    return is_workflow(path) or is_action(path)
+def _wants(path: str, sources: Sources) -> bool:
+    # Of a fault of YAML another linter speaks.
+    return (is_workflow(path) or is_action(path)) and bool(sources.yaml(path))
 
 
 def _read(done: Completed, paths: Sequence[str], sources: Sources) -> list[Finding]:  # noqa: ARG001 - as all linters are asked
