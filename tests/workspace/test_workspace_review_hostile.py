@@ -211,3 +211,47 @@ async def test_without_a_sandbox_the_rest_is_done_and_all_is_said(tmp_path: Path
     assert done.notes[0].startswith(".gitignore was not applied")
     pinned = next(item for item in done.checklist if item.id == "images-pinned")
     assert [(proof.path, proof.line) for proof in pinned.failures] == [("Dockerfile", 1)]
+
+
+MEGABYTE = 1_000_000
+NAUGHTY = {
+    ".env": "A_KEY=" + " " * MEGABYTE + "x\n",
+    "settings.py": "from pydantic_settings import BaseSettings\n" + "class A(BaseSettings,\n" * 40_000,
+    "more_settings.py": "class A(BaseSettings):\n    x: str\n" * 25_000,
+    "environ.py": "os.environ[" * 90_000,
+    "demands.sh": "#!/bin/sh\n" + "".join(f"${{X{n}:?}}\n" for n in range(60_000)),
+    "engines.py": "create_engine(" * 70_000,
+    "scripts/check.sh": "#!/bin/sh\n" + "echo mvn \n" * 90_000,
+    "Dockerfile": "FROM python:3.12\n" + "COPY a \\\n" * 60_000 + " b\n" + "COPY ../../x y\n" * 20_000,
+    "more/Dockerfile": "FROM a AS b\n" * 2 + "FROM ${A:-${A:-${A}}}\n" * 20_000,
+    ".github/workflows/a.yml": "on: push\njobs:\n  a:\n    steps:\n"
+    + "      - run: ./scripts/check.sh mvn pytest x\n" * 5_000,
+    ".github/workflows/b.yml": "on: push\njobs:\n  a: &a\n    steps:\n      - run: "
+    + "mvn " * 10_000
+    + "\n"
+    + "".join(f"  a{n}: *a\n" for n in range(90)),
+    "compose.yaml": "services:\n"
+    + "".join(
+        f"  s{n}:\n    build: ./d{n % 7}\n    scale: {'9' * 50}\n    deploy: {{replicas: ٣}}\n"
+        for n in range(2_500)
+    ),
+    "a/compose.yaml": "services:\n  a:\n    image: ${" + "A:-${" * 20_000 + "\n    scale: " + "9" * 6_000,
+    "docs/words.md": "A_KEY X1 " * 100_000,
+    "keys.pem": "-----BEGIN PRIVATE KEY-----\n" * 30_000,
+    "urls.txt": "a://b:" * 160_000,
+    "long.json": '{"a":' * 150_000,
+    "keys.json": "{" + ",".join(['"a": 1'] * 120_000) + "}",
+    "numbers.yml": "a: " + "9" * 200_000 + "\nb: " + "- " * 50 + "\n",
+}
+"""Each would take hours, or end the process, where a pattern or a recursion is careless."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NAUGHTY)
+async def test_files_that_want_to_take_for_ever_do_not(tmp_path: Path, sandbox: Sandbox, path: str) -> None:
+    files = {path: NAUGHTY[path], "main.py": "print()\n"}
+    began = time.process_time()
+    done = await look(plant(tmp_path / "tree", files), sandbox)
+    assert done.files == len(files)
+    assert len(done.checklist) == 16
+    assert time.process_time() - began < 60  # of this process: hours, or no end, where it is careless

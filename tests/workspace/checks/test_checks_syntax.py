@@ -48,7 +48,7 @@ async def test_yaml_that_grows_without_end_when_it_is_written_out_is_a_fault(
     }
     checked = await lint(YAML, files=files, within=no_sandbox)
     assert places(checked) == [
-        ("error", "syntax", "bomb.yaml", 6),
+        ("error", "syntax", "bomb.yaml", 7),
         ("error", "syntax", "round.yaml", 2),
     ]
 

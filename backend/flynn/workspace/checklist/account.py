@@ -32,8 +32,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
     for file in look.dockerfiles:
         given = [
             (part, node)
-            for service in look.services
-            if service.dockerfile == file.path
+            for service in look.by_dockerfile.get(file.path, [])
             for part, node in service.all("user")
         ]
         if given and all(node.scalar() not in _ROOT for _, node in given):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.compose import words
@@ -31,6 +32,7 @@ _CLOCKS = re.compile(
     r"\bcrond?\b|\bcrontab\b|kind:\s*CronJob|\bschedule\b|\bsleep\s+(?:\d{4,}|\$|\d+[hd])|archive_command|"
     r"\bSCHEDULE\b|\bBACKUP_(?:CRON|INTERVAL)"
 )
+_MOST_SCRIPTS = 20
 _IMAGES = re.compile(r"backup|pgbackrest|wal-g|litestream|barman", re.IGNORECASE)
 
 
@@ -41,7 +43,7 @@ def backups(look: Look) -> ChecklistItem:
 
 def _proofs(look: Look) -> Iterator[Proof]:
     databases = [service for service in look.services if service.is_database]
-    found = list(_scripts(look))
+    found = list(islice(_scripts(look), _MOST_SCRIPTS))
     for service in look.services:
         command = service.find("command") or service.find("entrypoint")
         told = words(command[1]) if command else ""
@@ -70,14 +72,18 @@ def _proofs(look: Look) -> Iterator[Proof]:
 
 
 def _scripts(look: Look) -> Iterator[Trace]:
-    """Where scripts and programs make a backup."""
+    """Where scripts and programs make a backup, the first place of each."""
     code = frozenset(look.code)
     paths = [
         path
         for path in look.sources.deployed
         if path in code or name_of(path).lower() in ("makefile", "justfile") or is_script(path, look.sources)
     ]
-    yield from traces(look.sources, paths, _MAKES, _TOOLS)
+    last = ""
+    for trace in traces(look.sources, paths, _MAKES, _TOOLS):
+        if trace.path != last:
+            last = trace.path
+            yield trace
 
 
 def _runs(command: str, found: list[Trace]) -> bool:

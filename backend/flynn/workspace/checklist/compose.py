@@ -119,20 +119,22 @@ class Service:
         return self.engine in DATABASES
 
     @cached_property
-    def dockerfile(self) -> str | None:
-        """The path of the Dockerfile it is built from, relative to the root; None where it is not built, or
-        from elsewhere.
-        """
+    def context(self) -> str | None:
+        """The directory it is built in, relative to the root; None where it is not built, or elsewhere."""
         found = self.find("build")
         if found is None:
             return None
         part, build = found
         context = build.scalar() if build.text is not None else _scalar(build, "context") or "."
-        name = _scalar(build, "dockerfile") or "Dockerfile"
-        if "://" in context or "$" in context or "$" in name or build.get("dockerfile_inline") is not None:
+        return None if "://" in context else _within(directory_of(part.path), context)
+
+    @cached_property
+    def dockerfile(self) -> str | None:
+        """The path of the Dockerfile it is built from, relative to the root; None as for the context."""
+        found = self.find("build")
+        if found is None or self.context is None or found[1].get("dockerfile_inline") is not None:
             return None
-        path = posixpath.normpath(posixpath.join(directory_of(part.path), context, name))
-        return None if path.startswith(("..", "/")) else path
+        return _within(self.context, _scalar(found[1], "dockerfile") or "Dockerfile")
 
 
 def services(sources: Sources) -> list[Service]:
@@ -228,6 +230,12 @@ def _extended(part: Part, sources: Sources) -> Iterator[Part]:
 def _ends(service: Service) -> bool:
     restart = service.find("restart")
     return restart is not None and restart[1].scalar() == "no" and service.find("ports") is None
+
+
+def _within(directory: str, path: str) -> str | None:
+    """`path` as seen from `directory`; None when it leads out, or a variable says where."""
+    joined = posixpath.normpath(posixpath.join(directory, path))
+    return None if "$" in joined or joined.startswith(("..", "/")) else joined
 
 
 def _scalar(node: Node, key: str) -> str:

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flynn.workspace.checks.hadolint import is_dockerfile
 from flynn.workspace.checks.source import Sources
 
 _INSTRUCTION = re.compile(r"^\s*(?P<word>[A-Za-z]+)\s+(?P<rest>.*)$", re.DOTALL)
 _FLAG = re.compile(r"^--\S+\s+")
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}|\$(\w+)")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^{}]*))?\}|\$(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,32 @@ class Stage:
         return next((i for i in reversed(self.instructions) if i.word == word), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dockerfile:
     """A file from which an image is built. The last stage is the image."""
 
     path: str
     stages: tuple[Stage, ...]
 
-    def lineage(self) -> list[Stage]:
-        """The last stage, the stage it begins with, and so on to one that begins with an image."""
-        found = [self.stages[-1]]
-        while (parent := self.parent(found[-1])) is not None and parent not in found:
-            found.append(parent)
+    @cached_property
+    def parents(self) -> list[int | None]:
+        """For each stage the index of the one it begins with; None for one that begins with an image."""
+        found: list[int | None] = []
+        named: dict[str, int] = {}
+        for index, stage in enumerate(self.stages):
+            found.append(named.get(stage.base.lower()))
+            if stage.name:
+                named[stage.name] = index
         return found
 
-    def parent(self, stage: Stage) -> Stage | None:
-        """The stage that `stage` begins with; None for one that begins with an image."""
-        before = self.stages[: self.stages.index(stage)]
-        return next((other for other in reversed(before) if other.name == stage.base.lower()), None)
+    def lineage(self) -> list[Stage]:
+        """The last stage, the stage it begins with, and so on to one that begins with an image."""
+        index: int | None = len(self.stages) - 1
+        found: list[Stage] = []
+        while index is not None:
+            found.append(self.stages[index])
+            index = self.parents[index]
+        return found
 
     def last(self, word: str) -> Instruction | None:
         """The instruction with `word` that holds for the image."""
@@ -61,7 +70,9 @@ class Dockerfile:
     def images(self) -> list[Stage]:
         """The stages that begin with an image, not with a stage or with nothing."""
         return [
-            stage for stage in self.stages if self.parent(stage) is None and stage.base.lower() != "scratch"
+            stage
+            for stage, parent in zip(self.stages, self.parents, strict=True)
+            if parent is None and stage.base.lower() != "scratch"
         ]
 
 

@@ -13,6 +13,7 @@ _TEMPLATE = re.compile(
     r"(?:example|sample|template)\.env|\.env\.[\w-]+\.(?:example|sample|template|dist))$"
 )
 _DOCUMENTED = re.compile(r"^\s*(?:#\s*)?(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_NAMED = 50
 
 
@@ -76,5 +77,5 @@ def _in_documents(names: set[str], look: Look) -> set[str]:
     for path in look.sources.paths:
         if path.lower().endswith((".md", ".rst", ".adoc")):
             text = look.sources.text(path) or ""
-            said |= {name for name in names - said if re.search(rf"\b{re.escape(name)}\b", text)}
+            said |= names & set(_WORD.findall(text))
     return said

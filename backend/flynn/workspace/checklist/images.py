@@ -3,14 +3,15 @@
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.compose import repository
-from flynn.workspace.checklist.dockerfile import Dockerfile
+from flynn.workspace.checklist.dockerfile import Dockerfile, Instruction
 from flynn.workspace.checklist.look import Look
 from flynn.workspace.checks.source import directory_of
 
-_DEFAULT = re.compile(r"\$\{\w+:?-([^}]*)\}")
+_DEFAULT = re.compile(r"\$\{\w+:?-([^{}]*)\}")
 _FLOATING = frozenset({"latest", "edge", "nightly", "main", "master", "dev"})
 _BUILDS = re.compile(
     r"\bdocker\s+(?:buildx\s+)?(?:image\s+)?(?:build|bake)\b|\bdocker[ -]compose\b.*\bbuild\b|--build\b|"
@@ -21,6 +22,9 @@ _WRITTEN = re.compile(
     r"Cargo\.toml|composer\.json|pom\.xml|[\w.-]+\.(?:py|js|ts|sh|conf|cfg|ini|ya?ml|toml|sql|go|rb|rs|php))$"
 )
 """Files that people write, and keep in the repository."""
+_MOST_MISSING = 20
+_MOST_COPIED = 500
+"""Files that a Dockerfile copies of which it is looked whether they are there."""
 _BUILD_ACTIONS = ("docker/build-push-action", "docker/bake-action", "redhat-actions/buildah-build")
 
 
@@ -69,47 +73,42 @@ def _built(look: Look) -> Iterator[Proof]:
             found = service.find("build")
             line = found[0].node.line_of("build") if found else service.line
             yield failed(f"{service.name} is built from {wanted}, which is not there.", service.path, line)
-    contexts = {
-        service.dockerfile: context
-        for service in look.services
-        if service.dockerfile and (context := _context(service.dockerfile, look))
-    }
     for file in look.dockerfiles:
-        yield from _missing(file, contexts.get(file.path), look)
+        building = look.by_dockerfile.get(file.path)
+        context = building[0].context if building else None
+        yield from islice(_missing(file, context, look), _MOST_MISSING)
     if look.dockerfiles:
         yield _in_pipeline(look)
-
-
-def _context(dockerfile: str, look: Look) -> str | None:
-    """The directory that compose builds `dockerfile` in."""
-    for service in look.services:
-        if service.dockerfile == dockerfile and (found := service.find("build")) is not None:
-            part, build = found
-            given = build.get("context")
-            named = build.scalar() if build.text is not None else given.scalar() if given else "."
-            return posixpath.normpath(posixpath.join(directory_of(part.path), named))
-    return None
 
 
 def _missing(file: Dockerfile, context: str | None, look: Look) -> Iterator[Proof]:
     """What a COPY names plainly and is not there. A directory or a built file may be made before the build,
     and where compose does not name the context another one than the obvious may be meant.
     """
+    place = directory_of(file.path) if context is None else context
+    for item, name in islice(_copied(file), _MOST_COPIED):
+        if _exists(name, place, look):
+            continue
+        if context is not None and _WRITTEN.search(name):
+            why = f"COPY takes {name}, which is not in the build context {context}."
+            yield failed(why, file.path, item.line)
+        else:
+            why = f"COPY takes {name}, which is not there now; it may be made before the build."
+            yield undecided(why, file.path, item.line)
+
+
+def _copied(file: Dockerfile) -> Iterator[tuple[Instruction, str]]:
+    """What is copied from the context and named plainly, each name once."""
+    seen: set[str] = set()
     for stage in file.stages:
         for item in stage.instructions:
             if item.word != "COPY" or "--from=" in item.rest or item.rest.startswith(("[", "<<")):
                 continue
-            *sources, _ = [word for word in item.rest.split() if not word.startswith("--")] or [""]
-            for name in sources:
-                place = directory_of(file.path) if context is None else context
-                if re.search(r"[*?\[$<]", name) or _exists(name, place, look):
-                    continue
-                if context is not None and _WRITTEN.search(name):
-                    why = f"COPY takes {name}, which is not in the build context {context}."
-                    yield failed(why, file.path, item.line)
-                else:
-                    why = f"COPY takes {name}, which is not there now; it may be made before the build."
-                    yield undecided(why, file.path, item.line)
+            *names, _ = [word for word in item.rest.split() if not word.startswith("--")] or [""]
+            for name in names:
+                if name not in seen and not re.search(r"[*?\[$<]", name):
+                    seen.add(name)
+                    yield item, name
 
 
 def _exists(name: str, context: str, look: Look) -> bool:

@@ -60,6 +60,15 @@ class Look:
         """The files of its programs, without tests."""
         return tuple(path for path in self.sources.paths if is_code(path))
 
+    @cached_property
+    def by_dockerfile(self) -> dict[str, list[Service]]:
+        """The services that are built from each Dockerfile, by its path."""
+        found: dict[str, list[Service]] = {}
+        for service in self.services:
+            if service.dockerfile is not None:
+                found.setdefault(service.dockerfile, []).append(service)
+        return found
+
     def built(self, service: Service) -> Dockerfile | None:
         """The Dockerfile of a service that is built here."""
         return read_dockerfile(service.dockerfile, self.sources) if service.dockerfile else None

@@ -4,18 +4,20 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.look import Look
 from flynn.workspace.checklist.workflow import Step, script_lines
 from flynn.workspace.checks.shellcheck import is_script
+from flynn.workspace.checks.source import Sources
 
 _TESTS = re.compile(
     r"(?<![\w./-])(?:py\.?test|tox|nox|hatch\s+(?:run\s+)?test|unittest|ctest|vitest|jest|mocha|rspec|phpunit|bats|"
     r"playwright\s+test|cypress\s+run|gotestsum|go\s+test|cargo\s+(?:nextest|test|llvm-cov)|dotnet\s+test|mix\s+test|"
-    r"deno\s+test|swift\s+test|sbt\s+.*test|(?:npm|pnpm|yarn|bun|npx)\s+(?:(?:run|exec)\s+)?(?:-\S+\s+)*t(?:est\S*)?|"
-    r"(?:\./)?(?:mvnw?|gradlew?)\s.*\b(?:test|verify|check|build)|manage\.py\s+test|coverage\s+run|rake\s+test|"
-    r"(?:make|just|task|invoke|rake)\s+\S*(?:test|check)\S*)(?![\w-])"
+    r"deno\s+test|swift\s+test|sbt\s+[^|;&]{0,200}test|(?:npm|pnpm|yarn|bun|npx)\s+(?:(?:run|exec)\s+)?(?:-\S+\s+)*t(?:est\S*)?|"
+    r"(?:\./)?(?:mvnw?|gradlew?)\s[^|;&]{0,200}\b(?:test|verify|check|build)|manage\.py\s+test|coverage\s+run|rake\s+test|"
+    r"(?:make|just|task|invoke|rake)\s+(?:\S*test\S*|check))(?![\w-])"
 )
 _RUNNERS = re.compile(
     r"^(?:make|just|task|invoke|rake|earthly|bazel|dagger|nx|turbo|(?:npm|pnpm|yarn|bun)\s+run)\b"
@@ -43,7 +45,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
             yield verdict("There is no pipeline: no .github/workflows, and none of another service.")
         return
     steps = [step for step in ran.steps if step.changes]
-    testing = [step for step in steps if _runs_tests(step, look)]
+    scripts = _Scripts(look.sources)
+    testing = [step for step in steps if scripts.test(step)]
     if testing:
         first = testing[0]
         yield passed("The pipeline runs tests.", first.path, first.line)
@@ -82,43 +85,56 @@ def _elsewhere(path: str, look: Look) -> Proof:
     return undecided("There is a pipeline; whether it runs tests is not to be seen in it.", path, 1)
 
 
-def _runs_tests(step: Step, look: Look) -> bool:
-    """Whether a step runs tests, by itself or by a script of the repository that it names."""
-    if _TESTS.search(step.command):
-        return True
-    for named in _SCRIPT.finditer(step.command):
-        path = posixpath.normpath(posixpath.join(step.directory or ".", named[1]))
-        if path in look.sources.known and is_script(path, look.sources):
-            text = look.sources.text(path) or ""
-            if any(_TESTS.search(line) for _, line in script_lines(text)):
-                return True
-    return False
+class _Scripts:
+    """Which scripts of the repository run tests; each is read once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._known: dict[str, bool] = {}
+
+    def test(self, step: Step) -> bool:
+        """Whether a step runs tests, by itself or by a script that it names."""
+        if _TESTS.search(step.command):
+            return True
+        named = (posixpath.join(step.directory or ".", found[1]) for found in _SCRIPT.finditer(step.command))
+        return any(self._tests(posixpath.normpath(path)) for path in named)
+
+    def _tests(self, path: str) -> bool:
+        if path not in self._sources.known:
+            return False
+        if path not in self._known:
+            text = self._sources.text(path) if is_script(path, self._sources) else None
+            self._known[path] = any(_TESTS.search(line) for _, line in script_lines(text or ""))
+        return self._known[path]
 
 
 def _left_out(testing: list[Step], look: Look) -> Iterator[Proof]:
     """Python tests that no step runs, where every step says plainly which it does."""
     tests = [path for path in look.sources.paths if _TEST_FILE.search(path)]
-    pytests = [step for step in testing if _PYTEST.search(step.command)]
-    covered: list[str] = []
+    covered: set[str] = set()
     for step in testing:
-        operands = _operands(step, look) if step in pytests else None
+        operands = _operands(step, look)
         if operands is None:
             return  # something else runs tests, or it runs whatever its configuration says
-        covered += operands
-    missing = [path for path in tests if not any(path == at or path.startswith(f"{at}/") for at in covered)]
+        covered.update(operands)
+    missing = [
+        path
+        for path in tests
+        if path not in covered and covered.isdisjoint(map(str, PurePosixPath(path).parents))
+    ]
     if missing:
-        step = pytests[0]
+        step = testing[0]
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         yield failed(f"No step runs {missing[0]}{more}.", step.path, step.line)
 
 
 def _operands(step: Step, look: Look) -> list[str] | None:
     """What a call of pytest names, from the root; None where that is not plain, or is everything."""
-    if step.directory is None:
-        return None
     found = _PYTEST.search(step.command)
+    if step.directory is None or found is None:
+        return None
     try:
-        words = shlex.split(step.command[found.end() :]) if found else []
+        words = shlex.split(step.command[found.end() :])
     except ValueError:
         return None
     operands: list[str] = []

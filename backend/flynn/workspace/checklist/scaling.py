@@ -1,11 +1,14 @@
 """Scaling: a service with several instances has nothing of which there can be only one."""
 
+import re
 from collections.abc import Iterator
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.compose import Part, Service
 from flynn.workspace.checklist.look import Look
 from flynn.workspace.checks.yaml_node import Node
+
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 def scalable_services(look: Look) -> ChecklistItem:
@@ -35,7 +38,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
 def _several(service: Service) -> tuple[Part, Node] | None:
     for keys in (("deploy", "replicas"), ("scale",)):
         for part, node in service.all(*keys):
-            if node.scalar().isdecimal() and int(node.scalar()) > 1:
+            if _NUMBER.fullmatch(node.scalar()) and int(node.scalar()) > 1:
                 return part, node
     return None
 
@@ -52,5 +55,5 @@ def _clashes(service: Service) -> Iterator[tuple[str, str, int]]:
             else:
                 given = item.get("published")
                 published = given.scalar() if given is not None else ""
-            if published.isdecimal() and published != "0":
+            if _NUMBER.fullmatch(published) and published != "0":
                 yield f"the fixed port {published} of the host", part.path, item.line

@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(
     r"change|replace|example|placeholder|dummy|your[-_ ]|todo|insert|local|dev|test|fake|sample",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"^\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*?)\s*$")
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)$")
 _KEY_FILE = re.compile(r"^(?:id_(?:rsa|dsa|ecdsa|ed25519)|.*\.(?:p12|pfx|jks|keystore))$")
 _OWN_HOST = re.compile(
     r"@(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal|[a-z][\w-]*)(?=[:/\"'\s]|$)"
@@ -66,7 +66,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
 
 def _of_dotenv(path: str, sources: Sources) -> Iterator[Proof]:
     for number, line in enumerate(sources.lines(path), 1):
-        found = _LINE.match(line)
+        found = _LINE.match(line.strip())
         if found is None:
             continue
         value = found["value"].split(" #")[0].strip().strip("\"'")

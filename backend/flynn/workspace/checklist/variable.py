@@ -1,7 +1,7 @@
 """Environment variables: where code, compose files and workflows read them from outside."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flynn.workspace.checklist.compose import compose_files, pairs
@@ -35,7 +35,7 @@ _READS = re.compile(
     rf"|\bSystem\.(?:get_env|fetch_env!?)\(\s*\"(?P<ex>{_NAME})\""
 )
 _HINTS = ("env", "ENV", "Env")
-_SETTINGS = re.compile(r"^class\s+\w+\s*\([^)]*\bBaseSettings\b[^)]*\)\s*:", re.MULTILINE)
+_SETTINGS = re.compile(r"class\s+\w+\s*\(.*\bBaseSettings\b.*\)\s*:")
 _FIELD = re.compile(rf"^    (?P<name>{_NAME})\s*:\s*(?P<rest>.*)$", re.MULTILINE)
 _PREFIX = re.compile(r"\benv_prefix\s*=\s*[\"'](?P<prefix>\w*)[\"']")
 _ALIAS = re.compile(rf"\b(?:validation_alias|alias|env)\s*=\s*[\"'](?P<name>{_NAME})[\"']")
@@ -45,6 +45,9 @@ _INTERPOLATED = re.compile(
     rf"\$\$|\$\{{(?P<braced>{_NAME})(?P<rest>[^{{}}]*(?:\{{[^{{}}]*\}}[^{{}}]*)*)\}}|\$(?P<bare>{_NAME})"
 )
 _SHELL = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]{2,}):?\?")
+_ASSIGNED = re.compile(
+    r"^[ \t]*(?:local |export |readonly |declare )?([A-Z][A-Z0-9_]{2,})=(?!\"?\$\{\1)", re.MULTILINE
+)
 _WORKFLOW = re.compile(rf"\b(?:secrets|vars)(?:\.|\[\s*')(?P<name>{_NAME})")
 _LONGEST_LINE = 2_000
 
@@ -128,9 +131,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _of_settings(path: str, text: str) -> Iterator[Reading]:
     """The fields of pydantic's settings classes, which are variables by their names in capitals."""
-    for opened in _SETTINGS.finditer(text):
-        first = text.count("\n", 0, opened.end()) + 1
-        body = _body(text[opened.end() :].split("\n")[1:])
+    lines = text.split("\n")
+    for first, line in enumerate(lines, 1):
+        if not line.startswith("class ") or not _SETTINGS.match(line[:_LONGEST_LINE]):
+            continue
+        body = _body(lines, first)
         given = _PREFIX.search("\n".join(body))
         prefix = given["prefix"] if given else ""
         for number, block in _fields(body):
@@ -148,14 +153,12 @@ def _of_settings(path: str, text: str) -> Iterator[Reading]:
                 yield Reading(f"{prefix}{field['name']}".upper(), path, first + number, "code")
 
 
-def _body(lines: Iterable[str]) -> list[str]:
-    """The lines of a class: up to one that is not indented."""
-    body: list[str] = []
-    for line in lines:
-        if line.strip() and not line.startswith((" ", "\t", ")")):
-            break
-        body.append(line)
-    return body
+def _body(lines: list[str], start: int) -> list[str]:
+    """The lines of a class whose first one has the index `start`: up to one that is not indented."""
+    end = start
+    while end < len(lines) and (not lines[end].strip() or lines[end].startswith((" ", "\t", ")"))):
+        end += 1
+    return lines[start:end]
 
 
 def _fields(body: list[str]) -> Iterator[tuple[int, str]]:
@@ -174,13 +177,11 @@ def _fields(body: list[str]) -> Iterator[tuple[int, str]]:
 
 def _of_script(path: str, text: str) -> Iterator[Reading]:
     """`${NAME:?message}` is how a script demands something from outside."""
+    own = set(_ASSIGNED.findall(text))
     for number, line in _lines(text):
         for found in _SHELL.finditer(line):
-            name = found["name"]
-            if not re.search(
-                rf"^\s*(?:local |export |readonly |declare )?{name}=(?!.*\$\{{{name})", text, re.MULTILINE
-            ):
-                yield Reading(name, path, number, "code")
+            if found["name"] not in own:
+                yield Reading(found["name"], path, number, "code")
 
 
 def _of_workflows(look: Look) -> Iterator[Reading]:

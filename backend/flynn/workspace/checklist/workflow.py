@@ -20,6 +20,8 @@ _ELSEWHERE = (
     *(".travis.yml", ".drone.yml", ".woodpecker.yml", ".woodpecker.yaml", ".buildkite/pipeline.yml"),
     *("cloudbuild.yaml", ".forgejo/workflows/ci.yml", ".gitea/workflows/ci.yml"),
 )
+_LONGEST = 2_000
+"""Characters of a command that are looked at."""
 _MOVE = re.compile(r"(?:cd|pushd)\s+(?P<where>[^\s;&|]+)\s*(?:&&\s*|;\s*|$)")
 _CHANGES = frozenset({"push", "pull_request", "pull_request_target", "merge_group"})
 
@@ -103,7 +105,7 @@ def script_lines(text: str) -> Iterator[tuple[int, str]]:
             continue
         whole = (pending + body).strip()
         if whole and not whole.startswith("#"):
-            yield start, whole
+            yield start, whole[:_LONGEST]
         pending, start = "", 0
 
 

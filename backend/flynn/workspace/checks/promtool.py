@@ -41,7 +41,7 @@ def _read(done: Completed, paths: Sequence[str], sources: Sources) -> list[Findi
         said = line.strip()
         if (failed := _FAILED.match(line)) is not None:
             failing, said = True, failed["rest"].strip()
-        if failing and said:
+        if failing and said and not said.endswith("errors:"):
             found.append(_finding(path, said))
     if done.exit_code != 0 and not found:
         raise ValueError("it failed and did not say why")

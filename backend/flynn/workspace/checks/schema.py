@@ -23,6 +23,7 @@ from flynn.workspace.checks.zizmor import is_action, is_workflow
 _COMPOSE = re.compile(r"^(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$")
 _MAIN = re.compile(r"^(?:docker-)?compose\.ya?ml$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(['\"])(.*?)\3\]")
+_INDEX = re.compile(r"[0-9]{1,6}")
 _UNEXPECTED = re.compile(r" properties are not allowed \((?P<names>.+) (?:was|were) unexpected\)$")
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -149,7 +150,7 @@ def _place(document: Node | None, steps: Steps, key: str | None) -> tuple[int | 
         if node.entries is not None and step in node.entries:
             line, node = node.line_of(step), node.entries[step]
             column = node.column if node.line == line else 1
-        elif node.items is not None and step.isdecimal() and int(step) < len(node.items):
+        elif node.items is not None and _INDEX.fullmatch(step) and int(step) < len(node.items):
             node = node.items[int(step)]
             line, column = node.line, node.column
         else:

@@ -14,6 +14,10 @@ LARGEST_FILE = 1 << 20
 """Bytes up to which a file is read: what people write by hand is smaller."""
 MOST_CHARACTERS = 64 << 20
 """Characters that are read in all: they are kept, since many look at the same file."""
+LARGEST_YAML = 256 << 10
+"""Characters up to which a YAML file is looked into; longer ones are generated, or data."""
+MOST_YAML = 4 << 20
+"""Characters of YAML that are looked into in all."""
 _HEAD = 128
 
 _ASIDE = frozenset(
@@ -41,6 +45,8 @@ class Sources:
         self.tracked = tracked
         self._lock = threading.Lock()
         self._texts: dict[str, str | None] = {}
+        self._documents: dict[str, list[Node]] = {}
+        self._parsed = 0
         self._read = 0
         self._unread: set[str] = set()
 
@@ -64,7 +70,7 @@ class Sources:
 
     @property
     def unread(self) -> int:
-        """How many files were wanted and not read, because MOST_CHARACTERS had been read by then."""
+        """How many files were wanted and not read, because the bounds of what is read were reached."""
         return len(self._unread)
 
     def text(self, path: str) -> str | None:
@@ -95,14 +101,24 @@ class Sources:
             return b""
 
     def yaml(self, path: str) -> list[Node]:
-        """The documents of a YAML file; none for one that has a fault."""
+        """The documents of a YAML file; none for one that has a fault, or is too large to be looked into."""
         text = self.text(path)
-        if text is None:
+        if text is None or len(text) > LARGEST_YAML:
             return []
+        with self._lock:
+            if path in self._documents:
+                return self._documents[path]
+            if self._parsed + len(text) > MOST_YAML:
+                self._unread.add(path)
+                return []
+            self._parsed += len(text)
         try:
-            return parse_yaml(text)
+            documents = parse_yaml(text)
         except YamlFault:
-            return []
+            documents = []
+        with self._lock:
+            self._documents[path] = documents
+        return documents
 
     def _decoded(self, path: str) -> str | None:
         try:

@@ -15,8 +15,8 @@ _MERGE: Final = "<<"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _DEEPEST: Final = 200
 """Mappings and sequences within each other; nobody writes as many."""
-_MOST_VALUES: Final = 1_000_000
-"""Values of a document that is written out, an alias as often as it stands there."""
+_MOST_CHARACTERS: Final = 4_000_000
+"""Of a document that is written out, an alias as often as it stands there."""
 _MOST_MERGED: Final = 100_000
 """Entries that merge keys (`<<`) of a file may bring; more is not what people write."""
 
@@ -38,8 +38,8 @@ class Node:
     items: list["Node"] | None = None
     key_lines: dict[str, int] = field(default_factory=dict)
     doubled: list[tuple[str, int, int]] = field(default_factory=list)
-    values: int = 1
-    """How many values it is when it is written out."""
+    weight: int = 1
+    """Its characters, about, when it is written out."""
 
     def get(self, *keys: str) -> "Node | None":
         """What lies under `keys`, one beneath the other; None where there is nothing, or null."""
@@ -131,6 +131,7 @@ class _Builder:
             case yaml.ScalarEvent():
                 node = self._node(event)
                 node.text = event.value
+                node.weight += len(event.value)
                 node.null = event.tag is None and event.implicit[0] and event.value in _NULLS
                 self._add(node, event)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
@@ -164,9 +165,9 @@ class _Builder:
             self.documents.append(node)
             return
         top = self._open[-1]
-        top.node.values += node.values
-        if top.node.values > _MOST_VALUES:
-            raise YamlFault("its aliases, written out, are too many values", *_place(event))
+        top.node.weight += node.weight
+        if top.node.weight > _MOST_CHARACTERS:
+            raise YamlFault("its aliases, written out, are too much", *_place(event))
         if top.node.items is not None:
             top.node.items.append(node)
         elif not top.awaits_value:
