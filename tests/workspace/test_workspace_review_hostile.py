@@ -198,12 +198,15 @@ async def test_ignored_files_are_left_out_and_tracked_ones_are_not(tmp_path: Pat
     assert listing.sources.tracked == frozenset({".env", "secret.sh"})
     done = await look(root, sandbox)
     secrets = next(item for item in done.checklist if item.id == "secrets")
-    assert [(proof.path, proof.line) for proof in secrets.failures] == [(".env", 1)]
+    assert [(proof.path, proof.line, proof.why) for proof in secrets.failures] == [
+        (".env", 1, "API_KEY has a value here, and git tracks the file.")
+    ]
 
 
 async def test_without_a_sandbox_the_rest_is_done_and_all_is_said(tmp_path: Path) -> None:
     closed = await open_sandbox(private_root=tmp_path / "private", prefer="none")
     files = {"a.yml": "a: [1\n", "Dockerfile": "FROM python\n", ".gitignore": "b.yml\n", "b.yml": "b: [1\n"}
+    files[".env"] = f"API_KEY={SECRET}\n"
     done = await look(plant(tmp_path / "tree", files), closed)
     assert {(f.tool, f.path) for f in done.findings} == {("yaml", "a.yml"), ("yaml", "b.yml")}
     assert [gap.tool for gap in done.not_run] == ["hadolint"]
@@ -211,6 +214,9 @@ async def test_without_a_sandbox_the_rest_is_done_and_all_is_said(tmp_path: Path
     assert done.notes[0].startswith(".gitignore was not applied")
     pinned = next(item for item in done.checklist if item.id == "images-pinned")
     assert [(proof.path, proof.line) for proof in pinned.failures] == [("Dockerfile", 1)]
+    # The .env may be ignored: nothing is claimed.
+    secrets = next(item for item in done.checklist if item.id == "secrets")
+    assert [(proof.verdict.value, proof.path) for proof in secrets.proofs] == [("not verifiable", ".env")]
 
 
 MEGABYTE = 1_000_000

@@ -12,13 +12,17 @@ from flynn.workspace.checklist.workflow import Step, script_lines
 from flynn.workspace.checks.shellcheck import is_script
 from flynn.workspace.checks.source import Sources
 
-_TESTS = re.compile(
-    r"(?<![\w./-])(?:py\.?test|tox|nox|hatch\s+(?:run\s+)?test|unittest|ctest|vitest|jest|mocha|rspec|phpunit|bats|"
-    r"playwright\s+test|cypress\s+run|gotestsum|go\s+test|cargo\s+(?:nextest|test|llvm-cov)|dotnet\s+test|mix\s+test|"
-    r"deno\s+test|swift\s+test|sbt\s+[^|;&]{0,200}test|(?:npm|pnpm|yarn|bun|npx)\s+(?:(?:run|exec)\s+)?(?:-\S+\s+)*t(?:est\S*)?|"
-    r"(?:\./)?(?:mvnw?|gradlew?)\s[^|;&]{0,200}\b(?:test|verify|check|build)|manage\.py\s+test|coverage\s+run|rake\s+test|"
-    r"(?:make|just|task|invoke|rake)\s+(?:\S*test\S*|check))(?![\w-])"
+_COMMANDS = (
+    *("py\\.?test", "tox", "nox", "unittest", "ctest", "vitest", "jest", "mocha", "rspec", "phpunit", "bats"),
+    *("gotestsum", r"hatch\s+(?:run\s+)?test", r"playwright\s+test", r"cypress\s+run", r"coverage\s+run"),
+    *(rf"{program}\s+test" for program in ("go", "cargo", "dotnet", "mix", "deno", "swift", "rake")),
+    *(r"cargo\s+(?:nextest|llvm-cov)", r"manage\.py\s+test", r"sbt\s+[^|;&]{0,200}test"),
+    r"(?:npm|pnpm|yarn|bun|npx)\s+(?:(?:run|exec)\s+)?(?:-\S+\s+)*t(?:est\S*)?",
+    r"(?:\./)?(?:mvnw?|gradlew?)\s[^|;&]{0,200}\b(?:test|verify|check|build)",
+    r"(?:make|just|task|invoke|rake)\s+(?:\S*test\S*|check)",
 )
+"""How tests are run."""
+_TESTS = re.compile(rf"(?<![\w./-])(?:{'|'.join(_COMMANDS)})(?![\w-])")
 _RUNNERS = re.compile(
     r"^(?:make|just|task|invoke|rake|earthly|bazel|dagger|nx|turbo|(?:npm|pnpm|yarn|bun)\s+run)\b"
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed
+from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.telemetry.redaction import ORDINARY, Redactor
 from flynn.workspace.checklist.compose import compose_files, pairs
 from flynn.workspace.checklist.environment import is_template
@@ -56,7 +56,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
         if _DOTENV.match(name) and not is_template(path) and not aside(path):
             yield from _of_dotenv(path, sources)
         elif _KEY_FILE.match(name) and not aside(path):
-            yield failed("A file that holds keys is in the repository.", path)
+            yield _kept("This file holds keys", path, None, sources)
     for path in compose_files(sources):
         yield from _of_compose(path, sources)
     for path in sources.paths:
@@ -71,7 +71,7 @@ def _of_dotenv(path: str, sources: Sources) -> Iterator[Proof]:
             continue
         value = found["value"].split(" #")[0].strip().strip("\"'")
         if _is_secret(found["name"], value):
-            yield failed(f"{found['name']} has a value, in a file that git does not ignore.", path, number)
+            yield _kept(f"{found['name']} has a value here", path, number, sources)
 
 
 def _of_compose(path: str, sources: Sources) -> Iterator[Proof]:
@@ -80,7 +80,18 @@ def _of_compose(path: str, sources: Sources) -> Iterator[Proof]:
         for service in (listed.mapping() if listed is not None else {}).values():
             for name, value, line in pairs(service.get("environment")):
                 if value is not None and "$" not in value and _is_secret(name, value):
-                    yield failed(f"{name} is written into the compose file.", path, line)
+                    yield _kept(f"{name} is written into the compose file", path, line, sources)
+
+
+def _kept(what: str, path: str, line: int | None, sources: Sources) -> Proof:
+    """A secret in a file, which fails the item when git keeps the file, or would."""
+    if sources.tracked is not None and path in sources.tracked:
+        return failed(f"{what}, and git tracks the file.", path, line)
+    if not sources.filtered:
+        return undecided(
+            f"{what}; whether git ignores the file is not known without the sandbox.", path, line
+        )
+    return failed(f"{what}, and git does not ignore the file.", path, line)
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -103,7 +114,7 @@ def _of_text(path: str, sources: Sources) -> Iterator[Proof]:
         counted = begin
         if _harmless(text, begin, end, path):
             continue
-        yield failed("A secret of a known shape stands here.", path, line)
+        yield _kept("A secret of a known shape stands here", path, line, sources)
 
 
 def _harmless(text: str, begin: int, end: int, path: str) -> bool:

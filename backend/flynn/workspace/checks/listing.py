@@ -43,11 +43,13 @@ async def list_files(workspace: Workspace, sandbox: Sandbox) -> Listing:
     """Find the files of `workspace` that are reviewed. Raises WorkspaceError when it cannot be read."""
     notes: list[str] = []
     tracked: frozenset[str] | None = None
+    filtered = True
     try:
         found = await _ripgrep(workspace, sandbox)
         tracked = await _git(workspace, sandbox)
         names = [*found, *(tracked - set(found) if tracked else ())]
     except SandboxUnavailable as error:
+        filtered = False
         notes.append(f".gitignore was not applied: {error.detail.rstrip('.')}.")
         leaves = walk(workspace, ".", skip=_SKIPPED)
         names = [leaf.path for leaf in islice(leaves, MOST_FILES + 1)]
@@ -61,7 +63,7 @@ async def list_files(workspace: Workspace, sandbox: Sandbox) -> Listing:
     if len(plain) > MOST_FILES:
         notes.append(f"Only the first {MOST_FILES:,} of {len(plain):,} files were looked at.")
         plain = plain[:MOST_FILES]
-    return Listing(Sources(workspace, plain, tracked=tracked), tuple(notes))
+    return Listing(Sources(workspace, plain, tracked=tracked, filtered=filtered), tuple(notes))
 
 
 async def _ripgrep(workspace: Workspace, sandbox: Sandbox) -> list[str]:

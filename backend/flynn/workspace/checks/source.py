@@ -34,16 +34,23 @@ class Sources:
     """The files of a tree, by paths relative to its root. Safe to use from several threads.
 
     `paths` are the regular files that count, in order. `tracked` are those that git tracks, None when that
-    is not known.
+    is not known. `filtered` says whether what git ignores was left out.
     """
 
     def __init__(
-        self, workspace: Workspace, paths: Iterable[str], *, tracked: frozenset[str] | None = None
+        self,
+        workspace: Workspace,
+        paths: Iterable[str],
+        *,
+        tracked: frozenset[str] | None = None,
+        filtered: bool = True,
     ) -> None:
         self.workspace = workspace
         self.paths = tuple(sorted(paths))
         self.tracked = tracked
+        self.filtered = filtered
         self._lock = threading.Lock()
+        self._heads: dict[str, bytes] = {}
         self._texts: dict[str, str | None] = {}
         self._documents: dict[str, list[Node]] = {}
         self._parsed = 0
@@ -94,11 +101,13 @@ class Sources:
 
     def head(self, path: str) -> bytes:
         """The first bytes of a file; nothing for what cannot be read."""
-        try:
-            with self.workspace.locate(path, follow=False) as entry:
-                return next(entry.pieces(_HEAD), b"")
-        except (WorkspaceError, OSError):
-            return b""
+        if path not in self._heads:
+            try:
+                with self.workspace.locate(path, follow=False) as entry:
+                    self._heads[path] = next(entry.pieces(_HEAD), b"")
+            except (WorkspaceError, OSError):
+                self._heads[path] = b""
+        return self._heads[path]
 
     def yaml(self, path: str) -> list[Node]:
         """The documents of a YAML file; none for one that has a fault, or is too large to be looked into."""
