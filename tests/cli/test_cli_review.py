@@ -328,6 +328,9 @@ def test_without_a_sandbox_it_says_what_was_not_run(shell: Shell, faulty: Path) 
     assert "Not looked at" in done.stdout
     assert "hadolint over 1 file: it runs in the sandbox only" in done.stdout
     assert "json duplicate-key" in done.stdout
+    done = shell.flynn("review", str(faulty), FLYNN_SANDBOX="unconfined")
+    assert done.returncode == 1
+    assert "The linters ran WITHOUT A SANDBOX" in done.stdout
 
 
 @pytest.fixture

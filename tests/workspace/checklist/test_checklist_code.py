@@ -31,6 +31,7 @@ DATABASE = compose("db:\n  image: postgres:16")
         ),
         ({"a.py": "import logging\n\nlogging.basicConfig(level='INFO')\n"}, FAILED, "a.py:3"),
         ({"a.py": "# logging.basicConfig()\n"}, UNDECIDED, ":"),
+        ({"scripts/a.py": "logging.basicConfig()\n"}, UNDECIDED, ":"),
         ({"a.py": "print('x')\n"}, UNDECIDED, ":"),
         ({"tests/a.py": "logging.basicConfig()\n"}, UNDECIDED, ":"),
         ({"README.md": "JSONRenderer"}, UNDECIDED, ":"),

@@ -53,10 +53,11 @@ async def test_yaml_that_grows_without_end_when_it_is_written_out_is_a_fault(
     ]
 
 
-async def test_templates_of_helm_are_no_yaml_yet(lint: Lint, no_sandbox: Sandbox) -> None:
+async def test_templates_are_no_yaml_yet(lint: Lint, no_sandbox: Sandbox) -> None:
     files = {
         "chart/Chart.yaml": "name: x\n",
         "chart/templates/service.yaml": "{{- if .Values.on }}\na: {{ .b }}\n",
+        "{{name}}/values.yaml": "a: {{ b }}: {{ c }}\n",
         "other/templates/service.yaml": "{{- if }}\n: : :",
     }
     checked = await lint(YAML, files=files, within=no_sandbox)

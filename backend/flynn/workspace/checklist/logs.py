@@ -33,6 +33,8 @@ _PLAIN = re.compile(
     r"\blogging\.basicConfig\s*\(|\blog(?:ging)?\.dictConfig\s*\(|winston\.createLogger|format\.simple\s*\(|"
     r"\blogging\.Formatter\s*\(|logrus\.TextFormatter|slog\.NewTextHandler|zap\.NewDevelopment"
 )
+_ASIDE = frozenset({"scripts", "script", "tools", "bin", "hack", "bench", "benchmarks"})
+"""Directories of programs for people, who read lines of text."""
 _PLAIN_HINTS = ("basicConfig", "dictConfig", "winston", "format.simple", "Formatter", "NewTextHandler", "zap")
 
 
@@ -42,7 +44,7 @@ def structured_logs(look: Look) -> ChecklistItem:
 
 
 def _proofs(look: Look) -> Iterator[Proof]:
-    code = look.code
+    code = [path for path in look.code if _ASIDE.isdisjoint(path.split("/")[:-1])]
     if not code:
         yield undecided("There is no code here whose logs could be judged.")
         return

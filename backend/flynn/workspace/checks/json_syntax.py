@@ -12,7 +12,8 @@ from flynn.workspace.checks.syntax import SyntaxLinter
 TOOL = "json"
 _WITH_COMMENTS = re.compile(
     r"(^|/)(\.vscode|\.devcontainer|\.cursor)/|(^|/)(ts|js)config[\w.-]*\.json$|"
-    r"(^|/)(\.eslintrc|\.jshintrc|\.swcrc|\.babelrc|devcontainer|tslint|api-extractor|renovate)[\w.-]*$"
+    r"(^|/)(\.eslintrc|\.jshintrc|\.swcrc|\.babelrc|babel\.config|devcontainer|tslint|api-extractor|renovate|"
+    r"turbo|nx|angular|deno|biome|cspell|wrangler)\.jsonc?$"
 )
 """Files that are named JSON and whose programs allow comments in them."""
 _GENERATED = re.compile(r"(-lock|\.lock|\.min)\.json$|^(composer|Pipfile)\.lock$|npm-shrinkwrap\.json$")

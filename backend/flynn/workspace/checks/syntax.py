@@ -46,7 +46,7 @@ class SyntaxLinter:
                 break
             text = sources.text(path)
             if text is None:
-                reason = "the file is too large, or holds no UTF-8 text"
+                reason = "it cannot be read as text: too large, not UTF-8, or not permitted"
                 unread.append(NotRun(tool=self.tool, reason=reason, path=path, files=1))
             else:
                 found += islice(self.faults(path, text), _MOST_OF_A_FILE)

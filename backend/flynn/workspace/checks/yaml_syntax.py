@@ -18,7 +18,9 @@ def _wants(path: str, sources: Sources) -> bool:
 
 
 def _template(path: str, sources: Sources) -> bool:
-    """Whether the file is one of a Helm chart's templates: YAML only after it was rendered."""
+    """Whether the file is a template, YAML only after it was rendered: Helm's, or one whose name is one."""
+    if "{{" in path:
+        return True
     place = directory_of(path)
     while place not in (".", ""):
         if place.endswith("templates") and f"{directory_of(place)}/Chart.yaml".removeprefix("./") in (
