@@ -170,7 +170,16 @@ async def test_no_more_is_read_than_the_bound(
     monkeypatch.setattr(source, "MOST_CHARACTERS", 1_000)
     files = {f"m{number}.py": "x = 1\n" * 50 for number in range(20)}
     done = await look(plant(tmp_path / "tree", files), sandbox)
-    assert any("files were not read" in note for note in done.notes)
+    assert [note.rpartition(" ")[2] for note in done.notes] == ["16."]
+
+
+async def test_a_compose_file_that_nobody_wrote_by_hand_is_not_looked_into_and_that_is_said(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    lines = "".join(f"  s{number}:\n    image: nginx\n" for number in range(12_000))
+    done = await look(plant(tmp_path / "tree", {"compose.yaml": f"services:\n{lines}"}), sandbox)
+    assert [(ran.tool, ran.files) for ran in done.ran] == [("yaml", 1)]
+    assert [note.rpartition(" ")[2] for note in done.notes] == ["1."]
 
 
 async def test_ignored_files_are_left_out_and_tracked_ones_are_not(tmp_path: Path, sandbox: Sandbox) -> None:

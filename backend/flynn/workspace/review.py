@@ -8,7 +8,6 @@ from flynn.sandbox.command import Sandbox
 from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.linters import check_files
 from flynn.workspace.checks.listing import list_files
-from flynn.workspace.checks.source import MOST_CHARACTERS, MOST_YAML
 from flynn.workspace.root import Workspace
 
 
@@ -29,8 +28,8 @@ async def review(workspace: Workspace, sandbox: Sandbox) -> Review:
         notes.append("The linters ran WITHOUT A SANDBOX, because the operator says so.")
     if sources.unread:
         notes.append(
-            f"{sources.unread:,} files were not read: {MOST_CHARACTERS >> 20} MiB of text is the most, "
-            f"{MOST_YAML >> 20} MiB of YAML."
+            f"Files that were not read, or not looked into, since there is a bound for all and for one: "
+            f"{sources.unread:,}."
         )
     return Review(
         files=len(sources.paths),

@@ -77,7 +77,7 @@ class Sources:
 
     @property
     def unread(self) -> int:
-        """How many files were wanted and not read, because the bounds of what is read were reached."""
+        """How many files were wanted and not read, or not looked into, for the bounds above."""
         return len(self._unread)
 
     def text(self, path: str) -> str | None:
@@ -112,12 +112,12 @@ class Sources:
     def yaml(self, path: str) -> list[Node]:
         """The documents of a YAML file; none for one that has a fault, or is too large to be looked into."""
         text = self.text(path)
-        if text is None or len(text) > LARGEST_YAML:
+        if text is None:
             return []
         with self._lock:
             if path in self._documents:
                 return self._documents[path]
-            if self._parsed + len(text) > MOST_YAML:
+            if len(text) > LARGEST_YAML or self._parsed + len(text) > MOST_YAML:
                 self._unread.add(path)
                 return []
             self._parsed += len(text)
