@@ -63,6 +63,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "landlock": _landlock,
     "redis-server": _program("redis-server"),
     "haproxy": _program("haproxy"),
+    "promtool": _program("promtool"),
     "root": lambda: os.geteuid() == 0,
     "browser": _program("chromium", "chromium-browser", "google-chrome"),
     "docker": lambda: _succeeds("docker", "info"),

