@@ -65,8 +65,9 @@ class Bench:
     async def handle(self, run_id: UUID, claim: Claim) -> None:
         """Work in small steps, and make sure of the lease after each."""
         loop = asyncio.get_running_loop()
-        await self.note(run_id, claim, "start")
+        # Whoever sees the trace of the start may change the seconds for later runs.
         end = loop.time() + self.seconds
+        await self.note(run_id, claim, "start")
         try:
             while loop.time() < end:
                 await asyncio.sleep(0.02)
