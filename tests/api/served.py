@@ -14,6 +14,7 @@ import socketio
 import uvicorn
 
 from flynn.agent.agent_catalog import load_agents
+from flynn.api.page import Page
 from flynn.api.server import create_api
 from flynn.domain.events import Recorded
 from flynn.domain.orders import KeyOrder, MessageOrder, WorkspaceOrder
@@ -179,12 +180,13 @@ async def serve(
     beside: Served | None = None,
     limit: int = 1000,
     mounts: Mounts | None = None,
+    page: Page | None = None,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
 
     With `beside`, they are another process's doors to the same database. `mounts` are the volumes of
-    this process, `more` goes into the rules.
+    this process, `page` the one that is shown, `more` goes into the rules.
     """
     workspace = tmp_path / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
@@ -237,6 +239,7 @@ async def serve(
             bus=carrier,
             agents=lambda: [AGENT],
             ready=ready,
+            page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,
             allowed_origins=origins,
             host=host,

@@ -27,6 +27,7 @@ OPEN_TO_ALL = {
     for path in (
         *("/", "/health", "/ready", "/openapi.json", "/docs", "/docs/start.js"),
         *("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon.png"),
+        *("/favicon.svg", "/assets/{name}"),
     )
 }
 """Doors that hold nothing of anybody."""

@@ -19,6 +19,7 @@ from flynn.api.door import answer_json
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.operations import operation_doors, reference_doors
+from flynn.api.page import Page, page_doors
 from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import task_doors
@@ -52,6 +53,7 @@ def create_api(
     bus: Bus,
     agents: Callable[[], Sequence[AgentView]],
     ready: Callable[[], Awaitable[Readiness]],
+    page: Page,
     message_max_bytes: int,
     allowed_origins: Iterable[str],
     host: str,
@@ -92,6 +94,7 @@ def create_api(
     app.include_router(api)
     app.include_router(operation_doors(ready))
     app.include_router(reference_doors(app))
+    app.include_router(page_doors(page))
     for kind in (FlynnError, HTTPException, Exception):
         app.add_exception_handler(kind, _problem)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way

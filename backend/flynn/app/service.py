@@ -12,6 +12,7 @@ from flynn.agent.prompt import Prompts
 from flynn.api.server import create_api
 from flynn.app.agents import asset, read_agents, views_of
 from flynn.app.database import open_database
+from flynn.app.page import open_page
 from flynn.app.rules import caps_of, read_rules, rules_of, switches
 from flynn.app.seeding import read_mounts, seed
 from flynn.domain import events as ev
@@ -162,6 +163,7 @@ async def open_service(settings: Settings, *, worker: bool = True) -> AsyncItera
             bus=bus,
             agents=lambda: shown,
             ready=health.ready,
+            page=open_page(),
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,
             host=settings.host,
