@@ -29,7 +29,7 @@ export class Rest {
   }
 
   workspaces(): Promise<Page<WorkspaceView>> {
-    return this.#ask("/api/v1/workspaces?limit=200");
+    return this.#ask("/api/v1/workspaces");
   }
 
   agents(): Promise<Page<AgentView>> {

@@ -33,6 +33,8 @@ export interface State {
 
 /** Milliseconds in which events and deltas are gathered before the page is drawn again. */
 const FRAME = 33;
+/** Milliseconds that a new conversation waits for a connection. */
+const PATIENCE = 20_000;
 const LIST_EVERY = 5_000;
 const READY_EVERY = 10_000;
 
@@ -84,8 +86,9 @@ export class Desk {
     if (id !== null && this.store.getState().link === "live") await this.#follow(id);
   }
 
-  /** Begin a conversation; gives its id. Rejects with Refused. */
-  async begin(order: { agent?: string; workspace?: string }): Promise<string> {
+  /** Begin a conversation, as soon as there is a connection; gives its id. Rejects with Refused. */
+  async begin(order: { agent?: string; workspace?: string; title: string }): Promise<string> {
+    await this.#live();
     const answer = await this.#connection.call("conversation.create", order);
     const conversation = answer.conversation as ConversationView;
     this.store.setState((s) => ({ conversations: [conversation, ...s.conversations] }));
@@ -136,6 +139,23 @@ export class Desk {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }
+  }
+
+  /** Wait for the connection. Rejects with Refused when it does not come. */
+  #live(): Promise<void> {
+    if (this.store.getState().link === "live") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const leave = this.store.subscribe((state) => {
+        if (state.link === "live") settle(resolve);
+      });
+      const settle = (done: () => void) => {
+        window.clearTimeout(timer);
+        leave();
+        done();
+      };
+      const refused = new Refused({ title: "The service does not answer", status: 0 });
+      const timer = window.setTimeout(() => settle(() => reject(refused)), PATIENCE);
+    });
   }
 
   async #welcomed(principal: string): Promise<void> {

@@ -383,7 +383,8 @@ function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Trans
       item.kind === "answer" && gone.has(item.step) ? { ...item, withdrawn: true } : item,
     );
   const next = { ...t, items };
-  if (reason === "cancelled" || reason === "truncated") return next;
+  // A lost worker is told of where the next one takes over.
+  if (["cancelled", "truncated", "worker_lost"].includes(reason)) return next;
   const text = reason === "refused" ? "The model declined." : "The model's answer did not come.";
   return added(next, note(event, reason === "refused" ? "bad" : "waiting", text, detail));
 }

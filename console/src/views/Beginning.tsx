@@ -19,7 +19,12 @@ export function Beginning() {
     setTrouble(null);
     setDraft("");
     try {
-      const id = await desk.begin({ ...(workspace && { workspace }), ...(agent && { agent }) });
+      const title = titled(text);
+      const id = await desk.begin({
+        title,
+        ...(workspace && { workspace }),
+        ...(agent && { agent }),
+      });
       await desk.open(id);
       await desk.say(id, text);
     } catch (error) {
@@ -85,4 +90,11 @@ export function Beginning() {
       />
     </main>
   );
+}
+
+/** A title from the first words, short enough for a list. */
+function titled(text: string): string {
+  const line = text.trim().split("\n")[0] ?? "";
+  const letters = Array.from(line);
+  return letters.length > 80 ? `${letters.slice(0, 79).join("")}…` : line;
 }
