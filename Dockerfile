@@ -1,5 +1,12 @@
 # The service in one image: no compiler, no package manager's cache, no root.
 
+FROM node:24-slim AS page
+WORKDIR /src/console
+COPY console/package.json console/package-lock.json console/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY console ./
+RUN npm run build -- --outDir /page --emptyOutDir
+
 FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -13,6 +20,7 @@ COPY agents ./agents
 COPY examples ./examples
 COPY prompts ./prompts
 COPY backend ./backend
+COPY --from=page /page ./backend/flynn/_page
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
     && /opt/flynn/bin/python -m pip install --no-deps /tmp/wheel/*.whl \
     && /opt/flynn/bin/python -m pip uninstall --yes pip

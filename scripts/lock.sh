@@ -8,6 +8,7 @@
 # requirements-dev.txt    that, and what scripts/test.sh needs
 # requirements-build.txt  what builds the wheel and the editable install
 # requirements-audit.txt  what the security job of CI needs
+# requirements-node.txt   Node, for machines that have none
 #
 # The files name no package index: each machine uses its own.
 set -euo pipefail
@@ -51,3 +52,4 @@ pin requirements-dev.txt pyproject.toml --extra dev
 pin requirements.txt pyproject.toml --constraints requirements-dev.txt
 pin requirements-build.txt --group build --constraints requirements-dev.txt
 pin requirements-audit.txt --group audit --constraints requirements-dev.txt
+pin requirements-node.txt --group node --constraints requirements-dev.txt

@@ -8,6 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh
 
+# Behind the service, which starts meanwhile and shows the page when it is there.
+if [ -d console ]; then
+  nohup scripts/build-page.sh >console/build.log 2>&1 </dev/null &
+fi
+
 # A server of one's own (ANTHROPIC_BASE_URL) may need no key.
 names='ANTHROPIC_(API_KEY|BASE_URL)'
 if [ $# = 0 ] && [ -z "${ANTHROPIC_API_KEY:-}${ANTHROPIC_BASE_URL:-}" ] &&

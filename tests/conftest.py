@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.escapes.summary import table
+from tests.postgres import TestDatabases
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -110,6 +111,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"{sentence}, and here nothing may be left out", pytrace=False)
     item.user_properties.append(("missing", ",".join(missing)))
     pytest.skip(sentence)
+
+
+def pytest_sessionfinish() -> None:
+    """End the database server of this test process, if a test had one started."""
+    TestDatabases.end()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

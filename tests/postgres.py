@@ -79,6 +79,14 @@ class TestDatabases:
             atexit.register(cls._shared.stop)
         return cls._shared
 
+    @classmethod
+    def end(cls) -> None:
+        """Stop the one of this process, if there is one: while threads can still be started."""
+        if cls._shared is not None:
+            atexit.unregister(cls._shared.stop)
+            cls._shared.stop()
+            cls._shared = None
+
     @contextmanager
     def new(self, prepare: Prepare | None = None) -> Iterator[TestDatabase]:
         """A database of its own, as `prepare` left its template; dropped at the end, in use or not."""

@@ -14,6 +14,7 @@ import socketio
 import uvicorn
 
 from flynn.agent.agent_catalog import load_agents
+from flynn.api.page import Page
 from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.api.server import create_api
 from flynn.domain.events import Recorded
@@ -190,12 +191,13 @@ async def serve(
     mounts: Mounts | None = None,
     admission: AdmissionLimits = ADMISSION,
     polling: bool = False,
+    page: Page | None = None,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
 
     With `beside`, they are another process's doors to the same database. `mounts` are the volumes of
-    this process, `more` goes into the rules.
+    this process, `page` the one that is shown, `more` goes into the rules.
     """
     workspace = tmp_path / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
@@ -253,6 +255,7 @@ async def serve(
             ready=ready,
             scrape=scrape.text,
             sockets_open=metrics.sockets.set,
+            page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,
             allowed_origins=origins,
             host=host,

@@ -7,7 +7,7 @@ from typing import Literal
 import orjson
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse
 
 from flynn import __version__
 from flynn.api.door import Door, answer, declared
@@ -118,10 +118,6 @@ def reference_doors(app: FastAPI) -> APIRouter:
     doors = APIRouter(include_in_schema=False, route_class=Door)
     document: list[bytes] = []
     static = resources.files("fastapi_offline") / "static"
-
-    @doors.get("/")
-    async def home() -> Response:
-        return RedirectResponse("/docs")
 
     @doors.get("/openapi.json")
     async def openapi() -> Response:

@@ -19,6 +19,7 @@ from flynn.api.door import answer_json
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.operations import operation_doors, reference_doors
+from flynn.api.page import Page, page_doors
 from flynn.api.polling import Polling
 from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.queue import queue_door
@@ -55,6 +56,7 @@ def create_api(
     agents: Callable[[], Sequence[AgentView]],
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    page: Page,
     sockets_open: Callable[[int], None] = lambda _count: None,
     message_max_bytes: int,
     allowed_origins: Iterable[str],
@@ -99,6 +101,7 @@ def create_api(
     app.include_router(api)
     app.include_router(operation_doors(ready, scrape))
     app.include_router(reference_doors(app))
+    app.include_router(page_doors(page))
     _name_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     sockets = Sockets(

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from flynn.agent.agent_catalog import Catalog
 from flynn.api.server import create_api, create_operations
 from flynn.app.agents import views_of
+from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
@@ -59,6 +60,7 @@ async def open_doors(
             agents=lambda: shown,
             ready=health.ready,
             scrape=scrape.text,
+            page=open_page(),
             sockets_open=metrics.sockets.set,
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,

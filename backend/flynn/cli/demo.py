@@ -122,7 +122,7 @@ def _lines(file: Path) -> list[str]:
 async def _stay(screen: Screen, url: str, key: str, closed: asyncio.Task[None]) -> None:
     ended = asyncio.Event()
     screen.line()
-    screen.line(f"Flynn goes on serving at {url}/docs?key={key}")
+    screen.line(f"Flynn goes on serving at {url}/?key={key}")
     screen.line("  For Claude's own answers put ANTHROPIC_API_KEY=… in .env and start `flynn serve`.")
     screen.line("  Ctrl-C ends it.")
     with answering({signal.SIGINT: ended.set, signal.SIGTERM: ended.set}):

@@ -157,7 +157,7 @@ async def serve(settings: Settings, *, worker: bool) -> int:
 def announce(service: Service, url: str) -> None:
     """The one line that the start prints for a person."""
     report = service.sandbox.report
-    print(f"Flynn is at {url}/docs?key={service.owner_key} (Bash: {report.backend or 'off'})", flush=True)
+    print(f"Flynn is at {url}/?key={service.owner_key} (Bash: {report.backend or 'off'})", flush=True)
     if report.backend is None:
         print(f"No sandbox, so no Bash, Glob or Grep: {report.reason}", file=sys.stderr, flush=True)
     elif report.backend == "unconfined":

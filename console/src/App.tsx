@@ -1,0 +1,90 @@
+/** The page: a gate for whoever has no key, else the sidebar and what is open. */
+import { useCallback, useEffect, useState } from "react";
+import { useStore } from "zustand";
+import { DeskContext } from "./desk.ts";
+import { takeKey } from "./key.ts";
+import { Desk } from "./store.ts";
+import { Beginning } from "./views/Beginning.tsx";
+import { Conversation } from "./views/Conversation.tsx";
+import { KeyGate } from "./views/KeyGate.tsx";
+import { Sidebar } from "./views/Sidebar.tsx";
+
+export function App() {
+  const [desk, setDesk] = useState<Desk | null>(null);
+  useEffect(() => {
+    const key = takeKey();
+    if (!key) return;
+    const made = new Desk(key);
+    setDesk(made);
+    return () => made.close();
+  }, []);
+  if (desk === null) return <KeyGate problem={null} enter={(key) => setDesk(new Desk(key))} />;
+  return <Entered desk={desk} enter={(key) => setDesk(new Desk(key))} />;
+}
+
+function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) {
+  const link = useStore(desk.store, (s) => s.link);
+  const problem = useStore(desk.store, (s) => s.problem);
+  const current = useStore(desk.store, (s) => s.current);
+  const begin = useCallback(() => {
+    void desk.open(null).then(() => document.getElementById("words")?.focus());
+  }, [desk]);
+  useHashOf(desk, current);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+        event.preventDefault();
+        begin();
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, [begin]);
+  if (link === "refused") return <KeyGate problem={problem} enter={enter} />;
+  return (
+    <DeskContext value={desk}>
+      <a className="skip" href="#words">
+        Skip to the message field
+      </a>
+      <div className="page">
+        <Sidebar begin={begin} />
+        <div className="main">
+          {problem && (
+            <p role="alert" className="banner">
+              {problem.detail ?? problem.title}
+              <button
+                type="button"
+                className="quiet"
+                aria-label="Dismiss"
+                onClick={() => desk.store.setState({ problem: null })}
+              >
+                ×
+              </button>
+            </p>
+          )}
+          {current === null ? <Beginning /> : <Conversation key={current} id={current} />}
+        </div>
+      </div>
+    </DeskContext>
+  );
+}
+
+/** Keep the open conversation in the address, so that it survives a reload and can be linked to. */
+function useHashOf(desk: Desk, current: string | null): void {
+  useEffect(() => {
+    const follow = () => {
+      const id = window.location.hash.replace(/^#\/c\//, "");
+      void desk.open(/^[0-9a-f-]{36}$/.test(id) ? id : null);
+    };
+    follow();
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, [desk]);
+  useEffect(() => {
+    // What the store has now, not what was drawn: the effect above may just have opened something.
+    if (desk.store.getState().current !== current) return;
+    const hash = current === null ? "" : `#/c/${current}`;
+    if (window.location.hash !== hash)
+      window.history.pushState(null, "", hash || window.location.pathname);
+  }, [desk, current]);
+}

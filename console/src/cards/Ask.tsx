@@ -1,0 +1,70 @@
+/** A call that waits for somebody's yes, or the account of who said what. */
+import { useState } from "react";
+import { useDesk } from "../desk.ts";
+import { Refused } from "../rest.ts";
+import type { Approval, Call } from "../transcript.ts";
+
+interface Asked {
+  call: Call;
+  approval: Approval;
+  conversation: string;
+}
+
+export function Ask({ call, approval, conversation }: Asked) {
+  const desk = useDesk();
+  const [message, setMessage] = useState("");
+  const [remember, setRemember] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [trouble, setTrouble] = useState<string | null>(null);
+  if (approval.state !== "pending") {
+    const by = approval.by ? ` by ${approval.by}` : "";
+    return approval.state === "expired" ? (
+      <p className="asked faint">Nobody said yes in time.</p>
+    ) : (
+      <p className="asked faint">{`${approval.state === "allowed" ? "Allowed" : "Denied"}${by}.`}</p>
+    );
+  }
+  const decide = async (decision: "allow" | "deny") => {
+    setBusy(true);
+    setTrouble(null);
+    try {
+      const words = decision === "deny" ? message.trim() || null : null;
+      await desk.decide(conversation, approval, decision, words, decision === "allow" && remember);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setTrouble(error.message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <fieldset className="asked" disabled={busy}>
+      <legend>May {call.tool} do exactly this?</legend>
+      <p className="faint">{approval.reason}</p>
+      <div className="row">
+        <button type="button" className="primary" onClick={() => void decide("allow")}>
+          Allow
+        </button>
+        <button type="button" onClick={() => void decide("deny")}>
+          Deny
+        </button>
+        <label>
+          <input
+            type="checkbox"
+            checked={remember}
+            onChange={(e) => setRemember(e.target.checked)}
+          />
+          and the same call again
+        </label>
+      </div>
+      <input
+        type="text"
+        value={message}
+        onChange={(event) => setMessage(event.target.value)}
+        placeholder="With a no: what should it do instead?"
+        aria-label="Words for the agent, with a no"
+      />
+      {trouble && <p role="alert">{trouble}</p>}
+    </fieldset>
+  );
+}

@@ -1,0 +1,203 @@
+/** The wire, as docs/protocol.md has it: what the service sends and takes. Only what the page uses. */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** RFC 9457. */
+export interface Problem {
+  type?: string;
+  title: string;
+  status: number;
+  detail?: string;
+  code?: string;
+  conversation_id?: string;
+}
+
+export type RunState = "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled";
+
+export interface RunView {
+  id: string;
+  state: RunState;
+  reason: string | null;
+  detail: string | null;
+  cost_dollars: number;
+  retry_at: string | null;
+}
+
+export interface ConversationView {
+  id: string;
+  title: string | null;
+  agent: string;
+  workspace: string;
+  workspace_id: string;
+  created_at: string;
+  last_seq: number;
+  permission_mode: string | null;
+  task_id: string | null;
+  run: RunView | null;
+}
+
+export interface WorkspaceView {
+  id: string;
+  name: string;
+  path: string | null;
+}
+
+export interface AgentView {
+  name: string;
+  description: string;
+  model: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface ReadyPart {
+  name: string;
+  state: "ok" | "degraded" | "down";
+  detail: string | null;
+}
+
+export interface Readiness {
+  ok: boolean;
+  parts: ReadyPart[];
+}
+
+/** A content block as the Messages API has it; unknown kinds are left alone. */
+export interface Block {
+  type: string;
+  [key: string]: Json | undefined;
+}
+
+export interface Usage {
+  input: number;
+  output: number;
+  cache_read: number;
+  cache_write_5m: number;
+  cache_write_1h: number;
+}
+
+export type Outcome = "ok" | "error" | "cancelled" | "denied" | "unknown";
+
+export interface Evidence {
+  kind: string;
+  path?: string;
+  before?: string | null;
+  after?: string;
+  lines_added?: number;
+  lines_removed?: number;
+  command?: string;
+  exit_code?: number | null;
+  timed_out?: boolean;
+  task_id?: string | null;
+  matches?: number;
+  cut?: boolean;
+}
+
+export interface Report {
+  task_id: string;
+  state: "completed" | "failed" | "cancelled";
+  detail: string | null;
+  prose: string;
+  evidence: {
+    files: { path: string; lines_added: number; lines_removed: number; before: string | null }[];
+    commands: {
+      seq: number;
+      command: string;
+      exit_code: number | null;
+      outcome: Outcome;
+      duration_ms: number;
+    }[];
+    steps: number;
+    tool_calls: number;
+    cost_dollars: number;
+    duration_ms: number;
+    stop_reason: string;
+  };
+}
+
+interface Data {
+  "message.sent": {
+    message_id: string;
+    client_message_id: string | null;
+    principal: string;
+    text: string;
+  };
+  "interrupt.requested": { principal: string; reason: string | null };
+  "budget.raised": {
+    principal: string;
+    turns: number | null;
+    nanodollars: number | null;
+    prompt_tokens: number | null;
+  };
+  "approval.requested": {
+    approval_id: string;
+    call_id: string;
+    tool: string;
+    input: Json;
+    call_digest: string;
+    reason: string;
+    expires_at: string;
+  };
+  "approval.decided": {
+    approval_id: string;
+    call_id: string;
+    decision: "allow" | "deny";
+    principal: string;
+    message: string | null;
+  };
+  "approval.expired": { approval_id: string; call_id: string; reason: string };
+  "mode.changed": { principal: string; mode: string };
+  "run.queued": { reason: string };
+  "run.started": { epoch: number; worker: string };
+  "run.waiting": { reason: string; detail: string; retry_at: string | null };
+  "run.completed": { stop_reason: string; steps: number; nanodollars: number };
+  "run.failed": { code: string; detail: string; nanodollars: number };
+  "run.cancelled": { principal: string; reason: string | null; nanodollars: number };
+  "step.started": { step: number; attempt: number; input_seqs: number[]; model: string };
+  "message.completed": { step: number; model: string; stop_reason: string; content: Block[] };
+  "step.completed": { step: number; usage: Usage; nanodollars: number; duration_ms: number };
+  "step.failed": {
+    step: number;
+    reason: string;
+    detail: string;
+    retry_at: string | null;
+    withdrawn_steps: number[];
+  };
+  "tool.started": { step: number; call_id: string; tool: string; input: Json };
+  "tool.finished": {
+    step: number;
+    call_id: string;
+    tool: string;
+    outcome: Outcome;
+    content: Block[];
+    evidence: Evidence[];
+    duration_ms: number;
+  };
+  "task.reported": { report: Report };
+}
+
+interface Place {
+  conversation_id: string;
+  seq: number;
+  at: string;
+  run_id: string | null;
+}
+
+/** An event by its type. Types that this page does not know are skipped where they are read. */
+export type Envelope = {
+  [T in keyof Data]: Place & { type: T; data: Data[T] };
+}[keyof Data];
+
+export interface Delta {
+  conversation_id: string;
+  epoch: number;
+  step: number;
+  block: number;
+  offset: number;
+  kind: "text" | "thinking" | "tool_input" | "output";
+  text: string;
+  call_id?: string;
+  tool?: string;
+}

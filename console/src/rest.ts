@@ -1,0 +1,88 @@
+/** The REST doors that the page uses. Every refusal is a problem (RFC 9457), also when nobody answers. */
+import type {
+  AgentView,
+  ConversationView,
+  Page,
+  Problem,
+  Readiness,
+  WorkspaceView,
+} from "./protocol.ts";
+
+export class Refused extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail ?? problem.title);
+    this.problem = problem;
+  }
+}
+
+export class Rest {
+  readonly #key: string;
+
+  constructor(key: string) {
+    this.#key = key;
+  }
+
+  conversations(): Promise<Page<ConversationView>> {
+    return this.#ask("/api/v1/conversations?limit=100");
+  }
+
+  workspaces(): Promise<Page<WorkspaceView>> {
+    return this.#ask("/api/v1/workspaces");
+  }
+
+  agents(): Promise<Page<AgentView>> {
+    return this.#ask("/api/v1/agents");
+  }
+
+  raiseBudget(conversation: string, order: Record<string, number>): Promise<unknown> {
+    return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
+  }
+
+  /** The bytes of an image, as an address of this page alone; give it back with URL.revokeObjectURL. */
+  async blob(conversation: string, sha256: string): Promise<string> {
+    const answer = await this.#fetch(`/api/v1/conversations/${conversation}/blobs/${sha256}`);
+    return URL.createObjectURL(await answer.blob());
+  }
+
+  async #ask<T>(path: string, body?: unknown): Promise<T> {
+    const answer = await this.#fetch(path, body);
+    return (await answer.json()) as T;
+  }
+
+  async #fetch(path: string, body?: unknown): Promise<Response> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#key}` };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    let answer: Response;
+    try {
+      answer = await fetch(path, {
+        method: body === undefined ? "GET" : "POST",
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch {
+      throw new Refused({ title: "The service does not answer", status: 0 });
+    }
+    if (!answer.ok) throw new Refused(await problemOf(answer));
+    return answer;
+  }
+}
+
+/** How the service's parts are; null when it does not answer. Needs no key. */
+export async function readiness(): Promise<Readiness | null> {
+  try {
+    const answer = await fetch("/ready");
+    return (await answer.json()) as Readiness;
+  } catch {
+    return null;
+  }
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  try {
+    return (await answer.json()) as Problem;
+  } catch {
+    return { title: answer.statusText || "The service refused", status: answer.status };
+  }
+}

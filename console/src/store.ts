@@ -1,0 +1,248 @@
+/** What the page knows, and what can be done on it. One store; views read slices of it. */
+import { createStore } from "zustand/vanilla";
+import { Connection } from "./connection.ts";
+import { forgetKey, keepKey } from "./key.ts";
+import { keepOutbox, type Letter, newId, readOutbox } from "./outbox.ts";
+import type {
+  AgentView,
+  ConversationView,
+  Delta,
+  Envelope,
+  Problem,
+  Readiness,
+  WorkspaceView,
+} from "./protocol.ts";
+import { Refused, Rest, readiness } from "./rest.ts";
+import { EMPTY, type Transcript, withDelta, withEvent } from "./transcript.ts";
+
+export type Link = "connecting" | "live" | "reconnecting" | "refused";
+
+export interface State {
+  link: Link;
+  principal: string | null;
+  /** Why the key was refused, or what else the service says of the connection. */
+  problem: Problem | null;
+  ready: Readiness | null;
+  conversations: ConversationView[];
+  workspaces: WorkspaceView[];
+  agents: AgentView[];
+  current: string | null;
+  transcripts: Record<string, Transcript>;
+  outbox: Letter[];
+}
+
+/** Milliseconds in which events and deltas are gathered before the page is drawn again. */
+const FRAME = 33;
+/** Milliseconds that a new conversation waits for a connection. */
+const PATIENCE = 20_000;
+const LIST_EVERY = 5_000;
+const READY_EVERY = 10_000;
+
+export class Desk {
+  readonly store = createStore<State>(() => ({
+    link: "connecting",
+    principal: null,
+    problem: null,
+    ready: null,
+    conversations: [],
+    workspaces: [],
+    agents: [],
+    current: null,
+    transcripts: {},
+    outbox: readOutbox(),
+  }));
+
+  readonly rest: Rest;
+  readonly #connection: Connection;
+  readonly #timers: number[] = [];
+  #waiting: (Envelope | Delta)[] = [];
+  #drawing: number | null = null;
+
+  constructor(key: string) {
+    keepKey(key);
+    this.rest = new Rest(key);
+    this.#connection = new Connection(key, {
+      welcomed: (principal) => void this.#welcomed(principal),
+      heard: (event) => this.#take(event),
+      streamed: (delta) => this.#take(delta),
+      troubled: (problem) => this.#troubled(problem),
+      lost: () => this.#lost(),
+    });
+    this.#timers.push(
+      window.setInterval(() => void this.refresh(), LIST_EVERY),
+      window.setInterval(() => void this.#look(), READY_EVERY),
+    );
+    void this.#look();
+  }
+
+  close(): void {
+    for (const timer of this.#timers) window.clearInterval(timer);
+    this.#connection.close();
+  }
+
+  /** Show a conversation and follow it; null shows none. */
+  async open(id: string | null): Promise<void> {
+    this.store.setState({ current: id });
+    if (id !== null && this.store.getState().link === "live") await this.#follow(id);
+  }
+
+  /** Begin a conversation, as soon as there is a connection; gives its id. Rejects with Refused. */
+  async begin(order: { agent?: string; workspace?: string; title: string }): Promise<string> {
+    await this.#live();
+    const answer = await this.#connection.call("conversation.create", order);
+    const conversation = answer.conversation as ConversationView;
+    this.store.setState((s) => ({ conversations: [conversation, ...s.conversations] }));
+    return conversation.id;
+  }
+
+  /** Say something; kept and sent again until the service has acknowledged it. */
+  async say(conversation: string, text: string): Promise<void> {
+    const letter: Letter = { id: newId(), conversation, text, refused: null };
+    this.#setOutbox((letters) => [...letters, letter]);
+    await this.#post(letter);
+  }
+
+  /** Give up on words that the service refused; gives them back. */
+  takeBack(id: string): string {
+    const letter = this.store.getState().outbox.find((l) => l.id === id);
+    this.#setOutbox((letters) => letters.filter((l) => l.id !== id));
+    return letter?.text ?? "";
+  }
+
+  async interrupt(conversation: string): Promise<void> {
+    await this.#connection.call("run.interrupt", { conversation_id: conversation });
+  }
+
+  async decide(
+    conversation: string,
+    approval: { id: string; callDigest: string },
+    decision: "allow" | "deny",
+    message: string | null,
+    remember: boolean,
+  ): Promise<void> {
+    await this.#connection.call("approval.decide", {
+      conversation_id: conversation,
+      approval_id: approval.id,
+      call_digest: approval.callDigest,
+      decision,
+      ...(message ? { message } : {}),
+      ...(remember ? { remember } : {}),
+    });
+  }
+
+  /** Read the list of conversations anew, if anybody looks. */
+  async refresh(): Promise<void> {
+    if (document.hidden || this.store.getState().link === "refused") return;
+    try {
+      const page = await this.rest.conversations();
+      this.store.setState({ conversations: page.items });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+  }
+
+  /** Wait for the connection. Rejects with Refused when it does not come. */
+  #live(): Promise<void> {
+    if (this.store.getState().link === "live") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const leave = this.store.subscribe((state) => {
+        if (state.link === "live") settle(resolve);
+      });
+      const settle = (done: () => void) => {
+        window.clearTimeout(timer);
+        leave();
+        done();
+      };
+      const refused = new Refused({ title: "The service does not answer", status: 0 });
+      const timer = window.setTimeout(() => settle(() => reject(refused)), PATIENCE);
+    });
+  }
+
+  async #welcomed(principal: string): Promise<void> {
+    this.store.setState({ link: "live", principal, problem: null });
+    const { current } = this.store.getState();
+    if (current !== null) await this.#follow(current);
+    for (const letter of this.store.getState().outbox) {
+      if (letter.refused === null) await this.#post(letter);
+    }
+    await this.refresh();
+    try {
+      const [workspaces, agents] = await Promise.all([this.rest.workspaces(), this.rest.agents()]);
+      this.store.setState({ workspaces: workspaces.items, agents: agents.items });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+  }
+
+  async #follow(id: string): Promise<void> {
+    const after = this.store.getState().transcripts[id]?.lastSeq ?? 0;
+    try {
+      await this.#connection.call("conversation.open", { conversation_id: id, after_seq: after });
+    } catch (error) {
+      if (error instanceof Refused && error.problem.status !== 0) this.#troubled(error.problem);
+    }
+  }
+
+  async #post(letter: Letter): Promise<void> {
+    try {
+      await this.#connection.call("message.send", {
+        conversation_id: letter.conversation,
+        text: letter.text,
+        client_message_id: letter.id,
+      });
+      this.#setOutbox((letters) => letters.filter((l) => l.id !== letter.id));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { status } = error.problem;
+      // Nobody answered, or not now: it is sent again with the next connection.
+      if (status === 0 || status === 503) return;
+      const refused = error.message;
+      this.#setOutbox((letters) =>
+        letters.map((l) => (l.id === letter.id ? { ...l, refused } : l)),
+      );
+    }
+  }
+
+  #setOutbox(change: (letters: Letter[]) => Letter[]): void {
+    this.store.setState((s) => ({ outbox: change(s.outbox) }));
+    keepOutbox(this.store.getState().outbox);
+  }
+
+  #lost(): void {
+    this.store.setState((s) => ({ link: s.link === "refused" ? "refused" : "reconnecting" }));
+  }
+
+  #troubled(problem: Problem): void {
+    if (problem.status === 401) {
+      forgetKey();
+      this.close();
+      this.store.setState({ link: "refused", problem });
+      return;
+    }
+    this.store.setState({ problem });
+  }
+
+  async #look(): Promise<void> {
+    if (!document.hidden) this.store.setState({ ready: await readiness() });
+  }
+
+  #take(item: Envelope | Delta): void {
+    this.#waiting.push(item);
+    this.#drawing ??= window.setTimeout(() => this.#draw(), FRAME);
+  }
+
+  #draw(): void {
+    this.#drawing = null;
+    const items = this.#waiting;
+    this.#waiting = [];
+    this.store.setState((s) => {
+      const transcripts = { ...s.transcripts };
+      for (const item of items) {
+        const id = item.conversation_id;
+        const before = transcripts[id] ?? EMPTY;
+        transcripts[id] = "seq" in item ? withEvent(before, item) : withDelta(before, item);
+      }
+      return { transcripts };
+    });
+  }
+}

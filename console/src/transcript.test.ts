@@ -1,0 +1,247 @@
+import { describe, expect, test } from "vitest";
+import type { Delta, Envelope } from "./protocol.ts";
+import {
+  type Answer,
+  type Call,
+  EMPTY,
+  type Transcript,
+  withDelta,
+  withEvent,
+} from "./transcript.ts";
+
+const USAGE = { input: 40, output: 9, cache_read: 960, cache_write_5m: 0, cache_write_1h: 0 };
+
+/** Events with their places, from types and data. */
+function events(...given: [string, unknown][]): Envelope[] {
+  return given.map(
+    ([type, data], index) =>
+      ({
+        conversation_id: "c",
+        seq: index + 1,
+        at: "2026-11-26T00:00:00Z",
+        run_id: "r",
+        type,
+        data,
+      }) as unknown as Envelope,
+  );
+}
+
+function fold(...given: Envelope[]): Transcript {
+  return given.reduce(withEvent, EMPTY);
+}
+
+function delta(more: Partial<Delta>): Delta {
+  return {
+    conversation_id: "c",
+    epoch: 1,
+    step: 1,
+    block: 0,
+    offset: 0,
+    kind: "text",
+    text: "",
+    ...more,
+  };
+}
+
+function answerOf(t: Transcript): Answer {
+  const found = t.items.filter((item) => item.kind === "answer").at(-1);
+  if (found?.kind !== "answer") throw new Error("no answer");
+  return found;
+}
+
+function callOf(t: Transcript): Call {
+  const found = answerOf(t).pieces.find((piece) => piece.type === "call");
+  if (found?.type !== "call") throw new Error("no call");
+  return found;
+}
+
+const SAID: [string, unknown] = [
+  "message.sent",
+  { message_id: "m", client_message_id: "k", principal: "ada", text: "hello" },
+];
+const BEGUN: [string, unknown][] = [
+  SAID,
+  ["run.queued", { reason: "message" }],
+  ["run.started", { epoch: 1, worker: "w" }],
+  ["step.started", { step: 1, attempt: 1, input_seqs: [1], model: "haiku" }],
+];
+const ASKED: [string, unknown] = [
+  "message.completed",
+  {
+    step: 1,
+    model: "haiku",
+    stop_reason: "tool_use",
+    content: [
+      { type: "text", text: "I look." },
+      { type: "tool_use", id: "t1", name: "Bash", input: { command: "ls" } },
+    ],
+  },
+];
+
+describe("events", () => {
+  test("words are unread until a step takes them up", () => {
+    const said = fold(...events(SAID));
+    expect(said.items[0]).toMatchObject({
+      kind: "said",
+      text: "hello",
+      read: false,
+      during: false,
+    });
+    expect(fold(...events(...BEGUN)).items[0]).toMatchObject({ read: true });
+  });
+
+  test("words sent during a run say that they join", () => {
+    const late = fold(...events(...BEGUN, SAID));
+    expect(late.items.at(-1)).toMatchObject({ kind: "said", during: true, read: false });
+  });
+
+  test("an event that is known changes nothing, to the very object", () => {
+    const all = events(...BEGUN);
+    const once = fold(...all);
+    expect(all.reduce(withEvent, once)).toBe(once);
+  });
+
+  test("a call goes from its message to its end", () => {
+    const all = events(
+      ...BEGUN,
+      ASKED,
+      ["step.completed", { step: 1, usage: USAGE, nanodollars: 4_100_000, duration_ms: 5 }],
+      ["tool.started", { step: 1, call_id: "t1", tool: "Bash", input: { command: "ls" } }],
+      [
+        "tool.finished",
+        {
+          step: 1,
+          call_id: "t1",
+          tool: "Bash",
+          outcome: "ok",
+          content: [{ type: "tool_result", tool_use_id: "t1", content: "a b" }],
+          evidence: [{ kind: "command_ran", command: "ls", exit_code: 0 }],
+          duration_ms: 12,
+        },
+      ],
+    );
+    const states = all.map((_, n) => fold(...all.slice(0, n + 1)));
+    expect(callOf(states[4] as Transcript).state).toBe("waiting");
+    expect(callOf(states[6] as Transcript).state).toBe("running");
+    expect(callOf(states[7] as Transcript)).toMatchObject({
+      state: "done",
+      outcome: "ok",
+      durationMs: 12,
+    });
+    expect(answerOf(states[7] as Transcript)).toMatchObject({
+      nanodollars: 4_100_000,
+      usage: USAGE,
+    });
+  });
+
+  test("what another worker takes over is streamed anew, and said", () => {
+    const begun = fold(...events(...BEGUN));
+    const half = withDelta(begun, delta({ text: "half a sen" }));
+    const all = events(...BEGUN, ["run.started", { epoch: 2, worker: "x" }]);
+    const next = withEvent(half, all.at(-1) as Envelope);
+    expect(next.items.some((item) => item.kind === "answer")).toBe(false);
+    expect(next.items.at(-1)).toMatchObject({ kind: "note", tone: "waiting" });
+  });
+
+  test("an interrupt is stopping until the run is cancelled", () => {
+    const asked = events(...BEGUN, ["interrupt.requested", { principal: "ada", reason: null }]);
+    expect(fold(...asked).stopping).toBe(true);
+    const over = events(
+      ...BEGUN,
+      ["interrupt.requested", { principal: "ada", reason: null }],
+      ["run.cancelled", { principal: "ada", reason: null, nanodollars: 0 }],
+    );
+    const t = fold(...over);
+    expect(t.stopping).toBe(false);
+    expect(t.run?.state).toBe("cancelled");
+    expect(t.items.some((item) => item.kind === "answer")).toBe(false);
+  });
+
+  test("steps that were taken back are marked", () => {
+    const t = fold(
+      ...events(...BEGUN, ASKED, [
+        "step.failed",
+        { step: 2, reason: "refused", detail: "no", retry_at: null, withdrawn_steps: [1] },
+      ]),
+    );
+    expect(answerOf(t).withdrawn).toBe(true);
+    expect(t.items.at(-1)).toMatchObject({ kind: "note", tone: "bad" });
+  });
+
+  test("a request for approval is pending until somebody decides", () => {
+    const asked: [string, unknown] = [
+      "approval.requested",
+      {
+        approval_id: "p",
+        call_id: "t1",
+        tool: "Bash",
+        input: { command: "ls" },
+        call_digest: "d",
+        reason: "mode",
+        expires_at: "2026-11-27T00:00:00Z",
+      },
+    ];
+    expect(callOf(fold(...events(...BEGUN, ASKED, asked))).approval).toMatchObject({
+      id: "p",
+      state: "pending",
+    });
+    const decided = fold(
+      ...events(...BEGUN, ASKED, asked, [
+        "approval.decided",
+        { approval_id: "p", call_id: "t1", decision: "deny", principal: "ada", message: null },
+      ]),
+    );
+    expect(callOf(decided).approval).toMatchObject({ state: "denied", by: "ada" });
+  });
+
+  test("a type that is not known is passed over", () => {
+    const t = fold(...events(...BEGUN, ["something.new", {}]));
+    expect(t.lastSeq).toBe(5);
+  });
+});
+
+describe("deltas", () => {
+  test("text grows, and code points count, not UTF-16 units", () => {
+    let t = fold(...events(...BEGUN));
+    t = withDelta(t, delta({ text: "a🙂" }));
+    t = withDelta(t, delta({ offset: 2, text: "b" }));
+    expect(answerOf(t).pieces[0]).toMatchObject({ type: "text", text: "a🙂b" });
+  });
+
+  test("words that come twice are not doubled", () => {
+    let t = fold(...events(...BEGUN));
+    t = withDelta(t, delta({ text: "hello" }));
+    t = withDelta(t, delta({ offset: 2, text: "llo world" }));
+    expect(answerOf(t).pieces[0]).toMatchObject({ text: "hello world" });
+  });
+
+  test("a call's input is seen while it is written, and its output while it runs", () => {
+    let t = fold(...events(...BEGUN));
+    t = withDelta(
+      t,
+      delta({ kind: "tool_input", block: 1, call_id: "t1", tool: "Bash", text: '{"com' }),
+    );
+    expect(callOf(t)).toMatchObject({ state: "writing", tool: "Bash" });
+    const all = events(...BEGUN, ASKED, [
+      "tool.started",
+      { step: 1, call_id: "t1", tool: "Bash", input: { command: "ls" } },
+    ]);
+    t = all.slice(4).reduce(withEvent, t);
+    t = withDelta(t, delta({ kind: "output", call_id: "t1", text: "one\n" }));
+    t = withDelta(t, delta({ kind: "output", call_id: "t1", offset: 4, text: "two\n" }));
+    expect(callOf(t)).toMatchObject({ state: "running", output: { text: "one\ntwo\n" } });
+  });
+
+  test("those of an older epoch, an older step and a complete message are void", () => {
+    const done = fold(...events(...BEGUN, ASKED));
+    expect(withDelta(done, delta({ text: "late" }))).toBe(done);
+    expect(withDelta(done, delta({ epoch: 0, text: "late" }))).toBe(done);
+    expect(withDelta(done, delta({ step: 0, text: "late" }))).toBe(done);
+  });
+
+  test("what did not change stays the same object", () => {
+    const before = fold(...events(...BEGUN));
+    const after = withDelta(before, delta({ text: "x" }));
+    expect(after.items[0]).toBe(before.items[0]);
+  });
+});

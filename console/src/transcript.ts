@@ -1,0 +1,462 @@
+/**
+ * The transcript: what the page shows of a conversation, folded from its events and deltas.
+ *
+ * Pure: every function gives a new transcript and leaves the old one alone, and what did not change stays the
+ * same object, so that only what changed is drawn again. An event at or below `lastSeq` changes nothing.
+ */
+import type { Block, Delta, Envelope, Evidence, Json, Outcome, Report, Usage } from "./protocol.ts";
+import { grown, NO_WORDS, type Words } from "./words.ts";
+
+export interface Said {
+  kind: "said";
+  key: string;
+  seq: number;
+  at: string;
+  principal: string;
+  text: string;
+  clientId: string | null;
+  /** Whether a step has taken the words up; until then the agent has not read them. */
+  read: boolean;
+  /** Whether the words were sent while a run was at work. */
+  during: boolean;
+}
+
+export interface Approval {
+  id: string;
+  callDigest: string;
+  reason: string;
+  expiresAt: string;
+  state: "pending" | "allowed" | "denied" | "expired";
+  by: string | null;
+}
+
+/** A tool call, from the first letter of its input to its result. */
+export interface Call {
+  type: "call";
+  callId: string;
+  tool: string;
+  input: Json;
+  /** The input while it is being written. */
+  writing: Words | null;
+  state: "writing" | "waiting" | "running" | "done";
+  output: Words;
+  outcome: Outcome | null;
+  result: Block[];
+  evidence: Evidence[];
+  durationMs: number;
+  startedAt: string | null;
+  approval: Approval | null;
+  /** A background job: its output goes on after its call. */
+  goesOn: boolean;
+}
+
+export interface Prose {
+  type: "text" | "thinking";
+  text: string;
+  streaming: Words | null;
+}
+
+export type Piece = Prose | Call;
+
+/** One model call and what it asked for. */
+export interface Answer {
+  kind: "answer";
+  key: string;
+  step: number;
+  model: string;
+  at: string;
+  pieces: Piece[];
+  live: boolean;
+  withdrawn: boolean;
+  nanodollars: number | null;
+  usage: Usage | null;
+}
+
+export interface Note {
+  kind: "note";
+  key: string;
+  at: string;
+  tone: "plain" | "good" | "bad" | "waiting";
+  text: string;
+  detail: string | null;
+}
+
+export interface Reported {
+  kind: "report";
+  key: string;
+  at: string;
+  report: Report;
+}
+
+export type Item = Said | Answer | Note | Reported;
+
+export interface Run {
+  state: "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled";
+  reason: string | null;
+  detail: string | null;
+  retryAt: string | null;
+  nanodollars: number;
+}
+
+export interface Transcript {
+  lastSeq: number;
+  items: Item[];
+  run: Run | null;
+  epoch: number;
+  step: number;
+  /** Somebody asked the run to stop, and it has not yet. */
+  stopping: boolean;
+}
+
+export const EMPTY: Transcript = {
+  lastSeq: 0,
+  items: [],
+  run: null,
+  epoch: -1,
+  step: -1,
+  stopping: false,
+};
+
+/** Whether a run is queued, at work or waiting. */
+export function isOpen(run: Run | null): boolean {
+  return run !== null && ["queued", "running", "waiting"].includes(run.state);
+}
+
+/** The transcript after `event`; the same one when it was known already. */
+export function withEvent(before: Transcript, event: Envelope): Transcript {
+  if (event.seq <= before.lastSeq) return before;
+  return { ...after(before, event), lastSeq: event.seq };
+}
+
+function after(t: Transcript, event: Envelope): Transcript {
+  switch (event.type) {
+    case "message.sent":
+      return added(t, {
+        kind: "said",
+        key: `s${event.seq}`,
+        seq: event.seq,
+        at: event.at,
+        principal: event.data.principal,
+        text: event.data.text,
+        clientId: event.data.client_message_id,
+        read: false,
+        during: isOpen(t.run),
+      });
+    case "run.queued":
+      return { ...t, run: ran(t.run, "queued", null, null, null), stopping: false };
+    case "run.started": {
+      const again = t.run?.state === "running";
+      const next = { ...closedLive(t), epoch: event.data.epoch, step: -1 };
+      const started = { ...next, run: ran(t.run, "running", null, null, null) };
+      return again
+        ? added(started, note(event, "waiting", "Another worker took the run over.", null))
+        : started;
+    }
+    case "run.waiting":
+      return {
+        ...closedLive(t),
+        run: ran(t.run, "waiting", event.data.reason, event.data.detail, event.data.retry_at),
+      };
+    case "run.completed":
+      return ended(t, "completed", event.data.nanodollars, event.data.stop_reason, null);
+    case "run.failed":
+      return added(
+        ended(t, "failed", event.data.nanodollars, event.data.code, event.data.detail),
+        note(event, "bad", "The run failed.", event.data.detail),
+      );
+    case "run.cancelled":
+      return added(
+        ended(t, "cancelled", event.data.nanodollars, null, event.data.reason),
+        note(event, "plain", `Stopped by ${event.data.principal}.`, event.data.reason),
+      );
+    case "interrupt.requested":
+      return { ...t, stopping: t.run?.state === "running" };
+    case "step.started":
+      return begun(t, event);
+    case "message.completed":
+      return completed(t, event);
+    case "step.completed":
+      return withAnswer(t, event.data.step, (a) => ({
+        ...a,
+        nanodollars: (a.nanodollars ?? 0) + event.data.nanodollars,
+        usage: event.data.usage,
+      }));
+    case "step.failed":
+      return failed(t, event);
+    case "tool.started":
+      return withCall(t, event.data.call_id, (c) => ({
+        ...c,
+        tool: event.data.tool,
+        input: event.data.input,
+        writing: null,
+        state: "running",
+        startedAt: event.at,
+      }));
+    case "tool.finished":
+      return withCall(t, event.data.call_id, (c) => {
+        const goesOn = event.data.evidence.some((e) => e.kind === "job_started");
+        return {
+          ...c,
+          state: "done",
+          writing: null,
+          outcome: event.data.outcome,
+          result: event.data.content,
+          evidence: event.data.evidence,
+          durationMs: event.data.duration_ms,
+          output: goesOn ? c.output : NO_WORDS,
+          goesOn,
+        };
+      });
+    case "approval.requested":
+      return withCall(t, event.data.call_id, (c) => ({
+        ...c,
+        input: event.data.input,
+        state: "waiting",
+        approval: {
+          id: event.data.approval_id,
+          callDigest: event.data.call_digest,
+          reason: event.data.reason,
+          expiresAt: event.data.expires_at,
+          state: "pending",
+          by: null,
+        },
+      }));
+    case "approval.decided": {
+      const { decision, principal } = event.data;
+      const state = decision === "allow" ? "allowed" : "denied";
+      return withCall(t, event.data.call_id, (c) => ({
+        ...c,
+        approval: c.approval && { ...c.approval, state, by: principal },
+      }));
+    }
+    case "approval.expired":
+      return withCall(t, event.data.call_id, (c) => ({
+        ...c,
+        approval: c.approval && { ...c.approval, state: "expired" },
+      }));
+    case "budget.raised":
+      return added(t, note(event, "plain", `${event.data.principal} raised the limits.`, null));
+    case "mode.changed":
+      return added(
+        t,
+        note(
+          event,
+          "plain",
+          `${event.data.principal} changed the mode to ${event.data.mode}.`,
+          null,
+        ),
+      );
+    case "task.reported":
+      return added(t, {
+        kind: "report",
+        key: `r${event.seq}`,
+        at: event.at,
+        report: event.data.report,
+      });
+    default:
+      return t;
+  }
+}
+
+/** The transcript after words on the way. Those of an older epoch or step, and of complete blocks, are void. */
+export function withDelta(t: Transcript, delta: Delta): Transcript {
+  if (delta.kind === "output") {
+    const callId = delta.call_id;
+    if (callId === undefined || delta.epoch < t.epoch) return t;
+    return withCall(t, callId, (c) =>
+      c.state === "done" && !c.goesOn
+        ? c
+        : { ...c, output: grown(c.output, delta.offset, delta.text) },
+    );
+  }
+  if (delta.epoch < t.epoch || (delta.epoch === t.epoch && delta.step < t.step)) return t;
+  return withAnswer(t, delta.step, (answer) =>
+    answer.live ? { ...answer, pieces: streamed(answer.pieces, delta) } : answer,
+  );
+}
+
+function streamed(pieces: Piece[], delta: Delta): Piece[] {
+  const next = [...pieces];
+  while (next.length < delta.block) next.push({ type: "text", text: "", streaming: NO_WORDS });
+  const piece = next[delta.block];
+  if (delta.kind === "tool_input") {
+    const call =
+      piece?.type === "call"
+        ? piece
+        : newCall(delta.call_id ?? "", delta.tool ?? "", null, NO_WORDS);
+    next[delta.block] = {
+      ...call,
+      writing: grown(call.writing ?? NO_WORDS, delta.offset, delta.text),
+    };
+    return next;
+  }
+  const type = delta.kind === "thinking" ? "thinking" : "text";
+  const known = piece && piece.type === type && piece.streaming ? piece.streaming : NO_WORDS;
+  const words = grown(known, delta.offset, delta.text);
+  next[delta.block] = { type, text: words.text, streaming: words };
+  return next;
+}
+
+function begun(t: Transcript, event: Envelope & { type: "step.started" }): Transcript {
+  const taken = new Set(event.data.input_seqs);
+  const items = t.items.map((item) =>
+    item.kind === "said" && !item.read && taken.has(item.seq) ? { ...item, read: true } : item,
+  );
+  const answer: Answer = {
+    kind: "answer",
+    key: `a${event.seq}`,
+    step: event.data.step,
+    model: event.data.model,
+    at: event.at,
+    pieces: [],
+    live: true,
+    withdrawn: false,
+    nanodollars: null,
+    usage: null,
+  };
+  return { ...t, items: [...items.filter(notEmpty), answer], step: event.data.step };
+}
+
+/** An answer of which nothing came is not shown. */
+function notEmpty(item: Item): boolean {
+  return item.kind !== "answer" || item.live || item.pieces.length > 0;
+}
+
+function completed(t: Transcript, event: Envelope & { type: "message.completed" }): Transcript {
+  return withAnswer(t, event.data.step, (answer) => {
+    const pieces: Piece[] = [];
+    for (const block of event.data.content) {
+      const piece = pieceOf(block, answer.pieces);
+      if (piece) pieces.push(piece);
+    }
+    return { ...answer, live: false, model: event.data.model, pieces };
+  });
+}
+
+function pieceOf(block: Block, before: Piece[]): Piece | null {
+  if (block.type === "text")
+    return { type: "text", text: String(block.text ?? ""), streaming: null };
+  if (block.type === "thinking") {
+    const text = String(block.thinking ?? "");
+    return text ? { type: "thinking", text, streaming: null } : null;
+  }
+  if (block.type === "tool_use") {
+    const id = String(block.id);
+    const known = before.find((p): p is Call => p.type === "call" && p.callId === id);
+    const call = known ?? newCall(id, String(block.name), null, null);
+    return {
+      ...call,
+      tool: String(block.name),
+      input: block.input ?? null,
+      writing: null,
+      state: "waiting",
+    };
+  }
+  return null;
+}
+
+function newCall(callId: string, tool: string, input: Json, writing: Words | null): Call {
+  return {
+    type: "call",
+    callId,
+    tool,
+    input,
+    writing,
+    state: writing ? "writing" : "waiting",
+    output: NO_WORDS,
+    outcome: null,
+    result: [],
+    evidence: [],
+    durationMs: 0,
+    startedAt: null,
+    approval: null,
+    goesOn: false,
+  };
+}
+
+function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Transcript {
+  const { step, reason, detail, withdrawn_steps } = event.data;
+  const gone = new Set(withdrawn_steps);
+  const items = t.items
+    .filter((item) => !(item.kind === "answer" && item.step === step && item.live))
+    .map((item) =>
+      item.kind === "answer" && gone.has(item.step) ? { ...item, withdrawn: true } : item,
+    );
+  const next = { ...t, items };
+  // A lost worker is told of where the next one takes over.
+  if (["cancelled", "truncated", "worker_lost"].includes(reason)) return next;
+  const text = reason === "refused" ? "The model declined." : "The model's answer did not come.";
+  return added(next, note(event, reason === "refused" ? "bad" : "waiting", text, detail));
+}
+
+/** Drop what was being streamed: it is streamed anew. */
+function closedLive(t: Transcript): Transcript {
+  const live = t.items.some((item) => item.kind === "answer" && item.live);
+  if (!live) return t;
+  return { ...t, items: t.items.filter((item) => !(item.kind === "answer" && item.live)) };
+}
+
+function ended(
+  t: Transcript,
+  state: Run["state"],
+  nanodollars: number,
+  reason: string | null,
+  detail: string | null,
+): Transcript {
+  return {
+    ...closedLive(t),
+    stopping: false,
+    run: { state, reason, detail, retryAt: null, nanodollars },
+  };
+}
+
+function ran(
+  run: Run | null,
+  state: Run["state"],
+  reason: string | null,
+  detail: string | null,
+  retryAt: string | null,
+): Run {
+  return { state, reason, detail, retryAt, nanodollars: run?.nanodollars ?? 0 };
+}
+
+function note(event: Envelope, tone: Note["tone"], text: string, detail: string | null): Note {
+  return { kind: "note", key: `n${event.seq}`, at: event.at, tone, text, detail };
+}
+
+function added(t: Transcript, item: Item): Transcript {
+  return { ...t, items: [...t.items, item] };
+}
+
+/** Change the latest answer of a step. */
+function withAnswer(t: Transcript, step: number, change: (answer: Answer) => Answer): Transcript {
+  for (let i = t.items.length - 1; i >= 0; i -= 1) {
+    const item = t.items[i];
+    if (item?.kind === "answer" && item.step === step) return replaced(t, i, change(item));
+  }
+  return t;
+}
+
+/** Change a call, wherever it stands: the latest answers first. */
+function withCall(t: Transcript, callId: string, change: (call: Call) => Call): Transcript {
+  for (let i = t.items.length - 1; i >= 0; i -= 1) {
+    const item = t.items[i];
+    if (item?.kind !== "answer") continue;
+    const j = item.pieces.findIndex((p) => p.type === "call" && p.callId === callId);
+    const call = item.pieces[j];
+    if (call?.type !== "call") continue;
+    const changed = change(call);
+    if (changed === call) return t;
+    const pieces = [...item.pieces];
+    pieces[j] = changed;
+    return replaced(t, i, { ...item, pieces });
+  }
+  return t;
+}
+
+function replaced(t: Transcript, index: number, item: Item): Transcript {
+  if (t.items[index] === item) return t;
+  const items = [...t.items];
+  items[index] = item;
+  return { ...t, items };
+}

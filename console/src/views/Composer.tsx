@@ -1,0 +1,77 @@
+/** Where words are written: sending also while the agent is at work, and stopping it. */
+import { useEffect, useRef, useState } from "react";
+
+interface Composing {
+  /** Whether a run is open. */
+  busy: boolean;
+  stopping: boolean;
+  hint: string;
+  /** Words given back by somebody who took them back; new ones replace the draft. */
+  draft: string;
+  send: (text: string) => void;
+  stop: () => void;
+}
+
+/** Lines that the field grows to. */
+const TALLEST = 220;
+
+export function Composer({ busy, stopping, hint, draft, send, stop }: Composing) {
+  const [text, setText] = useState(draft);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (draft) setText(draft);
+  }, [draft]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
+  useEffect(() => {
+    const area = field.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${Math.min(area.scrollHeight, TALLEST)}px`;
+  }, [text]);
+  const submit = () => {
+    if (!text.trim()) return;
+    send(text);
+    setText("");
+  };
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <label htmlFor="words" className="hidden">
+        Message
+      </label>
+      <textarea
+        id="words"
+        ref={field}
+        rows={1}
+        value={text}
+        placeholder={busy ? "Say more: it joins at the next step" : "What is to be done?"}
+        aria-describedby="hint"
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+            event.preventDefault();
+            submit();
+          }
+        }}
+      />
+      <div className="row">
+        <span id="hint" className="faint">
+          {hint}
+        </span>
+        {busy && (
+          <button type="button" onClick={stop} disabled={stopping} aria-keyshortcuts="Escape">
+            {stopping ? "Stopping…" : "Stop"}
+          </button>
+        )}
+        <button type="submit" className="primary" disabled={!text.trim()}>
+          Send
+        </button>
+      </div>
+    </form>
+  );
+}
