@@ -20,7 +20,7 @@ import httpx2
 
 from flynn.workspace.volume import make_volume
 
-READY_SECONDS = 60
+READY_SECONDS = 120
 """How long a process may take to say that it is there, on a machine that does much else."""
 
 

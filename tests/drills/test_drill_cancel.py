@@ -13,7 +13,7 @@ import pytest
 from tests.drills.stage import Stage, alive_in, open_stage
 from tests.eventually import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap", "redis-server")]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap", "redis-server"), pytest.mark.timeout(300)]
 
 COMMANDS = 3
 

@@ -15,6 +15,7 @@ from tests.drills.crash_plays import DRILLS, TURNS, Drill, small
 from tests.drills.crash_scripts import SCRIPTS
 from tests.drills.stage import Stage, open_stage
 
+pytestmark = pytest.mark.timeout(300)
 needs = pytest.mark.needs("bubblewrap", "redis-server")
 GROUPS = 3
 """So many stages are set when there are processes for them; each plays its share of the drills in turn."""
