@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -227,7 +228,7 @@ async def test_a_service_that_is_told_to_end_lets_its_viewers_go_first(place: Pl
     async with place.http.stream("GET", events, headers={"Accept": "text/event-stream"}) as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 1000"
-        place.server.process.terminate()
+        place.server.send(signal.SIGTERM)
         rest = [line async for line in lines]
     assert any("service-ends" in line for line in rest)
     await asyncio.wait_for(follower.gone.wait(), 20)

@@ -81,7 +81,7 @@ def test_the_image_is_built_from_what_is_there_and_not_ignored() -> None:
         for source in line.split()[:-1]
     ]
     assert copied
-    assert set(copied) == let_through
+    assert {source.partition("/")[0] for source in copied} == let_through
     assert all((ROOT / source).exists() for source in copied)
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"].keys() <= set(copied)
