@@ -57,7 +57,6 @@ async def _measure(users: int) -> str:
             "ANTHROPIC_BASE_URL": model.line.strip(),
             "FLYNN_CONCURRENCY": str(users),
             "FLYNN_PRINCIPAL_RUNS": str(users),
-            "FLYNN_LEASE_SECONDS": "30",  # the machine may be busy; nobody takes over here
         }
         async with service(**settings) as bench:
             for number in range(users):

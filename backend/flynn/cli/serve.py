@@ -13,6 +13,7 @@ from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
+from flynn.cli.memory import settle_memory
 from flynn.cli.record import own, write_record
 from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
@@ -147,6 +148,7 @@ async def serve(settings: Settings, *, worker: bool) -> int:
             async with serving(service, listener, urgent=stop.urgent) as task:
                 url = url_of(settings.host, port_of(listener))
                 write_record(record, url)
+                settle_memory()
                 announce(service, url)
                 asked = asyncio.create_task(stop.asked.wait())
                 await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)

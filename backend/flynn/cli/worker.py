@@ -4,6 +4,7 @@ import sys
 from contextlib import AsyncExitStack
 
 from flynn.app.service import open_service
+from flynn.cli.memory import settle_memory
 from flynn.cli.serve import listen, port_of, serving, url_of
 from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
@@ -41,6 +42,7 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
             stop.tell(service.wind_down)
             if listener is not None:
                 await stack.enter_async_context(serving(service, listener, urgent=stop.urgent))
+            settle_memory()
             report = service.sandbox.report
             print(
                 f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import httpx2
@@ -19,6 +19,7 @@ from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, Omi
 from flynn.domain.content import Json
 from flynn.model.assembly import Assembly, broken
 from flynn.model.breaker import Breaker, Standing
+from flynn.model.breath import Breath, Breathing
 from flynn.model.diagnosis import of_error_event, of_no_answer, of_status
 from flynn.model.facts import ModelFacts, facts_of
 from flynn.model.failures import BrokenStream, CallFailed, EndpointAway, Permanent
@@ -67,6 +68,7 @@ class Claude:
         self._changed = changed
         self._breakers: dict[str, Breaker] = {}
         self._headers = _headers(api_key, switches)
+        self._breath = Breath()
         # Without an explicit key the SDK would look for credentials in the environment and on disk.
         self._client = api_key and AsyncAnthropic(
             api_key=api_key,
@@ -155,18 +157,19 @@ class Claude:
                 tally.request_id = response.headers.get("request-id")
                 await _check_is_stream(response, tally)
                 assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
-                events = AsyncStream.raw_events(response)
-                watchdog = Watchdog(self._idle_timeout, request.max_tokens)
-                while (
-                    not assembly.stopped and (event := await self._next(events, tally, watchdog)) is not None
-                ):
-                    watchdog.heard(event)
-                    item = _feed(assembly, event, tally)
-                    if item is not None:
-                        if first_token_ms is None:
-                            first_token_ms = _milliseconds_since(began)
-                            attempt.answer()
-                        yield item
+                events = AsyncStream.raw_events(cast(httpx2.Response, Breathing(response, self._breath)))
+                with Watchdog(self._idle_timeout, request.max_tokens) as watchdog:
+                    while (
+                        not assembly.stopped
+                        and (event := await self._next(events, tally, watchdog)) is not None
+                    ):
+                        watchdog.heard(event)
+                        item = _feed(assembly, event, tally)
+                        if item is not None:
+                            if first_token_ms is None:
+                                first_token_ms = _milliseconds_since(began)
+                                attempt.answer()
+                            yield item
                 duration_ms = _milliseconds_since(began)
                 await _drain(events)
                 message = assembly.finish(first_token_ms=first_token_ms, duration_ms=duration_ms)
@@ -215,17 +218,19 @@ class Claude:
         Raises BrokenStream for a silence longer than the watchdog allows, a lost connection and text
         that is no JSON, and what an `error` event stands for.
         """
+        watchdog.listening = True
         try:
-            async with asyncio.timeout_at(watchdog.until):
-                async for raw in events:
-                    if not raw.data:
-                        continue
-                    event = decode(raw.data)
-                    if event["type"] == "error":
-                        raise of_error_event(event, tally)
-                    return dict(event)
-        except TimeoutError:
-            raise broken(f"The answer broke off: {watchdog.words()}.", tally) from None
+            async for raw in events:
+                if not raw.data:
+                    continue
+                event = decode(raw.data)
+                if event["type"] == "error":
+                    raise of_error_event(event, tally)
+                return dict(event)
+        except asyncio.CancelledError:
+            if watchdog.gave_up():
+                raise broken(f"The answer broke off: {watchdog.words()}.", tally) from None
+            raise
         except httpx2.ReadTimeout:
             silence = f"The answer broke off: nothing came for {self._idle_timeout:g} s."
             raise broken(silence, tally) from None
@@ -233,6 +238,8 @@ class Claude:
             raise broken(f"The answer broke off: the connection was lost ({error}).", tally) from error
         except (ValueError, TypeError, KeyError) as error:
             raise broken(f"The answer cannot be read: {error}.", tally) from error
+        finally:
+            watchdog.listening = False
         return None
 
 
