@@ -53,6 +53,8 @@ FAULTS = [
     Fault("error", "kind: server_error", RETRY),
     Fault("unavailable", "kind: unavailable", RETRY),
     Fault("late", "kind: timeout", RETRY),
+    Fault("conflict", "kind: conflict", RETRY),
+    Fault("pings-alone", "kind: pings_only", ("retry", "broken_stream")),
     Fault("silence-before-headers", "kind: hang", ("retry", "broken_stream")),
     Fault("silence-after-start", "kind: hang, after_event: message_start", BROKEN),
     Fault("silence-in-words", "kind: hang, after_event: 'content_block_delta:text_delta'", BROKEN),
@@ -120,6 +122,8 @@ async def meet(stage: Stage, fault: Fault) -> str | None:
             reasons = [e["data"]["reason"] for e in audit.of("step.failed")]
             assert len(reasons) == fault.times
             assert set(reasons) <= set(fault.reasons), reasons
+            spent = sum(e["data"]["nanodollars"] for e in audit.of("step.failed", "step.completed"))
+            assert audit.of("run.completed")[-1]["data"]["nanodollars"] == spent
             assert "Both are done." in str(audit.of("message.completed")[-1]["data"])
         except AssertionError as error:
             return f"{fault.name}: {str(error).splitlines()[0] if str(error) else 'an assertion failed'}"
