@@ -8,7 +8,6 @@ round trip earlier) to the moment that the simulator has read the request, both 
 import asyncio
 import os
 import signal
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -73,12 +72,23 @@ async def enqueue(bench: Bench) -> list[float]:
     return took[5:]
 
 
-async def rate(bench: Bench) -> float:
-    """Steps a second of one run with a model that takes no time."""
-    (bench.directory / "data" / "workspaces" / "default" / "notes.txt").write_text("hello\n")
+async def rate(bench: Bench, runs: int) -> float:
+    """Steps a second of one worker that drives so many runs at once, with a model that takes no time."""
+    names = [f"steps-{runs}-{number}" for number in range(runs)]
+    for name in names:
+        place = bench.directory / name
+        place.mkdir()
+        (place / "notes.txt").write_text("hello\n")
+        order = {"name": name, "path": str(place)}
+        (await bench.client.post("/api/v1/workspaces", json=order)).raise_for_status()
+
+    async def task(name: str) -> None:
+        order = {"instructions": "Read it.", "workspace": name}
+        await finished(bench, await bench.client.post("/api/v1/tasks", json=order))
+
     began = time.perf_counter()
-    await finished(bench, await bench.client.post("/api/v1/tasks", json={"instructions": "Read it."}))
-    return STEPS / (time.perf_counter() - began)
+    await asyncio.gather(*map(task, names))
+    return runs * STEPS / (time.perf_counter() - began)
 
 
 @dataclass
@@ -227,8 +237,11 @@ async def main() -> None:
     print(row("acknowledged to model request", took, "15 ms median"))
     print(f"| acknowledged to model request, p99 | {percentile(took, 0.99):.1f} ms | | {len(took)} | 40 ms |")
     async with service(steps_script(), FLYNN_RUN_MAX_TURNS="1000", FLYNN_RUN_MAX_DOLLARS="1000") as bench:
-        rates = [await rate(bench)]
-    print(f"| steps a second of one run, no latency | {statistics.median(rates):.0f} | | {STEPS} | |")
+        for runs in (1, 8):
+            found = await rate(bench, runs)
+            print(
+                f"| steps a second of one worker, {runs} at once, no latency | {found:.0f} | | {STEPS * runs} | |"
+            )
     with tempfile.TemporaryDirectory(prefix="flynn-bench-") as name:
         async with fleet(Path(name)) as kept:
             overs = [await take_over(kept, n) for n in range(TAKE_OVERS)]
