@@ -239,9 +239,8 @@ async def main() -> None:
     async with service(steps_script(), FLYNN_RUN_MAX_TURNS="1000", FLYNN_RUN_MAX_DOLLARS="1000") as bench:
         for runs in (1, 8):
             found = await rate(bench, runs)
-            print(
-                f"| steps a second of one worker, {runs} at once, no latency | {found:.0f} | | {STEPS * runs} | |"
-            )
+            name = f"steps a second of one worker, {runs} at once, no latency"
+            print(f"| {name} | {found:.0f} | | {STEPS * runs} | |")
     with tempfile.TemporaryDirectory(prefix="flynn-bench-") as name:
         async with fleet(Path(name)) as kept:
             overs = [await take_over(kept, n) for n in range(TAKE_OVERS)]

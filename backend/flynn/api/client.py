@@ -269,9 +269,8 @@ class Client:
             if self._window.unconfirmed < least:
                 least, until = self._window.unconfirmed, clock() + STALL
             elif clock() >= until:
-                raise SlowViewer(
-                    f"This client has confirmed nothing of what was sent for {STALL:g} seconds. "
-                    "Connect again and go on after the last seq you received."
+                raise viewer.slow(
+                    f"This client has confirmed nothing of what was sent for {STALL:g} seconds."
                 )
 
     async def _lose(self, conversation_id: UUID, error: NotFound) -> None:

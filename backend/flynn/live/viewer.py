@@ -125,11 +125,12 @@ class Viewer:
         if self._over is not None:
             raise self._over
         if self._subscription.overflowed and not self._joining:
-            self._slow()
-            raise SlowViewer(
-                f"More than {self._subscription.limit} items waited for this client. "
-                "Connect again and go on after the last seq you received."
-            )
+            raise self.slow(f"More than {self._subscription.limit} items waited for this client.")
+
+    def slow(self, why: str) -> SlowViewer:
+        """What to raise for a client that does not take what is sent to it; it is counted."""
+        self._slow()
+        return SlowViewer(f"{why} Connect again and go on after the last seq you received.")
 
     def reconcile(self, mark: int) -> None:
         """Compare with the log's high-water mark: what is neither here nor given out will be read."""
