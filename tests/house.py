@@ -38,7 +38,8 @@ from flynn.store.signals import Signals
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.endings import Endings
-from flynn.worker.runner import Caps, Runner
+from flynn.worker.runner import Runner
+from flynn.worker.workplace import Caps
 from tests.postgres import TestDatabase, TestDatabases
 
 ROOT = Path(__file__).parents[1]

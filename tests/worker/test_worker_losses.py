@@ -47,7 +47,7 @@ async def take(house: House) -> None:
         job_id=job_id,
         worker="lost",
         again=False,
-        freeze=house.runner._freeze,
+        freeze=house.runner.workplace.freeze,
         publish=house.published.extend,
     )
     assert held is not None

@@ -16,7 +16,7 @@ from flynn.model.switches import Switches
 from flynn.sandbox.command import Sandbox
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
-from flynn.worker.runner import Caps
+from flynn.worker.workplace import Caps
 from flynn.workspace.mounts import Mounts
 
 

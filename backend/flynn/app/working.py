@@ -23,8 +23,9 @@ from flynn.worker.clock import Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
-from flynn.worker.runner import Caps, Runner
+from flynn.worker.runner import Runner
 from flynn.worker.sweeper import Sweeper
+from flynn.worker.workplace import Caps
 
 GRACE_SECONDS = 3.0
 """How long running calls may go on after a request to end; their runs are handed back.
