@@ -17,9 +17,19 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.escapes.summary import table
 from tests.postgres import TestDatabases
+
+# How fast a machine is says nothing about the code; and tests with a database or a workspace share it between
+# their examples on purpose.
+settings.register_profile(
+    "flynn",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("flynn")
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""

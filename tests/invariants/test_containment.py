@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.errors import LeaseLost, WorkspaceError
@@ -110,7 +110,7 @@ def _paths(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None)
 @given(path=_paths())
 def test_no_path_reads_outside(place: Path, opener: Opener, path: str) -> None:
     path = path.replace("{root}", str(place / "workspace")).replace("{place}", str(place))
@@ -129,7 +129,7 @@ def test_no_path_reads_outside(place: Path, opener: Opener, path: str) -> None:
                 assert entry.kind == "directory"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None)
 @given(path=_paths(), expected=st.sampled_from((None, digest(INSIDE), digest(OUTSIDE))))
 def test_no_path_writes_outside(place: Path, opener: Opener, path: str, expected: str | None) -> None:
     _plant(place)
@@ -147,7 +147,7 @@ def test_no_path_writes_outside(place: Path, opener: Opener, path: str, expected
 
 
 @given(path=_paths())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 def test_both_ways_of_opening_agree(place: Path, path: str) -> None:
     path = path.replace("{root}", str(place / "workspace")).replace("{place}", str(place))
     answers: list[str] = []

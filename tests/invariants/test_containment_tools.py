@@ -19,7 +19,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.content import Json
@@ -256,7 +256,7 @@ async def test_a_hard_link_is_read_by_its_name(tmp_path: Path, no_sandbox: Sandb
         assert "OUTSIDE" in await talk.text("Read", file_path="linked")
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None)
 @given(
     moves=st.lists(st.sampled_from(SWAPS), min_size=1, max_size=5, unique=True),
     acts=st.lists(

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.errors import InvalidInput
@@ -85,7 +85,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None)
 @given(before=st.integers(0, 20), after_seq=st.integers(0, 20), acts=ACTS, limit=st.integers(2, 30))
 async def test_any_interleaving_of_publications_losses_and_replays_yields_exactly_the_log(
     before: int, after_seq: int, acts: list[tuple[str, int]], limit: int

@@ -5,7 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.evidence import FileChanged
@@ -60,7 +60,7 @@ def test_text_goes_back_to_the_same_bytes(data: bytes) -> None:
         assert text.encode(text.content) == data
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(content=_CONTENT, old=_PIECE, new=_PIECE, everywhere=st.booleans())
 async def test_the_tool_does_what_python_does_or_nothing(
     talk: Conversation, content: str, old: str, new: str, everywhere: bool

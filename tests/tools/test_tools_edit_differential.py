@@ -6,7 +6,7 @@ with line feeds alone, and each line feed remembers what it was in the file.
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flynn.domain.tool_result import Outcome
@@ -86,7 +86,7 @@ def _places(text: str, old: str) -> list[int]:
     return found
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None)
 @given(case=_cases(), data=st.data(), new=_PIECE, everywhere=st.booleans(), windows=st.booleans())
 async def test_edit_does_what_replace_does_to_the_text(
     talk: Conversation, case: Case, data: st.DataObject, new: str, everywhere: bool, windows: bool

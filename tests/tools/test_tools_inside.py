@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
@@ -140,7 +140,7 @@ def test_memory_that_a_file_asks_for_is_not_given(tmp_path: Path) -> None:
     assert answer["failure"] in ("memory", "damaged")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_damaged_documents_make_no_more_pages_than_there_are(data: st.DataObject) -> None:
     whole = bytearray(pdf(["one", "two", "three"]))

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flynn.workspace.fence import Fence
@@ -30,7 +30,7 @@ def disk_usage(root: Path) -> int:
     return int(done.stdout.split()[0]) - root.stat().st_blocks * 512
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(
     tree=st.lists(
         st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"), st.integers(0, 20_000), st.booleans()),
