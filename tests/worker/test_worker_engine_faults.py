@@ -211,10 +211,14 @@ async def test_runs_stop_when_the_database_stays_away_and_go_on_when_it_is_back(
     assert engine.lease_valid_until < boot_time()
     await postgres.start()
     await until(lambda: said(trace, "2 end"))
-    assert engine.connected
+    await until(lambda: connected(engine))
     assert trace == ["1 start", f"1 {Ending.UNCONFIRMED}", "2 start", "2 end"]
     await engine.stop(0)
     await serving
+
+
+async def connected(engine: Engine) -> bool:
+    return engine.connected
 
 
 async def said(trace: list[str], what: str) -> bool:
