@@ -15,6 +15,8 @@ from tests.api.served import MESSAGE_MAX, Served, Watcher, serve
 from tests.eventually import eventually
 from tests.live.redis_server import until
 
+pytestmark = pytest.mark.slow
+
 PATH = "/socket.io/"
 BEGIN = {"EIO": "4", "transport": "polling"}
 

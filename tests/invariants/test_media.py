@@ -22,6 +22,8 @@ from tests.eventually import abandon, eventually
 from tests.house import House, TestLease, open_house
 from tests.media import image, pdf
 
+pytestmark = pytest.mark.slow
+
 STRICT = Options(binding="strict", unproven="refuse")
 LOOK = """
 name: look

@@ -15,6 +15,8 @@ from flynn.worker.clock import HASTE_SECONDS, Clock
 from tests.eventually import eventually
 from tests.house import ADMISSION, LIMITS, House, open_house
 
+pytestmark = pytest.mark.slow
+
 MODEL = "claude-haiku-5-5"
 WELL = "name: well\nturns: [{blocks: [{text: Here I am.}]}]\n"
 

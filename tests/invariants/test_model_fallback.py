@@ -12,6 +12,8 @@ from flynn.simulator import Options
 from flynn.worker.clock import Clock
 from tests.house import ADMISSION, LIMITS, House, open_house
 
+pytestmark = pytest.mark.slow
+
 STRICT = Options(binding="strict", unproven="refuse")
 HAIKU, SONNET = "claude-haiku-5-5", "claude-sonnet-5-5"
 

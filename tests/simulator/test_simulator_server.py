@@ -220,6 +220,7 @@ async def test_the_application_runs_under_any_server_but_cannot_reset_there() ->
             await http.post("/v1/messages", json=ASK)
 
 
+@pytest.mark.slow
 async def test_a_process_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("name: s\nturns: [{blocks: [{text: hi}]}]\n")

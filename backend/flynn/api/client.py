@@ -19,7 +19,7 @@ from flynn.domain.principal import Principal
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.presence import Person, Present
-from flynn.live.viewer import ServiceEnds, SlowViewer, Viewer
+from flynn.live.viewer import SlowViewer, Viewer
 from flynn.telemetry.logging import get_logger
 
 SESSION_TTL = 24 * 3600.0
@@ -62,6 +62,11 @@ class Carrier(Protocol):
 
     async def finish(self, within: float) -> None:
         """End it when what was queued is gone, so that the client comes back by itself."""
+
+
+def is_passing(error: FlynnError) -> bool:
+    """Whether a client that is let go because of `error` is to come back by itself."""
+    return isinstance(error, SlowViewer) or error.status == 503
 
 
 @dataclass(slots=True)
@@ -215,7 +220,7 @@ class Client:
 
     async def _leave(self, error: FlynnError) -> None:
         await self.emit("problem", problem_of(error))
-        if isinstance(error, SlowViewer | ServiceEnds):
+        if is_passing(error):
             await self._wire.finish(LEAVE)
         else:
             await self._disconnect()

@@ -16,7 +16,7 @@ import socketio
 from pydantic import BaseModel, ValidationError
 
 from flynn.api.authentication import Authenticator
-from flynn.api.client import Client
+from flynn.api.client import Client, is_passing
 from flynn.api.frame import FastJson
 from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
@@ -131,9 +131,13 @@ class Sockets:
         except Exception as error:
             found = named(error, request_id=scope[REQUEST_ID])
             client.refuse(found)
-            await client.emit("problem", problem_of(found, request_id=scope[REQUEST_ID]))
             self._clients.pop(sid, None)
             self._changed(len(self._clients))
+            if is_passing(found):
+                # Not rejected by name, which a library takes for good: it is to try again.
+                await client.leave(found)
+                return True
+            await client.emit("problem", problem_of(found, request_id=scope[REQUEST_ID]))
             client.abort_later()
             return False
         return True

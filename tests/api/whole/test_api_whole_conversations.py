@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.whole.doors import Doors
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_words_are_answered_and_paged(doors: Doors) -> None:

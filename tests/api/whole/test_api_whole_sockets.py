@@ -7,7 +7,7 @@ from socketio.exceptions import ConnectionError as Refused
 
 from tests.api.whole.doors import Doors, Wire, wired
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_a_conversation_from_creation_to_answer(doors: Doors) -> None:

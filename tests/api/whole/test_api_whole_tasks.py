@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.whole.doors import Doors
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_a_task_is_delegated_waited_for_and_reported(doors: Doors) -> None:

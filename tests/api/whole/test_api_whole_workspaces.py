@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.whole.doors import Doors
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 HOME = os.path.realpath(Path("~root").expanduser())
 

@@ -14,7 +14,7 @@ from flynn.workspace.checks.program import ProgramLinter
 from flynn.workspace.checks.source import Sources
 from tests.workspace.checks.conftest import Lint
 
-pytestmark = pytest.mark.needs("bubblewrap")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
 
 SCRIPT = """
 for path in "$@"; do
