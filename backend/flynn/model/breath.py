@@ -20,12 +20,21 @@ _WAITED = 0.000_5
 
 
 class Breath:
-    """How many answers a process reads now, and so how long it may pause between two reads of one."""
+    """How many answers a process reads now, and so how long it may pause between two reads of one.
+
+    A context manager, entered once for each answer.
+    """
 
     __slots__ = ("reading",)
 
     def __init__(self) -> None:
         self.reading = 0
+
+    def __enter__(self) -> None:
+        self.reading += 1
+
+    def __exit__(self, *exc: object) -> None:
+        self.reading -= 1
 
     def pause(self) -> float:
         """Seconds between two reads of one answer; 0 for none."""
@@ -39,18 +48,16 @@ class Breathing:
     def __init__(self, response: httpx2.Response, breath: Breath) -> None:
         self._response = response
         self._breath = breath
+        self.hurried = False
+        """Set once the message is whole: somebody waits for it, so the rest is read without pauses."""
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body's pieces. A pause follows those that had to be waited for, when nothing more is there."""
         loop = asyncio.get_running_loop()
-        self._breath.reading += 1
-        try:
+        asked = loop.time()
+        async for piece in self._response.aiter_bytes():
+            waited = loop.time() - asked > _WAITED
+            yield piece
+            if waited and not self.hurried and (pause := self._breath.pause()):
+                await asyncio.sleep(pause)
             asked = loop.time()
-            async for piece in self._response.aiter_bytes():
-                waited = loop.time() - asked > _WAITED
-                yield piece
-                if waited and (pause := self._breath.pause()):
-                    await asyncio.sleep(pause)
-                asked = loop.time()
-        finally:
-            self._breath.reading -= 1

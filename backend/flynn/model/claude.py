@@ -157,8 +157,9 @@ class Claude:
                 tally.request_id = response.headers.get("request-id")
                 await _check_is_stream(response, tally)
                 assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
-                events = AsyncStream.raw_events(cast(httpx2.Response, Breathing(response, self._breath)))
-                with Watchdog(self._idle_timeout, request.max_tokens) as watchdog:
+                answer = Breathing(response, self._breath)
+                events = AsyncStream.raw_events(cast(httpx2.Response, answer))
+                with self._breath, Watchdog(self._idle_timeout, request.max_tokens) as watchdog:
                     while (
                         not assembly.stopped
                         and (event := await self._next(events, tally, watchdog)) is not None
@@ -171,6 +172,7 @@ class Claude:
                                 attempt.answer()
                             yield item
                 duration_ms = _milliseconds_since(began)
+                answer.hurried = True
                 await _drain(events)
                 message = assembly.finish(first_token_ms=first_token_ms, duration_ms=duration_ms)
                 attempt.answer()
