@@ -16,6 +16,7 @@ import pytest_asyncio
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.drills.fleet import Fleet, Member
 from tests.drills.follower import Follower
+from tests.drills.long_run import long_run
 from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabases
@@ -30,22 +31,13 @@ MEGABYTE = 1_000_000
 MOST_GROWTH = 32 * MEGABYTE
 STREAM = r"for i in $(seq 80); do head -c 1000000 /dev/zero | tr '\0' x; echo; sleep 0.05; done"
 
-STEPS = "".join(
-    f"""  - blocks:
-      - text: 'Step {number}: {{{{ words(30) }}}}'
-      - {{tool: Bash, input: {{command: "echo out {number}; sleep 0.3"}}}}
-"""
-    for number in range(12)
-)
-
 SCRIPT = f"""
 name: long
 match: LONG-RUN
 loop: true
 pacing: {{tokens_per_second: 60}}
 turns:
-{STEPS}  - blocks: [{{text: Done.}}]
----
+{long_run(steps=12, words=30, seconds=0.3)}---
 name: words
 match: SPEAK-UP
 loop: true

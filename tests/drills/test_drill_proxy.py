@@ -21,6 +21,7 @@ from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.conftest import ROOT
 from tests.drills.fleet import Fleet, Member, free_port
 from tests.drills.follower import Follower
+from tests.drills.long_run import long_run
 from tests.eventually import eventually
 from tests.house import prepare
 from tests.live.redis_server import RedisServer
@@ -32,21 +33,12 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-STEPS = "".join(
-    f"""  - blocks:
-      - text: 'Step {number}: {{{{ words(20) }}}}'
-      - {{tool: Bash, input: {{command: "echo out {number}; sleep 0.5"}}}}
-"""
-    for number in range(8)
-)
-
 SCRIPT = f"""
 name: long
 loop: true
 pacing: {{tokens_per_second: 60}}
 turns:
-{STEPS}  - blocks: [{{text: Done.}}]
-"""
+{long_run(steps=8, words=20, seconds=0.5)}"""
 
 
 @contextmanager
