@@ -318,6 +318,13 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
+    keep_undo_days: float = _setting(
+        "FLYNN_KEEP_UNDO_DAYS",
+        30,
+        "Days that calls of Write and Edit can be undone: so long the database keeps what files held before.",
+        ge=0.01,
+        le=3650,
+    )
     lease_seconds: float = _setting(
         "FLYNN_LEASE_SECONDS",
         5,

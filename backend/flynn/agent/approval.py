@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import assert_never
 
 from flynn.domain import events as ev
 from flynn.domain.permission import BadRule, Rule, call_digest
@@ -29,6 +30,18 @@ class Approvals:
     by_call: dict[str, Approval] = field(default_factory=dict)
     granted: list[Rule] = field(default_factory=list)
     remembered: set[str] = field(default_factory=set)
+
+    def take(self, seq: int, event: ev.ApprovalRequested | ev.ApprovalDecided | ev.ApprovalExpired) -> None:
+        """Take what the log says of a request."""
+        match event:
+            case ev.ApprovalRequested():
+                self.request(seq, event)
+            case ev.ApprovalDecided():
+                self.decide(event)
+            case ev.ApprovalExpired():
+                self.expire(event)
+            case _:
+                assert_never(event)
 
     def request(self, seq: int, event: ev.ApprovalRequested) -> None:
         """Take a request."""

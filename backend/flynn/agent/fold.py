@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
@@ -54,6 +55,14 @@ class Call:
     """The run that asked for it; a later run closes the call without running it."""
     started: bool = False
     finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """An undo that was asked for and has not come to its end, and where in the log it was."""
+
+    seq: int
+    request: ev.UndoRequested
 
 
 @dataclass(slots=True)
@@ -121,6 +130,9 @@ class Transcript:
         self.run = RunTotals(limits=limits)
         self.shelf = Shelf()
         """The bytes that the messages refer to."""
+        self.originals = Originals()
+        self.undo: Undo | None = None
+        """What the open run has to undo; None when it is the agent's."""
         self.kinds: dict[int, InputKind] = {}
         self._messages: list[Message] = []
         self._base = digest(prefix)
@@ -212,26 +224,22 @@ class Transcript:
                 self._interrupt(recorded, event)
             case ev.BudgetRaised():
                 self._raise(event)
-            case ev.ApprovalDecided():
-                self.approvals.decide(event)
             case ev.ModeChanged():
                 self.mode = event.mode
                 self._input(recorded.seq, event.content, "note")
-            case ev.ApprovalRequested():
-                self.approvals.request(recorded.seq, event)
-            case ev.ApprovalExpired():
-                self.approvals.expire(event)
+            case ev.UndoRequested():
+                self.undo = Undo(recorded.seq, event)
+            case ev.WorkspaceReverted():
+                self._revert(recorded.seq, event)
+            case ev.ApprovalRequested() | ev.ApprovalDecided() | ev.ApprovalExpired():
+                self.approvals.take(recorded.seq, event)
             case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
                 pass
             case ev.RunStarted():
                 self.entered_at = recorded.seq
                 self._enter(recorded.run_id)
-            case ev.RunCancelled():
-                if event.content:
-                    self._input(recorded.seq, event.content, "note")
-                self.interrupted = None
-            case ev.RunCompleted() | ev.RunFailed():
-                self.interrupted = None
+            case ev.RunCancelled() | ev.RunCompleted() | ev.RunFailed():
+                self._leave(recorded.seq, event)
             case _:
                 assert_never(event)
 
@@ -244,6 +252,13 @@ class Transcript:
         self.inputs[seq] = content
         self.kinds[seq] = kind
         self.pending.append(seq)
+
+    def _revert(self, seq: int, event: ev.WorkspaceReverted) -> None:
+        for file in event.files:
+            # What the model last saw is not there any more: it has to look before it builds on the file.
+            self.seen.pop(file.path, None)
+        if event.content:
+            self._input(seq, event.content, "note")
 
     def _raise(self, event: ev.BudgetRaised) -> None:
         held = self.run.limits
@@ -258,6 +273,11 @@ class Transcript:
             self.run = RunTotals(limits=self._limits, run_id=run_id)
             # An interrupt that was meant for an earlier run has ended with it.
             self.interrupted = None
+
+    def _leave(self, seq: int, event: ev.RunCancelled | ev.RunCompleted | ev.RunFailed) -> None:
+        if isinstance(event, ev.RunCancelled) and event.content:
+            self._input(seq, event.content, "note")
+        self.interrupted = self.undo = None
 
     def _open(self, event: ev.StepStarted) -> None:
         self.last_step = event.step

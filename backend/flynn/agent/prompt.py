@@ -31,6 +31,7 @@ NoteName = Literal[
     "interrupted",
     "refused",
     "unreadable",
+    "undone",
     "denied_by_rule",
     "denied_by_person",
     "denied_by_words",

@@ -23,7 +23,7 @@ def build_report(
     ended: datetime,
 ) -> Report:
     """Fold `log` (the whole conversation of the task) into its report."""
-    changed: dict[str, list[FileChanged]] = {}
+    changed: dict[str, list[tuple[int, FileChanged]]] = {}
     commands: list[ReportedCommand] = []
     jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
@@ -40,13 +40,15 @@ def build_report(
                 for item in event.evidence:
                     match item:
                         case FileChanged():
-                            changed.setdefault(item.path, []).append(item)
+                            changed.setdefault(item.path, []).append((recorded.seq, item))
                         case JobStarted() if event.call_id in started:
                             jobs[item.task_id] = len(commands) - 1
                         case CommandRan(task_id=str(job)) if job in jobs:
                             commands[jobs[job]] = _ended_job(commands[jobs[job]], item, event)
                         case _:
                             pass
+            case ev.WorkspaceReverted() as event if event.refused is None:
+                _take_back(changed, event)
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
@@ -61,7 +63,11 @@ def build_report(
         detail=detail,
         prose=prose,
         evidence=Evidence(
-            files=[f for f in map(_file, changed.values()) if f.before != f.after],
+            files=[
+                f
+                for f in (_file([item for _, item in done]) for done in changed.values() if done)
+                if f.before != f.after
+            ],
             commands=commands,
             steps=steps,
             tool_calls=calls,
@@ -72,6 +78,13 @@ def build_report(
             last_seq=log[-1].seq if log else 0,
         ),
     )
+
+
+def _take_back(changed: dict[str, list[tuple[int, FileChanged]]], undone: ev.WorkspaceReverted) -> None:
+    """Leave out what a call did that was undone."""
+    for file in undone.files:
+        done = changed.get(file.path, [])
+        changed[file.path] = [(seq, item) for seq, item in done if seq != undone.target.seq]
 
 
 def _file(changes: list[FileChanged]) -> ReportedFile:

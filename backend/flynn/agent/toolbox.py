@@ -91,6 +91,7 @@ async def finish(
     result = await toolbox.run(call, transcript, on_output)
     if result.blobs:
         result = _shelved(transcript.shelf, step, result)
+    transcript.originals.put(result.originals)
     return finished(call, step, result, round((monotonic() - began) * 1000))
 
 

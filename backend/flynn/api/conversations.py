@@ -21,8 +21,23 @@ from flynn.api.door import (
 from flynn.api.schema import EventPage
 from flynn.api.stream import event_stream
 from flynn.domain.errors import InvalidInput
-from flynn.domain.orders import BudgetOrder, ConversationOrder, InterruptOrder, MessageOrder, ModeOrder
-from flynn.domain.views import Acknowledgement, ConversationView, Interruption, MessageView, Page, RunView
+from flynn.domain.orders import (
+    BudgetOrder,
+    ConversationOrder,
+    InterruptOrder,
+    MessageOrder,
+    ModeOrder,
+    UndoOrder,
+)
+from flynn.domain.views import (
+    Acknowledgement,
+    ConversationView,
+    Interruption,
+    MessageView,
+    Page,
+    RunView,
+    UndoAcknowledgement,
+)
 from flynn.intake import Intake
 from flynn.live.hub import Hub
 from flynn.live.presence import Person
@@ -122,6 +137,19 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
         """Stop the present run. `run` is null when nothing was running. The body may be left out."""
         run = await intake.interrupt(principal, conversation_id, order or InterruptOrder())
         return answer(Interruption(run=run))
+
+    @doors.post(
+        "/{conversation_id}/undo",
+        status_code=202,
+        response_model=UndoAcknowledgement,
+        responses=declared(404, 409, 429, body=True),
+    )
+    async def undo(principal: Client, conversation_id: UUID, order: UndoOrder) -> Response:
+        """Take back what one Write or Edit did. What came of it is told by `workspace.reverted`.
+
+        The file is restored by a run, if it is still as the call left it; 409 while another run is open.
+        """
+        return answer(await intake.undo(principal, conversation_id, order), 202)
 
     @doors.post("/{conversation_id}/budget", response_model=RunView, responses=declared(404, 409, body=True))
     async def raise_budget(principal: Client, conversation_id: UUID, order: BudgetOrder) -> Response:

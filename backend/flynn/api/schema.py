@@ -11,8 +11,15 @@ from flynn.api.problem import Problem
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.events import EventData
-from flynn.domain.orders import ApprovalOrder, ConversationOrder, InterruptOrder, MessageOrder, Watch
-from flynn.domain.views import Acknowledgement, ApprovalView, ConversationView, RunView
+from flynn.domain.orders import (
+    ApprovalOrder,
+    ConversationOrder,
+    InterruptOrder,
+    MessageOrder,
+    UndoOrder,
+    Watch,
+)
+from flynn.domain.views import Acknowledgement, ApprovalView, ConversationView, RunView, UndoAcknowledgement
 from flynn.live.presence import MOST_NAMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -51,6 +58,12 @@ class SendMessage(MessageOrder):
 
 class Interrupt(InterruptOrder):
     """`run.interrupt`: stop the conversation's present run."""
+
+    conversation_id: UUID
+
+
+class Undo(UndoOrder):
+    """`workspace.undo`: take back what one call did to a file."""
 
     conversation_id: UUID
 
@@ -111,6 +124,12 @@ class Interrupted(BaseModel):
     run: RunView | None
 
 
+class UndoAccepted(UndoAcknowledgement):
+    """Answer to `workspace.undo`: the undo is committed; `workspace.reverted` tells what came of it."""
+
+    ok: Literal[True]
+
+
 class ApprovalDecision(BaseModel):
     """Answer to `approval.decide`: the decision is committed."""
 
@@ -148,6 +167,7 @@ CALLS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "message.send": (SendMessage, MessageAccepted),
     "run.interrupt": (Interrupt, Interrupted),
     "approval.decide": (DecideApproval, ApprovalDecision),
+    "workspace.undo": (Undo, UndoAccepted),
 }
 """Client calls over Socket.IO: the one argument, and the acknowledgement when all went well."""
 

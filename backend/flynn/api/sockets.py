@@ -20,11 +20,18 @@ from flynn.api.client import Client, is_passing
 from flynn.api.frame import FastJson
 from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
-from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage
+from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage, Undo
 from flynn.api.validation import known_fields, refusal
 from flynn.domain.content import Json
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
-from flynn.domain.orders import ApprovalOrder, ConversationOrder, InterruptOrder, MessageOrder, Watch
+from flynn.domain.orders import (
+    ApprovalOrder,
+    ConversationOrder,
+    InterruptOrder,
+    MessageOrder,
+    UndoOrder,
+    Watch,
+)
 from flynn.domain.principal import Scope
 from flynn.intake import Intake
 from flynn.live.bus import Bus
@@ -79,6 +86,7 @@ class Sockets:
             "message.send": self._send,
             "run.interrupt": self._interrupt,
             "approval.decide": self._decide,
+            "workspace.undo": self._undo,
         }
         self.server = socketio.AsyncServer(
             async_mode="asgi",
@@ -247,6 +255,12 @@ class Sockets:
             client.principal, order.conversation_id, order.approval_id, decision
         )
         return {"approval": view.model_dump(mode="json")}
+
+    async def _undo(self, client: Client, order: Undo) -> dict[str, Json]:
+        client.principal.need(Scope.CHAT, Scope.DELEGATE)
+        undo = UndoOrder(call_id=order.call_id, client_undo_id=order.client_undo_id)
+        done = await self._intake.undo(client.principal, order.conversation_id, undo)
+        return done.model_dump(mode="json")
 
     async def _interrupt(self, client: Client, order: Interrupt) -> dict[str, Json]:
         client.principal.need(Scope.CHAT, Scope.DELEGATE)

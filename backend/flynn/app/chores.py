@@ -15,7 +15,9 @@ SWEEP_EVERY = timedelta(hours=1)
 def chores_of(settings: Settings) -> list[Chore]:
     """The chores, as the settings say."""
     kept = Retention(
-        jobs=timedelta(days=settings.keep_jobs_days), keys=timedelta(days=settings.keep_idempotency_days)
+        jobs=timedelta(days=settings.keep_jobs_days),
+        keys=timedelta(days=settings.keep_idempotency_days),
+        originals=timedelta(days=settings.keep_undo_days),
     )
     log = get_logger("flynn.retention")
 

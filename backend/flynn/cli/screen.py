@@ -102,6 +102,13 @@ class Screen:
                 )
             case ev.ModeChanged():
                 self.line(f"  the permission mode is {event.mode.value} now", style="33")
+            case ev.UndoRequested():
+                self.line(f"  {safe(event.principal)} wants a call to be undone", style="33")
+            case ev.WorkspaceReverted(refused=str(why)):
+                self.line(f"  not undone: {one_line(why)}", style="33")
+            case ev.WorkspaceReverted():
+                names = ", ".join(file.path for file in event.files)
+                self.line(f"  undone: {one_line(names)}", style="33")
             case ev.ApprovalExpired():
                 self.line("  nobody decided, so the call is not made", style="33")
             case (

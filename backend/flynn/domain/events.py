@@ -94,11 +94,30 @@ class ModeChanged(_Event):
     content: list[Block]
 
 
+class UndoneCall(BaseModel):
+    """What is to be undone: one call, by its id and by the seq of its `tool.finished`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["call"] = "call"
+    call_id: str
+    seq: int
+
+
+class UndoRequested(_Event):
+    """Somebody wants what `target` did to files to be taken back. The run that follows does nothing else."""
+
+    type: Literal["undo.requested"] = "undo.requested"
+    principal: str
+    client_undo_id: str | None = None
+    target: UndoneCall
+
+
 class RunQueued(_Event):
     """A run waits for a worker."""
 
     type: Literal["run.queued"] = "run.queued"
-    reason: Literal["message", "task", "resume", "successor"]
+    reason: Literal["message", "task", "undo", "resume", "successor"]
 
 
 class RunStarted(_Event):
@@ -266,6 +285,31 @@ class ApprovalExpired(_Event):
     reason: ExpiryReason
 
 
+class RevertedFile(BaseModel):
+    """A file that is as it was. `before` is the sha256 that `target` had left, `after` what there is now:
+    None when the file was new, and is gone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    before: str
+    after: str | None
+
+
+class WorkspaceReverted(_Event):
+    """An undo came to its end: `files` are as they were before `target`, or it was refused and nothing was
+    changed. `refused` says why, for people; `content` tells the model what was undone.
+
+    The same transaction ends the undo's run. A call that was refused can be asked for again.
+    """
+
+    type: Literal["workspace.reverted"] = "workspace.reverted"
+    target: UndoneCall
+    files: list[RevertedFile] = []
+    refused: str | None = None
+    content: list[Block] = []
+
+
 class TaskReported(_Event):
     """A task came to its end; the report is built from the log."""
 
@@ -273,13 +317,13 @@ class TaskReported(_Event):
     report: Report
 
 
-InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged
+InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested
 RunEvent = RunQueued | RunStarted | RunWaiting | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired
 
-EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | TaskReported
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceReverted | TaskReported
 
 Event = Annotated[EventData, Field(discriminator="type")]
 

@@ -30,7 +30,12 @@ class FileRead(_Evidence):
 
 
 class FileChanged(_Evidence):
-    """A file was written. Digests are sha256 of the whole file; `before` is None for a new file."""
+    """A file was written. Digests are sha256 of the whole file; `before` is None for a new file.
+
+    `kept` says that what the file held before is kept, so that the call can be undone. Modes are
+    permission bits; `directories_made` counts the innermost directories above a new file that the call
+    made for it.
+    """
 
     kind: Literal["file_changed"] = "file_changed"
     path: str
@@ -38,6 +43,10 @@ class FileChanged(_Evidence):
     after: str
     lines_added: int
     lines_removed: int
+    kept: bool = False
+    mode_before: int | None = None
+    mode: int | None = None
+    directories_made: int = 0
 
 
 class CommandRan(_Evidence):

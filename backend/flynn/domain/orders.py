@@ -102,6 +102,15 @@ class MessageOrder(_Order):
     client_message_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
 
 
+class UndoOrder(_Order):
+    """Take back what one call did to a file. A resend with the same `client_undo_id` is the same undo."""
+
+    call_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        description="`call_id` of a finished Write or Edit whose evidence is `kept`"
+    )
+    client_undo_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+
+
 class InterruptOrder(_Order):
     """Stop the present run."""
 

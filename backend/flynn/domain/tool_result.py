@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from flynn.domain.blob import Blob
 from flynn.domain.content import Block, clean
 from flynn.domain.evidence import Evidence
+from flynn.domain.original import Original
 
 
 class Outcome(StrEnum):
@@ -24,7 +25,8 @@ class Outcome(StrEnum):
 class ToolResult(BaseModel):
     """What the model reads (`content`, text or API blocks) and what everybody else does (`evidence`).
 
-    `blobs` are the bytes that the blocks refer to.
+    `blobs` are the bytes that the blocks refer to, `originals` what changed files held before; nobody reads
+    those but an undo.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +35,7 @@ class ToolResult(BaseModel):
     outcome: Outcome = Outcome.OK
     evidence: tuple[Evidence, ...] = ()
     blobs: tuple[Blob, ...] = ()
+    originals: tuple[Original, ...] = ()
 
     @classmethod
     def error(cls, message: str, *evidence: Evidence) -> "ToolResult":

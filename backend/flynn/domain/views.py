@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flynn.domain.content import Json
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import RunState
+from flynn.domain.run import RunKind, RunState
 
 
 class _View(BaseModel):
@@ -20,6 +20,7 @@ class RunView(_View):
     """A run as people see it. `reason` and `detail` say why it waits or how it ended."""
 
     id: UUID
+    kind: RunKind = Field(default="agent", description="undo: it takes back what a call did")
     state: RunState
     reason: str | None = None
     detail: str | None = None
@@ -125,7 +126,7 @@ class MessageView(_View):
 
 
 class TaskView(_View):
-    """A delegated task. `state` is its latest run's; `report` is there when it is over."""
+    """A delegated task. `state` is that of the agent's latest run; `report` is there when it is over."""
 
     id: UUID
     title: str | None
@@ -179,6 +180,16 @@ class Acknowledgement(_View):
 
     conversation_id: UUID
     message_id: UUID
+    seq: int
+    run: RunView
+    duplicate: bool = False
+
+
+class UndoAcknowledgement(_View):
+    """What a client knows once its undo is committed: `seq` is that of `undo.requested` in the log."""
+
+    conversation_id: UUID
+    call_id: str
     seq: int
     run: RunView
     duplicate: bool = False

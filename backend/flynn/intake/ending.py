@@ -4,7 +4,9 @@ Used by intake for runs that no worker holds, and by workers for their own. The 
 conversation's row.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
@@ -24,6 +26,13 @@ SELECT type, data FROM events WHERE conversation_id = :c AND run_id = :r
 _REPORT = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
 
 Final = Literal["completed", "failed", "cancelled"]
+_FINALS: Mapping[RunState, Final] = MappingProxyType(
+    {
+        RunState.COMPLETED: "completed",
+        RunState.FAILED: "failed",
+        RunState.CANCELLED: "cancelled",
+    }
+)
 Ended = ev.RunCompleted | ev.RunFailed | ev.RunCancelled
 
 
@@ -64,21 +73,31 @@ async def conclude(
         recorded += await log.append(
             connection, conversation.id, following.id, [ev.RunQueued(reason="successor")]
         )
-    elif conversation.task_id is not None:
-        whole = await log.read(connection, conversation.id)
-        report = build_report(
-            conversation.task_id,
-            whole,
-            state=final,
-            stop_reason=reason,
-            detail=detail,
-            began=whole[0].at,
-            ended=ended.ended_at or datetime.now(UTC),
-        )
-        recorded += await log.append(connection, conversation.id, run.id, [ev.TaskReported(report=report)])
-        await connection.execute(_REPORT, {"t": conversation.task_id, "report": report.model_dump_json()})
+    elif conversation.task_id is not None and (run.kind == "agent" or final == "completed"):
+        recorded += await _report(connection, conversation, ended, conversation.task_id)
     await admit(connection, admission)
     return recorded
+
+
+async def _report(
+    connection: AsyncConnection, conversation: ConversationRow, ended: RunRow, task_id: UUID
+) -> list[ev.Recorded]:
+    """A task's report, also anew when something of it was undone: how it ended stays as it was then."""
+    work = await runs.latest_work(connection, conversation.id) if ended.kind == "undo" else ended
+    if work is None or not work.state.final:
+        raise RuntimeError("an undo without work that is over")
+    whole = await log.read(connection, conversation.id)
+    report = build_report(
+        task_id,
+        whole,
+        state=_FINALS[work.state],
+        stop_reason=work.reason or "",
+        detail=work.detail,
+        began=whole[0].at,
+        ended=work.ended_at or datetime.now(UTC),
+    )
+    await connection.execute(_REPORT, {"t": task_id, "report": report.model_dump_json()})
+    return await log.append(connection, conversation.id, ended.id, [ev.TaskReported(report=report)])
 
 
 async def _open_step(

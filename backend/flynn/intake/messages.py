@@ -53,11 +53,7 @@ async def send(
         return again, []
     message = _message(principal, conversation, words, order.client_message_id, rules)
     run = await runs.open_run(connection, conversation_id)
-    priority = MESSAGE_PRIORITY
-    if run is None and conversation.task_id is not None:
-        # Going on with a task is work of the task's rank.
-        before = await runs.latest_run(connection, conversation_id)
-        priority = before.priority if before is not None else 0
+    priority = await rank(connection, conversation) if run is None else MESSAGE_PRIORITY
     recorded, run = await accept(
         connection, conversation, principal, message, run, "message", rules=rules, priority=priority
     )
@@ -81,6 +77,14 @@ async def send(
         ),
         recorded,
     )
+
+
+async def rank(connection: AsyncConnection, conversation: ConversationRow) -> int:
+    """The priority of a run that goes on with a conversation: with a task it is work of the task's rank."""
+    if conversation.task_id is None:
+        return MESSAGE_PRIORITY
+    before = await runs.latest_run(connection, conversation.id)
+    return before.priority if before is not None else 0
 
 
 def check(words: str, rules: Rules) -> str:

@@ -47,7 +47,8 @@ async def interrupt(
     cancelled = ev.RunCancelled(
         principal=principal.name,
         reason=reason,
-        content=[text_block(rules.interrupted)],
+        # Of an undo the agent knows nothing yet; if it is asked for again, it finds what was done of it.
+        content=[text_block(rules.interrupted)] if run.kind == "agent" else [],
         nanodollars=run.nanodollars,
     )
     recorded += await conclude(

@@ -14,6 +14,7 @@ from flynn.domain.orders import (
     MessageOrder,
     ModeOrder,
     TaskOrder,
+    UndoOrder,
     WorkspaceOrder,
 )
 from flynn.domain.principal import Principal, Scope
@@ -26,9 +27,10 @@ from flynn.domain.views import (
     NewKey,
     RunView,
     TaskView,
+    UndoAcknowledgement,
     WorkspaceView,
 )
-from flynn.intake import approvals, conversations, keys, messages, running, tasks
+from flynn.intake import approvals, conversations, keys, messages, running, tasks, undos
 from flynn.intake.rules import Rules
 from flynn.intake.workspaces import Workspaces
 from flynn.store.database import Database
@@ -104,6 +106,20 @@ class Intake:
         reach("interrupt.after-commit")
         self._publish(recorded)
         return view
+
+    async def undo(
+        self, principal: Principal, conversation_id: UUID, order: UndoOrder
+    ) -> UndoAcknowledgement:
+        """Take back what a call did to a file, as a run; see `flynn.intake.undos.undo`."""
+        principal.need(Scope.CHAT, Scope.DELEGATE)
+        async with self._database.begin() as connection:
+            acknowledgement, recorded = await undos.undo(
+                connection, principal, conversation_id, order, rules=self._rules
+            )
+            reach("undo.before-commit")
+        reach("undo.after-commit")
+        self._publish(recorded)
+        return acknowledgement
 
     async def raise_budget(self, principal: Principal, conversation_id: UUID, order: BudgetOrder) -> RunView:
         """Lift the open run's limits; a run that waited for them is queued again."""

@@ -37,6 +37,10 @@ DELETE FROM procrastinate_workers WHERE id IN (
   LIMIT :most)""",
     "worker processes": "DELETE FROM workers WHERE seen_at < now() - interval '1 day'",
     "mounts": "DELETE FROM mounts WHERE seen_at < now() - interval '1 day'",
+    "originals": """
+DELETE FROM originals WHERE (conversation_id, sha256) IN (
+  SELECT conversation_id, sha256 FROM originals
+  WHERE kept_at < now() - CAST(:originals AS interval) ORDER BY kept_at LIMIT :most)""",
     "idempotency keys": """
 DELETE FROM idempotency_keys WHERE (principal_id, key) IN (
   SELECT principal_id, key FROM idempotency_keys
@@ -46,17 +50,18 @@ DELETE FROM idempotency_keys WHERE (principal_id, key) IN (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long what is left of jobs, and idempotency keys, are kept."""
+    """How long what is left of jobs, idempotency keys, and what undo needs are kept."""
 
     jobs: timedelta
     keys: timedelta
+    originals: timedelta
 
 
 async def sweep(connection: AsyncConnection, kept: Retention) -> dict[str, int]:
     """Remove what is older than `kept` says; how many rows of each kind went."""
     found: dict[str, int] = {}
     for kind, statement in _SWEEPS.items():
-        wanted = {"jobs": kept.jobs, "keys": kept.keys, "most": MOST}
+        wanted = {"jobs": kept.jobs, "keys": kept.keys, "originals": kept.originals, "most": MOST}
         parameters = {name: value for name, value in wanted.items() if f":{name}" in statement}
         found[kind] = (await connection.execute(text(statement), parameters)).rowcount
     return {kind: count for kind, count in found.items() if count}

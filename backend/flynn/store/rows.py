@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import Limits, RunState
+from flynn.domain.run import Limits, RunKind, RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import RunView
 
@@ -60,6 +60,7 @@ class RunRow:
     conversation_id: UUID
     workspace_id: UUID
     principal_id: UUID
+    kind: RunKind
     state: RunState
     reason: str | None
     detail: str | None
@@ -78,6 +79,7 @@ class RunRow:
         """The run as people see it."""
         return RunView(
             id=self.id,
+            kind=self.kind,
             state=self.state,
             reason=self.reason,
             detail=self.detail,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.errors import LeaseLost, NotFound, QueueFull
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import Limits, RunState
+from flynn.domain.run import Limits, RunKind, RunState
 from flynn.store.admission import AdmissionLimits
 from flynn.store.rows import ConversationRow, RunRow
 
@@ -36,12 +36,14 @@ _OPEN = text(
     "SELECT * FROM runs WHERE conversation_id = :c AND state IN ('queued','running','waiting') FOR UPDATE"
 )
 _LATEST = text("SELECT * FROM runs WHERE conversation_id = :c ORDER BY created_at DESC, id DESC LIMIT 1")
+_LATEST_WORK = text("""
+SELECT * FROM runs WHERE conversation_id = :c AND kind = 'agent' ORDER BY created_at DESC, id DESC LIMIT 1""")
 _BY_ID = text("SELECT * FROM runs WHERE id = :r FOR UPDATE")
 _WHERE = text("SELECT conversation_id FROM runs WHERE id = :r")
 _INSERT = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, priority, not_before,
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, kind, state, priority, not_before,
                   limit_turns, limit_nanodollars, limit_prompt_tokens)
-SELECT :id, :conversation_id, :workspace_id, :principal_id, 'queued', :priority,
+SELECT :id, :conversation_id, :workspace_id, :principal_id, :kind, 'queued', :priority,
        CAST(:not_before AS timestamptz), :turns, :nanodollars, :prompt_tokens
 WHERE CAST(:depth AS bigint) IS NULL OR (
   SELECT count(*) < CAST(:depth AS bigint)
@@ -82,6 +84,7 @@ def _run(row: Row[Any]) -> RunRow:
         conversation_id=row.conversation_id,
         workspace_id=row.workspace_id,
         principal_id=row.principal_id,
+        kind=row.kind,
         state=RunState(row.state),
         reason=row.reason,
         detail=row.detail,
@@ -135,6 +138,12 @@ async def latest_run(connection: AsyncConnection, conversation_id: UUID) -> RunR
     return _run(row) if row else None
 
 
+async def latest_work(connection: AsyncConnection, conversation_id: UUID) -> RunRow | None:
+    """The newest run in which the agent worked, whatever was undone since."""
+    row = (await connection.execute(_LATEST_WORK, {"c": conversation_id})).one_or_none()
+    return _run(row) if row else None
+
+
 async def queue_run(
     connection: AsyncConnection,
     conversation: ConversationRow,
@@ -142,6 +151,7 @@ async def queue_run(
     limits: Limits,
     *,
     priority: int,
+    kind: RunKind = "agent",
     not_before: datetime | None = None,
     depth: AdmissionLimits | None = None,
 ) -> RunRow:
@@ -155,6 +165,7 @@ async def queue_run(
         "conversation_id": conversation.id,
         "workspace_id": conversation.workspace_id,
         "principal_id": principal_id,
+        "kind": kind,
         "priority": priority,
         "not_before": not_before,
         "depth": depth.depth if depth else None,

@@ -152,6 +152,12 @@ events = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("data", JSON, nullable=False),
     CheckConstraint("seq > 0", name="seq"),
+    Index(
+        "events_undo_idx",
+        "conversation_id",
+        "seq",
+        postgresql_where=text("type IN ('undo.requested', 'workspace.reverted')"),
+    ),
 )
 
 runs = Table(
@@ -161,6 +167,7 @@ runs = Table(
     Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), nullable=False),
     Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), nullable=False),
     Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("kind", Text, nullable=False, server_default="agent"),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("detail", Text),
@@ -179,6 +186,7 @@ runs = Table(
     _at("started_at"),
     _at("ended_at"),
     CheckConstraint("state IN ('queued','running','waiting','completed','failed','cancelled')", name="state"),
+    CheckConstraint("kind IN ('agent','undo')", name="kind"),
     Index(
         "runs_one_open_idx",
         "conversation_id",
@@ -219,6 +227,16 @@ blobs = Table(
     Column("media_type", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
     _at("created_at", nullable=False),
+)
+
+originals = Table(
+    "originals",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True, comment="of data, hexadecimal"),
+    Column("data", LargeBinary, nullable=False, comment="may hold secrets: for undo alone"),
+    _at("kept_at", nullable=False),
+    Index("originals_kept_at_idx", "kept_at"),
 )
 
 idempotency_keys = Table(

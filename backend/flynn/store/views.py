@@ -48,19 +48,21 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
-  r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
+  r.id AS run_id, r.kind, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
 LEFT JOIN LATERAL (
-  SELECT * FROM runs WHERE conversation_id = c.id ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
+  SELECT * FROM runs WHERE conversation_id = c.id {work} ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
 WHERE {may_see} {filter}"""
 
 
 def _conversations(*, task: str, filtered: str) -> str:
-    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, filter=filtered, mounted=MOUNTED)
+    # How a task stands is not changed by what is undone afterwards.
+    work = "" if task else "AND kind = 'agent'"
+    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, work=work, filter=filtered, mounted=MOUNTED)
 
 
 _ONE = text(_conversations(task="LEFT", filtered="AND c.id = :c"))
@@ -278,6 +280,7 @@ def _run(row: Row[Any]) -> RunView:
     reason, detail = _why(row)
     return RunView(
         id=row.run_id,
+        kind=row.kind,
         state=RunState(row.state),
         reason=reason,
         detail=detail,

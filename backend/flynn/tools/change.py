@@ -2,9 +2,13 @@
 
 import difflib
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 
+from flynn.domain.content import clean
 from flynn.domain.evidence import FileChanged
+from flynn.domain.original import MOST_BYTES, Original
+from flynn.telemetry.redaction import redact
 from flynn.tools.thread import by_size, in_thread
 from flynn.tools.tool import ToolContext
 from flynn.workspace.entry import Content, Entry
@@ -15,6 +19,14 @@ MAX_FILE = 32 * 1024 * 1024
 """Bytes of a file that tools read: the whole of it is hashed, so that a change can tell what was seen."""
 _DIFFED = 2_000
 """Lines on both sides together up to which a real difference is made; it takes quadratic time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change that was made: what it can show for itself, and what the file held before, if that is kept."""
+
+    evidence: FileChanged
+    originals: tuple[Original, ...] = ()
 
 
 def unseen(context: ToolContext, path: str, content: Content) -> str | None:
@@ -35,7 +47,7 @@ async def load(entry: Entry) -> Content:
     return await by_size(entry.status.st_size, partial(entry.read, MAX_FILE))
 
 
-async def change(context: ToolContext, path: str, before: Content | None, data: bytes) -> FileChanged:
+async def change(context: ToolContext, path: str, before: Content | None, data: bytes) -> Changed:
     """Make `data` the content of `path`, which holds `before` (None: nothing yet).
 
     Raises what `flynn.workspace.replacement.replace` raises. Cancelled, it waits until the file work has
@@ -44,18 +56,33 @@ async def change(context: ToolContext, path: str, before: Content | None, data: 
     fence = Fence(deadline=context.deadline, confirm=context.confirm)
     expected = before.sha256 if before else None
 
-    def act() -> FileChanged:
+    def act() -> Changed:
         written = replace(context.workspace, path, data, expected=expected, fence=fence)
         added, removed = line_changes(before.data if before else b"", data)
-        return FileChanged(
+        kept = _keepable(written.path, before)
+        evidence = FileChanged(
             path=written.path,
             before=expected,
             after=written.sha256,
             lines_added=added,
             lines_removed=removed,
+            kept=kept,
+            mode_before=written.mode_before,
+            mode=written.mode,
+            directories_made=written.made,
         )
+        return Changed(evidence, (Original(before.data),) if kept and before is not None else ())
 
     return await in_thread(act, fence.stop)
+
+
+def _keepable(path: str, before: Content | None) -> bool:
+    """Whether the change can be undone: what was there is not too much, and the log can name the place.
+
+    A name that is no text, or that passes for a secret, stands otherwise in the log than on the disk.
+    """
+    plain = redact(clean(path)) == path
+    return plain and (before is None or len(before.data) <= MOST_BYTES)
 
 
 def line_changes(before: bytes, after: bytes) -> tuple[int, int]:

@@ -71,8 +71,8 @@ class Edit:
         ready = await by_size(len(before.data), prepare)
         if isinstance(ready, str):
             return ToolResult.error(ready)
-        made = await change(context, path, before, ready.data)
-        return ToolResult(content=ready.account, evidence=(made,))
+        done = await change(context, path, before, ready.data)
+        return ToolResult(content=ready.account, evidence=(done.evidence,), originals=done.originals)
 
 
 @dataclass(frozen=True, slots=True)

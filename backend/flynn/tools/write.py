@@ -47,7 +47,8 @@ class Write:
 async def _create(asked: WriteArguments, context: ToolContext) -> ToolResult:
     if refusal := new_marks("", asked.content):
         return ToolResult.error(f"{asked.file_path} was not created. {refusal}")
-    made = await change(context, asked.file_path, None, asked.content.encode())
+    done = await change(context, asked.file_path, None, asked.content.encode())
+    made = done.evidence
     return ToolResult(content=f"Created {made.path}: {plural(made.lines_added, 'line')}.", evidence=(made,))
 
 
@@ -76,6 +77,8 @@ async def _replace(path: str, before: Content, content: str, context: ToolContex
         note += " It was Latin-1 and is UTF-8 now, because Latin-1 cannot hold all of it."
     if data == before.data:
         return ToolResult(content=f"{path} holds exactly this already; nothing was written.{note}")
-    made = await change(context, path, before, data)
-    lines = f"+{made.lines_added} −{made.lines_removed} lines"
-    return ToolResult(content=f"Replaced {path}: {lines}.{note}", evidence=(made,))
+    done = await change(context, path, before, data)
+    lines = f"+{done.evidence.lines_added} −{done.evidence.lines_removed} lines"
+    return ToolResult(
+        content=f"Replaced {path}: {lines}.{note}", evidence=(done.evidence,), originals=done.originals
+    )

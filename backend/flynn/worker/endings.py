@@ -25,6 +25,9 @@ from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import redact
 from flynn.worker.journal import Journal
 
+UNDO_REFUSED = "undo-refused"
+"""The code of a run that ended without undoing what it was to undo."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
@@ -49,10 +52,30 @@ class Endings:
         reach("end.after-commit")
         return _done(journal, recorded)
 
+    async def revert(self, journal: Journal, reverted: ev.WorkspaceReverted) -> bool:
+        """End the run of an undo with what came of it; words that came since get a run of their own."""
+        async with journal.turn, self.database.begin() as connection:
+            conversation = await _look(connection, journal)
+            late = journal.transcript.unanswered(after=_asked_at(journal.transcript))
+            recorded = await log.append(
+                connection, journal.conversation_id, journal.run_id, [reverted], epoch=journal.epoch
+            )
+            event: ev.RunCompleted | ev.RunFailed
+            if reverted.refused is None:
+                event = ev.RunCompleted(stop_reason="undone", steps=0, usage=Usage(), nanodollars=0)
+            else:
+                event = ev.RunFailed(
+                    code=UNDO_REFUSED, detail=reverted.refused, steps=0, usage=Usage(), nanodollars=0
+                )
+            recorded += await self._conclude(connection, journal, conversation, event, successor=late)
+        reach("end.after-commit")
+        return _done(journal, recorded)
+
     async def fail(self, journal: Journal, stop: Failed) -> bool:
         """End the run badly; words that came after its last call and claim get a run of their own.
 
         The others were this run's: with a successor for them, what fails at once would do so for ever.
+        An undo answers no words, so all that came since it was asked for get one.
         """
 
         def event(run: RunTotals) -> ev.RunFailed:
@@ -64,7 +87,7 @@ class Endings:
                 nanodollars=run.nanodollars,
             )
 
-        return await self._end(journal, event, answered=lambda read: max(read.last_step_at, read.entered_at))
+        return await self._end(journal, event, answered=_asked_at)
 
     async def cancel(self, journal: Journal, stop: Cancelled) -> bool:
         """End the run as asked; words that came after the interrupt get a run of their own."""
@@ -215,6 +238,13 @@ async def queue_waiting(
     recorded = await log.append(connection, conversation_id, run_id, [ev.RunQueued(reason="resume")])
     await admit(connection, admission)
     return recorded
+
+
+def _asked_at(transcript: Transcript) -> int:
+    """The seq up to which words are the open run's own: later ones want a successor when it ends."""
+    if transcript.undo is not None:
+        return transcript.undo.seq
+    return max(transcript.last_step_at, transcript.entered_at)
 
 
 async def _taken_back(connection: AsyncConnection, run: RunRow) -> bool:

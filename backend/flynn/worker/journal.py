@@ -8,6 +8,7 @@ from flynn.agent.fold import Transcript
 from flynn.domain import events as ev
 from flynn.store import blobs as store
 from flynn.store import log
+from flynn.store import originals as kept
 from flynn.store.database import Database
 
 
@@ -44,8 +45,9 @@ class Journal:
         Raises LeaseLost.
         """
         blobs = self.transcript.shelf.unsaved(events)
-        # With blobs it takes a transaction; without, one statement is one.
-        pen = self._database.begin if blobs else self._database.statement
+        originals = self.transcript.originals.unsaved(events)
+        # With bytes it takes a transaction; without, one statement is one.
+        pen = self._database.begin if blobs or originals else self._database.statement
         async with self.turn, pen() as connection:
             if after is not None and after != self.transcript.seq:
                 return False
@@ -64,6 +66,8 @@ class Journal:
                 return False
             if blobs:
                 await store.save(connection, self.conversation_id, blobs)
+            if originals:
+                await kept.save(connection, self.conversation_id, originals)
             if recorded[0].seq > self.transcript.seq + 1:
                 gap = recorded[0].seq - self.transcript.seq - 1
                 self.apply(
@@ -71,6 +75,7 @@ class Journal:
                 )
             self.apply(recorded)
         self.transcript.shelf.saved(blobs)
+        self.transcript.originals.saved(originals)
         self._publish(recorded)
         return True
 

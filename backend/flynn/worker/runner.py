@@ -28,7 +28,9 @@ from flynn.tools.job import Jobs
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
+from flynn.worker.reversal import Reversal
 from flynn.worker.workplace import Caps, Workplace
+from flynn.workspace.root import Workspace
 
 LET_GO_SECONDS = 2.0
 """How long an ending worker tries to say so of a run."""
@@ -86,6 +88,7 @@ class Runner:
             caps=caps,
             publish_delta=publish_delta,
         )
+        self._prompts = prompts
         self._signals = signals
         self._endings = endings
         self._publish = publish
@@ -141,6 +144,9 @@ class Runner:
                 return
             try:
                 with self.workplace.open(held.conversation) as workspace:
+                    if held.run.kind == "undo":
+                        await self._undo(held, workspace, lease)
+                        return
                     async with Jobs(lease.deadline) as jobs:
                         await self._drive(
                             held,
@@ -164,6 +170,20 @@ class Runner:
                 detail = "Something in the service went wrong; its log says what."
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
+
+    async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+        """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
+        journal = held.journal
+        if (asked := journal.transcript.interrupted) is not None:
+            await self._endings.cancel(journal, Cancelled(asked.principal, asked.reason, []))
+            return
+        reversal = Reversal(
+            database=self._database,
+            prompts=self._prompts,
+            deadline=lease.deadline,
+            confirm=lease.confirm,
+        )
+        await self._endings.revert(journal, await reversal.act(held, workspace))
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
         """Say that the worker ends: the run shows as queued, and whoever stops it meanwhile ends it."""

@@ -1,0 +1,121 @@
+"""Undo: what one call did to a file is to be taken back. Committed once, whatever is sent again."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.domain import events as ev
+from flynn.domain.errors import Conflict, InvalidInput, NotFound
+from flynn.domain.evidence import FileChanged
+from flynn.domain.orders import UndoOrder
+from flynn.domain.principal import Principal
+from flynn.domain.tool_result import Outcome
+from flynn.domain.views import UndoAcknowledgement
+from flynn.intake.access import act_in_conversation
+from flynn.intake.messages import rank
+from flynn.intake.rules import Rules
+from flynn.store import log, originals, runs, undos
+from flynn.store.admission import admit
+
+
+async def undo(
+    connection: AsyncConnection,
+    principal: Principal,
+    conversation_id: UUID,
+    order: UndoOrder,
+    *,
+    rules: Rules,
+) -> tuple[UndoAcknowledgement, list[ev.Recorded]]:
+    """Commit the wish and the run that follows; nothing is appended for a resend.
+
+    The run waits its turn for the workspace as any other does, and whether the file is still as the call
+    left it is looked at then. Raises NotFound without such a call, Conflict while a run is open and for
+    what cannot be undone, QueueFull, and InvalidInput when the client's id was used for another call.
+    """
+    await act_in_conversation(connection, principal, conversation_id)
+    conversation = await runs.lock_conversation(connection, conversation_id)
+    if again := await _resent(connection, conversation_id, order):
+        return again, []
+    found = await undos.find_call(connection, conversation_id, order.call_id)
+    if found is None and not await undos.is_started(connection, conversation_id, order.call_id):
+        raise NotFound(f"No call {order.call_id!r} was ever begun in this conversation.")
+    if (open_run := await runs.open_run(connection, conversation_id)) is not None:
+        raise Conflict(
+            f"A run of this conversation is {open_run.state.value}: stop it or wait for its end, then undo "
+            "the call."
+        )
+    if found is None:
+        raise _unknown()
+    target = await _target(connection, conversation_id, *found)
+    request = ev.UndoRequested(principal=principal.name, client_undo_id=order.client_undo_id, target=target)
+    run = await runs.queue_run(
+        connection,
+        conversation,
+        principal.id,
+        rules.limits,
+        priority=await rank(connection, conversation),
+        kind="undo",
+        depth=rules.admission,
+    )
+    recorded = await log.append(connection, conversation_id, run.id, [request, ev.RunQueued(reason="undo")])
+    await admit(connection, rules.admission)
+    acknowledgement = UndoAcknowledgement(
+        conversation_id=conversation_id, call_id=target.call_id, seq=recorded[0].seq, run=run.view()
+    )
+    return acknowledgement, recorded
+
+
+async def _resent(
+    connection: AsyncConnection, conversation_id: UUID, order: UndoOrder
+) -> UndoAcknowledgement | None:
+    if order.client_undo_id is None:
+        return None
+    found = await undos.find_request(connection, conversation_id, order.client_undo_id)
+    if found is None or not isinstance(found.event, ev.UndoRequested) or found.run_id is None:
+        return None
+    if found.event.target.call_id != order.call_id:
+        raise InvalidInput(
+            f"client_undo_id {order.client_undo_id!r} was used for another call in this conversation; use a "
+            "new one for a new undo.",
+            errors=[{"field": "client_undo_id", "message": "was used for another call"}],
+        )
+    run = await runs.lock_run(connection, found.run_id)
+    return UndoAcknowledgement(
+        conversation_id=conversation_id,
+        call_id=order.call_id,
+        seq=found.seq,
+        run=run.view(),
+        duplicate=True,
+    )
+
+
+async def _target(
+    connection: AsyncConnection, conversation_id: UUID, seq: int, call: ev.ToolFinished
+) -> ev.UndoneCall:
+    """The call that ended at `seq`, if it can be undone as far as the log says. Raises Conflict."""
+    changes = [item for item in call.evidence if isinstance(item, FileChanged)]
+    if call.outcome is Outcome.UNKNOWN or (call.outcome is Outcome.CANCELLED and not changes):
+        raise _unknown()
+    if not changes:
+        raise Conflict(
+            f"This call of {call.tool} cannot be undone: only what Write and Edit change is kept as it was."
+        )
+    if await undos.is_reverted(connection, conversation_id, seq):
+        raise Conflict("This call was undone already. An undo itself cannot be undone.")
+    for change in changes:
+        gone = change.before is not None and not await originals.is_kept(
+            connection, conversation_id, change.before
+        )
+        if gone or not change.kept:
+            raise Conflict(
+                f"What {change.path} held before this call is not kept (any more): it was too large, its "
+                "name cannot be told, or it is too long ago."
+            )
+    return ev.UndoneCall(call_id=call.call_id, seq=seq)
+
+
+def _unknown() -> Conflict:
+    return Conflict(
+        "Nobody knows what this call did, since it was cut off while it ran: there is nothing certain to go "
+        "back to. Look at the file."
+    )
