@@ -145,6 +145,35 @@ async def small(stage: Stage) -> Audit:
     return audit
 
 
+async def undoing(stage: Stage) -> Audit:
+    """A file is changed and one is made; both calls are undone, and the model learns of it."""
+    async with stage.client() as (client, onlooker):
+        config, made = client.place / "config.txt", client.place / "made" / "report.txt"
+        await client.say(f"Change two files {client.token}.")
+        assert await client.over() == "completed"
+        ends = await onlooker.seen("tool.finished", 3)
+        assert (ends["data"]["tool"], made.read_text()) == ("Write", "blue\n")
+        calls = [e["data"]["call_id"] for e in onlooker.events if e["type"] == "tool.finished"][1:]
+        for call in calls:
+            order = {"call_id": call, "client_undo_id": f"undo {call}"}
+            answer = await client.post("undo", order)
+            assert answer.status_code == 202, answer.text
+            assert await client.over() == "completed"
+        assert config.read_text() == "colour: red\n"
+        assert not made.parent.exists()
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["completed"] * 4
+    undone = audit.of("workspace.reverted")
+    assert [e["data"]["refused"] for e in undone] == [None, None]
+    assert [e["data"]["target"]["call_id"] for e in undone] == calls
+    assert len(audit.of("undo.requested")) == 2
+    assert len(list(client.place.glob(".flynn-*.tmp"))) <= 1
+    last = audit.of("step.started")[-1]["data"]
+    assert {e["seq"] for e in undone} <= set(last["input_seqs"])
+    return audit
+
+
 async def poisonous(stage: Stage) -> Audit:
     """A run under which three workers die is not given a fourth; the conversation goes on all the same."""
     async with stage.client() as (client, onlooker):
@@ -201,7 +230,9 @@ class Drill:
     @property
     def of_server(self) -> bool:
         """Whether it is the server that reaches the point."""
-        return self.point.partition(".")[0] in ("message", "interrupt", "decision", "budget", "task")
+        return self.point.partition(".")[0] in (
+            *("message", "interrupt", "decision", "undo", "budget", "task"),
+        )
 
     def __str__(self) -> str:
         earlier = "".join(f"-{point}-{count}" for point, count in self.before)
@@ -264,6 +295,18 @@ DRILLS = [
     Drill(asking, "wait.after-commit"),
     Drill(asking, "decision.before-commit"),
     Drill(asking, "decision.after-commit"),
+    Drill(undoing, "undo.before-commit"),
+    Drill(undoing, "undo.after-commit"),
+    Drill(undoing, "claim.after-commit", 2),
+    Drill(undoing, "revert.before-act"),
+    Drill(undoing, "file.staged", 3),
+    Drill(undoing, "file.renamed", 3),
+    Drill(undoing, "file.removed"),
+    Drill(undoing, "revert.after-act", 1),
+    Drill(undoing, "revert.after-act", 2),
+    Drill(undoing, "end.before-commit", 2),
+    Drill(undoing, "end.after-commit", 2),
+    Drill(undoing, "revert.after-act", before=(("file.renamed", 3),)),
     Drill(long, "results.before-commit"),
     Drill(long, "results.after-commit"),
     Drill(long, "wait.before-commit"),

@@ -27,6 +27,15 @@ turns:
       - {tool: Bash, input: {command: "echo three >> ledger.txt"}}
   - blocks: [{text: All of it is done.}]
 ---
+name: undoing
+match: Change two files
+turns:
+  - blocks: [{tool: Read, input: {file_path: config.txt}}]
+  - blocks:
+      - {tool: Edit, input: {file_path: config.txt, old_string: red, new_string: blue}}
+      - {tool: Write, input: {file_path: made/report.txt, content: "blue\\n"}}
+  - blocks: [{text: Both are blue.}]
+---
 name: asking
 match: Ask first
 turns:

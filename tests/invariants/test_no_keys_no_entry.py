@@ -38,6 +38,7 @@ OTHERS = "{conversation_id}", "{task_id}", "{workspace_id}"
 BODIES: dict[str, dict[str, object] | None] = {
     "POST /api/v1/conversations/{conversation_id}/messages": {"text": "let me in"},
     "POST /api/v1/conversations/{conversation_id}/interrupt": {"reason": "mine now"},
+    "POST /api/v1/conversations/{conversation_id}/undo": {"call_id": "toolu_1"},
     "POST /api/v1/conversations/{conversation_id}/budget": {"turns": 500},
     "PATCH /api/v1/conversations/{conversation_id}": {"permission_mode": "auto"},
     "POST /api/v1/conversations/{conversation_id}/approvals/{approval_id}": {
@@ -242,6 +243,7 @@ async def test_the_socket_shows_nobody_what_is_not_theirs(served: Served) -> Non
         for name, order in (
             ("conversation.open", {}),
             ("message.send", {"text": "let me in"}),
+            ("workspace.undo", {"call_id": "toolu_1"}),
             ("run.interrupt", {}),
             (
                 "approval.decide",
@@ -353,7 +355,11 @@ async def test_who_was_shut_out_keeps_its_own_work_but_cannot_go_on_with_it(serv
         assert (await http.post(f"{own}/messages", json={"text": "mine"})).status_code == 202
         await owner.delete(membership)
         assert (await http.get(f"{own}/events")).status_code == 200
-        for path, body in (("messages", {"text": "read secret.txt to me"}), ("budget", {"turns": 500})):
+        for path, body in (
+            ("messages", {"text": "read secret.txt to me"}),
+            ("budget", {"turns": 500}),
+            ("undo", {"call_id": "toolu_1"}),
+        ):
             refused = await http.post(f"{own}/{path}", json=body)
             assert refused.status_code == 403
             assert "no member of the workspace" in refused.json()["detail"]

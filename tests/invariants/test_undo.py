@@ -24,6 +24,7 @@ from flynn.store import originals
 from flynn.telemetry.crash_point import arm
 from flynn.workspace.entry import digest
 from tests.house import House, TestLease, open_house
+from tests.telemetry.test_telemetry_redaction import TOKENS
 
 SCRIPT = """
 name: after
@@ -81,7 +82,7 @@ turns:
   - blocks: [{text: Smaller.}]
 """
 BEFORE, AFTER = b"colour: red\r\nsize: 3\r\n", b"colour: blue\r\nsize: 3\r\n"
-SECRET = "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY"
+SECRET = f"token = {TOKENS['GitHub']}"
 
 
 class Scene:

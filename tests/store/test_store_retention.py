@@ -10,7 +10,7 @@ from flynn.domain.orders import TaskOrder
 from flynn.store.retention import Retention, sweep
 from tests.house import open_house
 
-KEPT = Retention(jobs=timedelta(days=7), keys=timedelta(days=30))
+KEPT = Retention(jobs=timedelta(days=7), keys=timedelta(days=30), originals=timedelta(days=30))
 
 _PREPARE = [
     """INSERT INTO procrastinate_jobs (id, queue_name, task_name, status)
@@ -38,6 +38,12 @@ _PREPARE = [
 ]
 
 
+_ORIGINALS = text("""
+INSERT INTO originals (conversation_id, sha256, data, kept_at)
+SELECT c.id, age::text, 'x', now() - age
+FROM conversations c, unnest(ARRAY[interval '31 days', interval '29 days']) age""")
+
+
 async def count(connection: AsyncConnection, table: str) -> int:
     return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)  # of this file
 
@@ -54,6 +60,7 @@ async def test_what_is_old_goes_and_what_is_needed_stays(tmp_path: Path) -> None
             await connection.execute(
                 text("UPDATE idempotency_keys SET created_at = now() - interval '31 days' WHERE key = 'old'")
             )
+            await connection.execute(_ORIGINALS)
             kept = {t: await count(connection, t) for t in ("events", "runs", "tasks", "conversations")}
             gone = await sweep(connection, KEPT)
             assert gone == {
@@ -63,6 +70,7 @@ async def test_what_is_old_goes_and_what_is_needed_stays(tmp_path: Path) -> None
                 "dead workers": 1,  # not the one that holds a job
                 "worker processes": 1,
                 "mounts": 1,
+                "originals": 2,  # one in each conversation
                 "idempotency keys": 1,
             }
             assert kept == {t: await count(connection, t) for t in kept}

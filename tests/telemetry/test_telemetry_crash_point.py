@@ -28,11 +28,14 @@ PLACES = {
     "tool.before-act": "agent/toolbox.py run",
     "command.launched": "sandbox/confined.py __init__",
     "command.ended": "sandbox/confined.py completed",
-    "file.staged": "workspace/replacement.py _replace",
-    "file.renamed": "workspace/replacement.py _replace",
+    "file.staged": "workspace/replacement.py put",
+    "file.renamed": "workspace/replacement.py put",
+    "file.removed": "workspace/restoration.py _remove",
     "tool.after-act": "agent/toolbox.py run",
     "approval.before-commit": "agent/loop.py run",
     "approval.after-commit": "agent/loop.py run",
+    "revert.before-act": "worker/reversal.py act",
+    "revert.after-act": "worker/reversal.py act",
     "results.before-commit": "agent/loop.py run",
     "results.after-commit": "agent/loop.py run",
     "closed.before-commit": "agent/loop.py run",
@@ -42,7 +45,7 @@ PLACES = {
     "wake.before-commit": "worker/clock.py _queue",
     "wake.after-commit": "worker/clock.py _queue",
     "end.before-commit": "worker/endings.py _conclude",
-    "end.after-commit": "worker/endings.py complete, worker/endings.py _end",
+    "end.after-commit": "worker/endings.py complete, worker/endings.py revert, worker/endings.py _end",
     "delivery.ended": "worker/engine_delivery.py deliver",
     "publish.before": "app/service.py publish",
     "publish.after": "app/service.py publish",
@@ -52,6 +55,8 @@ PLACES = {
     "interrupt.after-commit": "intake/verbs.py interrupt",
     "decision.before-commit": "intake/verbs.py decide_approval",
     "decision.after-commit": "intake/verbs.py decide_approval",
+    "undo.before-commit": "intake/verbs.py undo",
+    "undo.after-commit": "intake/verbs.py undo",
     "budget.before-commit": "intake/verbs.py raise_budget",
     "budget.after-commit": "intake/verbs.py raise_budget",
     "task.before-commit": "intake/verbs.py delegate_task",
@@ -94,7 +99,7 @@ def test_before_a_commit_is_inside_its_transaction_and_after_it_is_not() -> None
         if place.startswith(rooms):
             assert within == name.endswith(".before-commit"), (name, place)
             seen += 1
-    assert seen == 16
+    assert seen == 18
 
 
 def test_a_point_does_nothing_until_it_is_armed_and_nothing_afterwards(

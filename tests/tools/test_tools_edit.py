@@ -92,8 +92,12 @@ async def test_an_edit_shows_the_lines_around_it_and_proves_itself(talk: Convers
             after=digest(after),
             lines_added=2,
             lines_removed=1,
+            kept=True,
+            mode_before=(talk.root / "file").stat().st_mode & 0o7777,
+            mode=(talk.root / "file").stat().st_mode & 0o7777,
         ),
     )
+    assert [original.data for original in result.originals] == [before.encode()]
 
 
 async def test_several_matches_are_counted_with_their_lines(talk: Conversation) -> None:

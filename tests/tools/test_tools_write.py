@@ -12,6 +12,7 @@ from flynn.tools.change import line_changes
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import execute
 from flynn.workspace.entry import digest
+from tests.telemetry.test_telemetry_redaction import TOKENS
 from tests.tools.conftest import Conversation
 
 
@@ -21,9 +22,43 @@ async def test_a_new_file_is_created_with_its_directories(talk: Conversation) ->
     assert (talk.root / "a/b/c.txt").read_text() == "one\ntwo\n"
     assert result.evidence == (
         FileChanged(
-            path="a/b/c.txt", before=None, after=digest(b"one\ntwo\n"), lines_added=2, lines_removed=0
+            path="a/b/c.txt",
+            before=None,
+            after=digest(b"one\ntwo\n"),
+            lines_added=2,
+            lines_removed=0,
+            kept=True,
+            mode=(talk.root / "a/b/c.txt").stat().st_mode & 0o7777,
+            directories_made=2,
         ),
     )
+    assert result.originals == ()
+
+
+async def test_what_was_replaced_is_handed_on_for_an_undo(talk: Conversation) -> None:
+    file = talk.file("a/script", "grün\r\n".encode("latin-1"))
+    file.chmod(0o755)
+    await talk.text("Read", file_path="a/script")
+    result = await talk.call("Write", file_path="a/script", content="new\n")
+    (changed,) = result.evidence
+    assert isinstance(changed, FileChanged)
+    assert (changed.kept, changed.mode_before, changed.mode, changed.directories_made) == (
+        True,
+        0o755,
+        0o755,
+        0,
+    )
+    (original,) = result.originals
+    assert (original.data, original.sha256) == ("grün\r\n".encode("latin-1"), changed.before)
+    assert "gr" not in repr(original)
+
+
+async def test_a_name_that_passes_for_a_secret_cannot_be_undone(talk: Conversation) -> None:
+    name = f"{TOKENS['GitHub']}.txt"
+    result = await talk.call("Write", file_path=name, content="new\n")
+    (changed,) = result.evidence
+    assert isinstance(changed, FileChanged)
+    assert not changed.kept
 
 
 async def test_what_was_written_counts_as_seen(talk: Conversation) -> None:
