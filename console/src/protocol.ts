@@ -93,6 +93,15 @@ export interface Evidence {
   task_id?: string | null;
   matches?: number;
   cut?: boolean;
+  /** Of a changed file: what it held before is kept, so the call can be undone. */
+  kept?: boolean;
+}
+
+/** What an undo is about. */
+export interface UndoneCall {
+  kind: "call";
+  call_id: string;
+  seq: number;
 }
 
 export interface Report {
@@ -149,6 +158,12 @@ interface Data {
   };
   "approval.expired": { approval_id: string; call_id: string; reason: string };
   "mode.changed": { principal: string; mode: string };
+  "undo.requested": { principal: string; target: UndoneCall };
+  "workspace.reverted": {
+    target: UndoneCall;
+    files: { path: string; before: string; after: string | null }[];
+    refused: string | null;
+  };
   "run.queued": { reason: string };
   "run.started": { epoch: number; worker: string };
   "run.waiting": { reason: string; detail: string; retry_at: string | null };

@@ -113,6 +113,15 @@ export class Desk {
     await this.#connection.call("run.interrupt", { conversation_id: conversation });
   }
 
+  /** Take back what a call did; `id` makes a repetition the same undo. Rejects with Refused. */
+  async undo(conversation: string, callId: string, id: string): Promise<void> {
+    await this.#connection.call("workspace.undo", {
+      conversation_id: conversation,
+      call_id: callId,
+      client_undo_id: id,
+    });
+  }
+
   async decide(
     conversation: string,
     approval: { id: string; callDigest: string },

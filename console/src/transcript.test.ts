@@ -95,6 +95,69 @@ describe("events", () => {
     expect(late.items.at(-1)).toMatchObject({ kind: "said", during: true, read: false });
   });
 
+  describe("an undo", () => {
+    const target = { kind: "call", call_id: "t1", seq: 7 };
+    const DONE: [string, unknown][] = [
+      ...BEGUN,
+      ASKED,
+      ["tool.started", { step: 1, call_id: "t1", tool: "Edit", input: { file_path: "a" } }],
+      [
+        "tool.finished",
+        {
+          step: 1,
+          call_id: "t1",
+          tool: "Edit",
+          outcome: "ok",
+          content: [],
+          evidence: [{ kind: "file_changed", path: "a", kept: true }],
+          duration_ms: 1,
+        },
+      ],
+      ["run.completed", { stop_reason: "end_turn", steps: 1, nanodollars: 0 }],
+      ["undo.requested", { principal: "ada", target }],
+      ["run.queued", { reason: "undo" }],
+    ];
+    const RUNS: [string, unknown] = ["run.started", { epoch: 2, worker: "w" }];
+    const file = { path: "a", before: "1", after: "2" };
+    const reverted = (refused: string | null): [string, unknown] => [
+      "workspace.reverted",
+      { target, files: refused ? [] : [file], refused },
+    ];
+
+    test("is asked for, and done", () => {
+      const asked = fold(...events(...DONE));
+      expect(callOf(asked).undo).toEqual({ state: "asked", by: "ada", why: null });
+      expect(asked.run?.state).toBe("queued");
+      const end: [string, unknown] = ["run.completed", { stop_reason: "undone", nanodollars: 0 }];
+      const done = fold(...events(...DONE, RUNS, reverted(null), end));
+      expect(callOf(done).undo).toEqual({ state: "done", by: "ada", why: null });
+      expect(done.items.at(-1)).toMatchObject({ kind: "note", tone: "good", text: "Undone: a." });
+      expect(done.undoing).toBeNull();
+    });
+
+    test("is refused once, with the reason, and can be asked for again", () => {
+      const failed: [string, unknown] = [
+        "run.failed",
+        { code: "undo-refused", detail: "It changed.", nanodollars: 0 },
+      ];
+      const all = events(...DONE, RUNS, reverted("It changed."), failed, ...DONE.slice(-2));
+      const refused = fold(...all.slice(0, -2));
+      expect(callOf(refused).undo).toEqual({ state: "refused", by: "ada", why: "It changed." });
+      expect(refused.items.filter((item) => item.kind === "note")).toHaveLength(1);
+      expect(refused.run?.state).toBe("failed");
+      expect(callOf(fold(...all)).undo?.state).toBe("asked");
+    });
+
+    test.each([
+      ["run.cancelled", { principal: "bob", reason: null, nanodollars: 0 }, "Stopped by bob."],
+      ["run.failed", { code: "unavailable", detail: "No volume.", nanodollars: 0 }, "No volume."],
+    ])("that ended by %s was not done", (type, data, why) => {
+      const t = fold(...events(...DONE, [type, data]));
+      expect(callOf(t).undo).toEqual({ state: "refused", by: "ada", why });
+      expect(t.undoing).toBeNull();
+    });
+  });
+
   test("an event that is known changes nothing, to the very object", () => {
     const all = events(...BEGUN);
     const once = fold(...all);

@@ -30,6 +30,13 @@ export interface Approval {
   by: string | null;
 }
 
+/** An undo of a call: asked for, done, or refused with the reason. One that was refused can be asked for again. */
+export interface Undo {
+  state: "asked" | "done" | "refused";
+  by: string;
+  why: string | null;
+}
+
 /** A tool call, from the first letter of its input to its result. */
 export interface Call {
   type: "call";
@@ -46,6 +53,7 @@ export interface Call {
   durationMs: number;
   startedAt: string | null;
   approval: Approval | null;
+  undo: Undo | null;
   /** A background job: its output goes on after its call. */
   goesOn: boolean;
 }
@@ -106,6 +114,8 @@ export interface Transcript {
   step: number;
   /** Somebody asked the run to stop, and it has not yet. */
   stopping: boolean;
+  /** The call that the present run undoes; null when it is the agent's. */
+  undoing: string | null;
 }
 
 export const EMPTY: Transcript = {
@@ -115,6 +125,7 @@ export const EMPTY: Transcript = {
   epoch: -1,
   step: -1,
   stopping: false,
+  undoing: null,
 };
 
 /** Whether a run is queued, at work or waiting. */
@@ -159,16 +170,19 @@ function after(t: Transcript, event: Envelope): Transcript {
       };
     case "run.completed":
       return ended(t, "completed", event.data.nanodollars, event.data.stop_reason, null);
-    case "run.failed":
-      return added(
-        ended(t, "failed", event.data.nanodollars, event.data.code, event.data.detail),
-        note(event, "bad", "The run failed.", event.data.detail),
-      );
-    case "run.cancelled":
-      return added(
-        ended(t, "cancelled", event.data.nanodollars, null, event.data.reason),
-        note(event, "plain", `Stopped by ${event.data.principal}.`, event.data.reason),
-      );
+    case "run.failed": {
+      const { code, detail, nanodollars } = event.data;
+      const over = ended(notUndone(t, detail), "failed", nanodollars, code, detail);
+      // Why an undo was refused has been told with it.
+      if (code === "undo-refused") return over;
+      return added(over, note(event, "bad", "The run failed.", detail));
+    }
+    case "run.cancelled": {
+      const { principal, reason, nanodollars } = event.data;
+      const text = `Stopped by ${principal}.`;
+      const over = ended(notUndone(t, text), "cancelled", nanodollars, null, reason);
+      return added(over, note(event, "plain", text, reason));
+    }
     case "interrupt.requested":
       return { ...t, stopping: t.run?.state === "running" };
     case "step.started":
@@ -246,6 +260,15 @@ function after(t: Transcript, event: Envelope): Transcript {
           null,
         ),
       );
+    case "undo.requested": {
+      const { principal, target } = event.data;
+      return withCall({ ...t, undoing: target.call_id }, target.call_id, (c) => ({
+        ...c,
+        undo: { state: "asked", by: principal, why: null },
+      }));
+    }
+    case "workspace.reverted":
+      return reverted(t, event);
     case "task.reported":
       return added(t, {
         kind: "report",
@@ -370,6 +393,7 @@ function newCall(callId: string, tool: string, input: Json, writing: Words | nul
     durationMs: 0,
     startedAt: null,
     approval: null,
+    undo: null,
     goesOn: false,
   };
 }
@@ -387,6 +411,27 @@ function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Trans
   if (["cancelled", "truncated", "worker_lost"].includes(reason)) return next;
   const text = reason === "refused" ? "The model declined." : "The model's answer did not come.";
   return added(next, note(event, reason === "refused" ? "bad" : "waiting", text, detail));
+}
+
+/** What came of an undo: its call says so, and the transcript does where it happened. */
+function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {
+  const { target, files, refused } = event.data;
+  const next = withCall({ ...t, undoing: null }, target.call_id, (c) => ({
+    ...c,
+    undo: { state: refused === null ? "done" : "refused", by: c.undo?.by ?? "", why: refused },
+  }));
+  if (refused !== null) return added(next, note(event, "bad", "The undo was refused.", refused));
+  const names = files.map((file) => file.path).join(", ");
+  return added(next, note(event, "good", `Undone: ${names}.`, null));
+}
+
+/** The run of an undo ended without a word of what came of it. */
+function notUndone(t: Transcript, why: string | null): Transcript {
+  if (t.undoing === null) return t;
+  return withCall({ ...t, undoing: null }, t.undoing, (c) => ({
+    ...c,
+    undo: c.undo && { ...c.undo, state: "refused", why },
+  }));
 }
 
 /** Drop what was being streamed: it is streamed anew. */

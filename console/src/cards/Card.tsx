@@ -7,6 +7,7 @@ import { Diff } from "./Diff.tsx";
 import { Picture } from "./Picture.tsx";
 import { given, images, words } from "./result.ts";
 import { Terminal } from "./Terminal.tsx";
+import { Undo, undoable } from "./Undo.tsx";
 
 export const Card = memo(function Card({
   call,
@@ -28,6 +29,7 @@ export const Card = memo(function Card({
       </button>
       {call.approval && <Ask call={call} approval={call.approval} conversation={conversation} />}
       {open && <Body call={call} conversation={conversation} />}
+      {undoable(call) && <Undo call={call} conversation={conversation} />}
     </section>
   );
 });

@@ -1,0 +1,73 @@
+"""Undo on the page: offered where there is something to undo, told what came of it, reached by keyboard."""
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.page.stage import Stage
+from tests.page.test_page_chat import conversation, say
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
+
+SCRIPT = r"""
+name: slowly
+match: go on
+match_in: latest_message
+turns:
+  - blocks: [{ tool: Bash, input: { command: "until [ -e go ]; do sleep 0.1; done" } }]
+  - blocks: [{ text: "Went on." }]
+---
+name: work
+match: change it
+turns:
+  - blocks: [{ tool: Read, input: { file_path: config.txt } }]
+  - blocks:
+      - { tool: Edit, input: { file_path: config.txt, old_string: red, new_string: blue } }
+      - { tool: Write, input: { file_path: made/new.txt, content: "alpha\n" } }
+  - blocks: [{ text: "All changed." }]
+"""
+
+
+async def test_a_change_is_undone_from_its_card(stage: Stage) -> None:
+    config, made = stage.workspace / "config.txt", stage.workspace / "made"
+    await asyncio.to_thread(config.write_bytes, b"colour: red\r\n")
+    page = await stage.visit()
+    await say(page, "change it")
+    await expect(page.get_by_text("All changed.")).to_be_visible()
+    read = page.get_by_role("region", name="Read config.txt")
+    edit = page.get_by_role("region", name="Edit config.txt")
+    write = page.get_by_role("region", name="Write made/new.txt")
+    await expect(read.get_by_role("button", name=re.compile("^Undo"))).to_have_count(0)
+    # By keyboard alone, and the focus stays at the card.
+    await edit.get_by_role("button", name="Undo Edit config.txt").focus()
+    await page.keyboard.press("Enter")
+    await expect(edit.get_by_role("status")).to_have_text(re.compile("^Undone by "))
+    await expect(edit.get_by_role("button", name=re.compile("^Undo"))).to_have_count(0)
+    assert await edit.evaluate("card => card.contains(document.activeElement)")
+    assert config.read_bytes() == b"colour: red\r\n"
+    await expect(page.get_by_role("log").get_by_text("Undone: config.txt.")).to_be_visible()
+    # What somebody else has written since is left alone, and the card says so.
+    await asyncio.to_thread((made / "new.txt").write_text, "mine\n")
+    await write.get_by_role("button", name="Undo Write made/new.txt").click()
+    await expect(write.get_by_role("status")).to_contain_text("made/new.txt has changed since that call")
+    assert (made / "new.txt").read_text() == "mine\n"
+    # While the agent is at work none is offered; then it can be asked for again.
+    await say(page, "go on")
+    await expect(page.get_by_text("At work")).to_be_visible()
+    await expect(write.get_by_role("button", name=re.compile("^Undo"))).to_have_count(0)
+    await asyncio.to_thread((stage.workspace / "go").touch)
+    await expect(page.get_by_text("Went on.")).to_be_visible()
+    await asyncio.to_thread((made / "new.txt").write_text, "alpha\n")
+    await write.get_by_role("button", name="Undo Write made/new.txt").click()
+    await expect(write.get_by_role("status")).to_have_text(re.compile("^Undone by "))
+    assert not made.exists()
+    # A reload tells the same, from the log.
+    await page.reload()
+    await expect(page.get_by_text("Went on.")).to_be_visible()
+    await expect(edit.get_by_role("status")).to_have_text(re.compile("^Undone by "))
+    await expect(page.get_by_role("button", name=re.compile("^Undo"))).to_have_count(0)
+    reverted = [e for e in await stage.events(conversation(page)) if e["type"] == "workspace.reverted"]
+    assert [e["data"]["refused"] is None for e in reverted] == [True, False, True]
+    assert stage.complaints == []
