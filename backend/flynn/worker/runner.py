@@ -146,14 +146,8 @@ class Runner:
                 with self.workplace.open(held.conversation) as workspace:
                     if held.run.kind == "undo":
                         await self._undo(held, workspace, lease)
-                        return
-                    async with Jobs(lease.deadline) as jobs:
-                        await self._drive(
-                            held,
-                            self.workplace.loop(
-                                held, workspace, jobs, deadline=lease.deadline, confirm=lease.confirm
-                            ),
-                        )
+                    else:
+                        await self._work(held, workspace, lease)
             except asyncio.CancelledError:
                 if lease.handed_back:
                     await self._let_go(journal, lease)
@@ -170,6 +164,12 @@ class Runner:
                 detail = "Something in the service went wrong; its log says what."
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
+
+    async def _work(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+        """Let the agent work."""
+        async with Jobs(lease.deadline) as jobs:
+            loop = self.workplace.loop(held, workspace, jobs, deadline=lease.deadline, confirm=lease.confirm)
+            await self._drive(held, loop)
 
     async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
         """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
