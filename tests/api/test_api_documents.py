@@ -36,6 +36,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "conversations/{conversation_id}/messages",
                 "keys",
                 "keys/{key_id}",
+                "model-key",
                 "queue",
                 "schema",
                 "tasks",

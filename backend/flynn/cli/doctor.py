@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from flynn.agent.agent_catalog import load_agents
 from flynn.app.agents import asset
+from flynn.app.model_key import HeldKey, words_of
 from flynn.app.rules import switches
 from flynn.cli.client import Client
 from flynn.cli.record import Running, find_running
@@ -261,14 +262,26 @@ def _sandbox_remedy(reason: str) -> str:
 
 
 async def _key(settings: Settings) -> Finding:
-    if settings.anthropic_api_key is None:
+    held = HeldKey(settings)
+    if held.source == "none":
         return Finding(
             "model",
             "degraded",
-            "ANTHROPIC_API_KEY is not set, so no run gets an answer",
-            "Put it in the environment or in .env; `flynn demo` works without.",
+            "there is no key of the model's API, so no run gets an answer",
+            "Put ANTHROPIC_API_KEY in the environment or in .env, or give one on the page of a running "
+            "service; `flynn demo` works without.",
         )
-    return Finding("model", "ok", f"a key is set for {settings.anthropic_base_url}")
+    detail = f"{words_of(held.source)}, for {settings.anthropic_base_url}"
+    if held.stored.stored_at() is not None and held.source == "environment":
+        detail += "; the one stored in the data directory is not used"
+    if held.stored.open_to_others():
+        return Finding(
+            "model",
+            "degraded",
+            f"{detail}; other users of this machine may read {held.stored.path}",
+            f"chmod 600 {held.stored.path}",
+        )
+    return Finding("model", "ok", detail)
 
 
 async def _facts(settings: Settings) -> Finding:
@@ -322,9 +335,8 @@ async def _call(settings: Settings) -> Finding:
 
 
 def _claude(settings: Settings) -> Claude:
-    key = settings.anthropic_api_key
     return Claude(
-        api_key=key.get_secret_value() if key else None,
+        api_key=HeldKey(settings).read,
         base_url=settings.anthropic_base_url,
         switches=switches(settings),
         idle_timeout_seconds=settings.model_idle_seconds,
