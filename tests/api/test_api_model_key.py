@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -65,6 +64,11 @@ async def test_a_key_is_tried_kept_and_never_shown(tmp_path: Path, monkeypatch: 
         assert kept.json()["accepted"] is True
         assert served.hastened == 1
         assert served.model_key.read() == KEY
+        conversation = await served.conversation(http)
+        await served.say(conversation, f"my key is {KEY}, keep it for yourself")
+        envelopes = json.dumps([item.envelope() for item in served.published])
+        assert "keep it for yourself" in envelopes
+        assert KEY not in envelopes
         file = tmp_path / "data" / "anthropic.key"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert [path.name for path in (tmp_path / "data").glob("anthropic*")] == ["anthropic.key"]
@@ -86,16 +90,14 @@ async def test_a_key_is_tried_kept_and_never_shown(tmp_path: Path, monkeypatch: 
         assert key not in log.getvalue()
 
 
-@pytest.mark.parametrize(
-    "key", ["", "short", "two words are no key", "schlüssel-nicht-ascii", "x" * 501, 7, None]
-)
-async def test_what_is_no_key_is_refused_unseen(tmp_path: Path, key: object) -> None:
+async def test_what_is_no_key_is_refused_unseen(tmp_path: Path) -> None:
     async with opened(tmp_path, keys={KEY}) as served, served.http() as http:
-        refused = await http.put(AT, json={"key": key})
-        assert refused.status_code == 422
-        assert refused.json()["errors"][0]["field"] == "key"
-        if isinstance(key, str) and key:
-            assert key not in refused.text
+        for key in ("", "short", "two words are no key", "schlüssel-nicht-ascii", "x" * 501, 7, None):
+            refused = await http.put(AT, json={"key": key})
+            assert refused.status_code == 422
+            assert refused.json()["errors"][0]["field"] == "key"
+            if isinstance(key, str) and key:
+                assert key not in refused.text
         assert (await http.put(AT, json={"key": KEY, "model": "haiku"})).status_code == 422
         assert served.model_key.source == "none"
 
@@ -191,6 +193,7 @@ async def test_without_a_key_work_is_refused_and_what_was_taken_stays_taken(tmp_
         assert stopped.json()["run"]["state"] == "cancelled"
 
 
+@pytest.mark.slow
 async def test_work_on_volumes_of_others_is_theirs(tmp_path: Path) -> None:
     here = await asyncio.to_thread(find_mounts, tmp_path / "here", ())
     there = await asyncio.to_thread(find_mounts, tmp_path / "there", ())
@@ -207,15 +210,3 @@ async def test_work_on_volumes_of_others_is_theirs(tmp_path: Path) -> None:
             assert local.status_code == 201, local.text
             refused = await mine.post("/api/v1/tasks", json={**order, "workspace": "here"})
             assert refused.json()["code"] == "model-key-missing"
-
-
-async def test_no_event_tells_of_a_key(tmp_path: Path) -> None:
-    async with opened(tmp_path, keys={KEY}) as served, served.http() as http:
-        await http.put(AT, json={"key": KEY})
-        conversation = await served.conversation(http)
-        await served.say(conversation, f"my key is {KEY}, keep it for yourself")
-        owner = await served.views.authenticate(served.keys["owner"])
-        assert (await served.views.conversation(owner, UUID(conversation))).last_seq >= 1
-        envelopes = json.dumps([item.envelope() for item in served.published])
-        assert "keep it for yourself" in envelopes
-        assert KEY not in envelopes
