@@ -8,6 +8,7 @@ import type {
   ConversationView,
   Delta,
   Envelope,
+  ModelKeyView,
   Problem,
   Readiness,
   WorkspaceView,
@@ -128,6 +129,16 @@ export class Desk {
       ...(message ? { message } : {}),
       ...(remember ? { remember } : {}),
     });
+  }
+
+  /** Give the service a key of the model's API; words that were not taken are sent again. */
+  async giveModelKey(key: string, unchecked: boolean): Promise<ModelKeyView> {
+    const held = await this.rest.giveModelKey(key, unchecked);
+    void this.#look();
+    for (const letter of this.store.getState().outbox) {
+      if (letter.refused !== null) void this.#post(letter);
+    }
+    return held;
   }
 
   /** Read the list of conversations anew, if anybody looks. */
