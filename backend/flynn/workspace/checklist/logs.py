@@ -33,7 +33,7 @@ _PLAIN = re.compile(
     r"\blogging\.basicConfig\s*\(|\blog(?:ging)?\.dictConfig\s*\(|winston\.createLogger|format\.simple\s*\(|"
     r"\blogging\.Formatter\s*\(|logrus\.TextFormatter|slog\.NewTextHandler|zap\.NewDevelopment"
 )
-_CLASS_PATH = re.compile(r"(?:ext://)?\w+(?:\.\w+)+")
+_CLASS_PATH = re.compile(r"(?:ext://)?(?:\w+\.)+\w*(?:Formatter|Renderer|Encoder|Layout)")
 _ASIDE = frozenset({"scripts", "script", "tools", "bin", "hack", "bench", "benchmarks"})
 """Directories of programs for people, who read lines of text."""
 _PLAIN_HINTS = ("basicConfig", "dictConfig", "winston", "format.simple", "Formatter", "NewTextHandler", "zap")
