@@ -97,7 +97,7 @@ export function Conversation({ id }: { id: string }) {
               )}
             </article>
           ))}
-        {letters.some((letter) => letter.refused) && <ModelKey />}
+        {letters.some((letter) => letter.code === "model-key-missing") && <ModelKey />}
       </div>
       <p className="doing" role="status">
         {state}
