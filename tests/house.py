@@ -152,6 +152,7 @@ async def open_house(
     patience: timedelta = timedelta(hours=1),
     fallback: str | None = None,
     model_idle_seconds: float = 90,
+    api_key: Callable[[], str | None] = lambda: "test-key",
 ) -> AsyncIterator[House]:
     """Put a house together around a scripted model."""
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
@@ -168,7 +169,7 @@ async def open_house(
         database = Database(postgres.url, pool_size=5)
         stack.push_async_callback(database.close)
         model = Claude(
-            api_key="test-key",
+            api_key=api_key,
             base_url=simulator.url,
             idle_timeout_seconds=model_idle_seconds,
             changed=standings.append,

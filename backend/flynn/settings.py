@@ -119,7 +119,8 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = _setting(
         "ANTHROPIC_API_KEY",
         None,
-        "Key of the Claude API. Without it the service starts, but no run gets an answer.",
+        "Key of the Claude API; wins over one that was given on the page. Without either the service starts, "
+        "and says so to whoever needs the model.",
     )
     anthropic_base_url: Annotated[str, AfterValidator(addresses.web_url)] = _setting(
         "ANTHROPIC_BASE_URL",

@@ -10,6 +10,8 @@ export interface Letter {
   text: string;
   /** Why the service does not take it; null while it is on its way. */
   refused: string | null;
+  /** The refusal's code, for programs. */
+  code?: string;
 }
 
 const NAME = "flynn.outbox";

@@ -64,6 +64,14 @@ export interface Readiness {
   parts: ReadyPart[];
 }
 
+/** Whether the service has a key of the model's API; never the key. */
+export interface ModelKeyView {
+  source: "environment" | "stored" | "none";
+  stored_at: string | null;
+  accepted: boolean | null;
+  address: string;
+}
+
 /** A content block as the Messages API has it; unknown kinds are left alone. */
 export interface Block {
   type: string;

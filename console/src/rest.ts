@@ -2,6 +2,7 @@
 import type {
   AgentView,
   ConversationView,
+  ModelKeyView,
   Page,
   Problem,
   Readiness,
@@ -40,24 +41,37 @@ export class Rest {
     return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
   }
 
+  /** Whether there is a key of the model's API. Admins only. */
+  modelKey(): Promise<ModelKeyView> {
+    return this.#ask("/api/v1/model-key");
+  }
+
+  giveModelKey(key: string, unchecked: boolean): Promise<ModelKeyView> {
+    return this.#ask("/api/v1/model-key", { key, unchecked }, "PUT");
+  }
+
   /** The bytes of an image, as an address of this page alone; give it back with URL.revokeObjectURL. */
   async blob(conversation: string, sha256: string): Promise<string> {
     const answer = await this.#fetch(`/api/v1/conversations/${conversation}/blobs/${sha256}`);
     return URL.createObjectURL(await answer.blob());
   }
 
-  async #ask<T>(path: string, body?: unknown): Promise<T> {
-    const answer = await this.#fetch(path, body);
+  async #ask<T>(path: string, body?: unknown, method?: string): Promise<T> {
+    const answer = await this.#fetch(path, body, method);
     return (await answer.json()) as T;
   }
 
-  async #fetch(path: string, body?: unknown): Promise<Response> {
+  async #fetch(
+    path: string,
+    body?: unknown,
+    method: string = body === undefined ? "GET" : "POST",
+  ): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#key}` };
     if (body !== undefined) headers["content-type"] = "application/json";
     let answer: Response;
     try {
       answer = await fetch(path, {
-        method: body === undefined ? "GET" : "POST",
+        method,
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });

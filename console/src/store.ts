@@ -8,6 +8,7 @@ import type {
   ConversationView,
   Delta,
   Envelope,
+  ModelKeyView,
   Problem,
   Readiness,
   WorkspaceView,
@@ -139,6 +140,16 @@ export class Desk {
     });
   }
 
+  /** Give the service a key of the model's API; words that waited for just that are sent again. */
+  async giveModelKey(key: string, unchecked: boolean): Promise<ModelKeyView> {
+    const held = await this.rest.giveModelKey(key, unchecked);
+    void this.#look();
+    for (const letter of this.store.getState().outbox) {
+      if (letter.code === "model-key-missing") void this.#post(letter);
+    }
+    return held;
+  }
+
   /** Read the list of conversations anew, if anybody looks. */
   async refresh(): Promise<void> {
     if (document.hidden || this.store.getState().link === "refused") return;
@@ -202,12 +213,12 @@ export class Desk {
       this.#setOutbox((letters) => letters.filter((l) => l.id !== letter.id));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const { status } = error.problem;
+      const { status, code } = error.problem;
       // Nobody answered, or not now: it is sent again with the next connection.
       if (status === 0 || status === 503) return;
       const refused = error.message;
       this.#setOutbox((letters) =>
-        letters.map((l) => (l.id === letter.id ? { ...l, refused } : l)),
+        letters.map((l) => (l.id === letter.id ? { ...l, refused, ...(code && { code }) } : l)),
       );
     }
   }

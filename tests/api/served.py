@@ -17,6 +17,7 @@ from flynn.agent.agent_catalog import load_agents
 from flynn.api.page import Page
 from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.api.server import create_api
+from flynn.app.model_key import HeldKey, ModelKeys
 from flynn.domain.events import Recorded
 from flynn.domain.orders import KeyOrder, MessageOrder, WorkspaceOrder
 from flynn.domain.permission import PermissionMode
@@ -27,7 +28,9 @@ from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
+from flynn.model.claude import Claude
 from flynn.ops.scrape import Scrape
+from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
@@ -57,6 +60,9 @@ class Served:
     hub: Hub
     contract: Contract
     parts: list[Part]
+    model_key: HeldKey
+    hastened: int = 0
+    """How often runs that wait for the model were woken."""
     keys: dict[str, str] = field(default_factory=dict)
     published: list[Recorded] = field(default_factory=list)
     lose: bool = False
@@ -179,6 +185,13 @@ async def serving(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
             await task
 
 
+def keyless(tmp_path: Path, **more: Any) -> Settings:
+    """Settings without a key of the model's API, and with an address where nobody listens."""
+    return Settings.load(
+        None, **{"data_dir": tmp_path / "data", "anthropic_base_url": "http://127.0.0.1:1", **more}
+    )
+
+
 @asynccontextmanager
 async def serve(
     tmp_path: Path,
@@ -192,12 +205,14 @@ async def serve(
     admission: AdmissionLimits = ADMISSION,
     polling: bool = False,
     page: Page | None = None,
+    settings: Settings | None = None,
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Put the doors together and serve them; at the end nothing undeclared may have been answered.
 
     With `beside`, they are another process's doors to the same database. `mounts` are the volumes of
-    this process, `page` the one that is shown, `more` goes into the rules.
+    this process, `page` the one that is shown, `more` goes into the rules. `settings` say which key of the
+    model's API there is and where it is tried; nobody is at home there unless they say so.
     """
     workspace = tmp_path / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
@@ -230,6 +245,14 @@ async def serve(
 
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         metrics = Metrics()
+        settings = settings or keyless(tmp_path)
+        held = HeldKey(settings)
+        client = Claude(api_key=held.read, base_url=settings.anthropic_base_url)
+        stack.push_async_callback(client.close)
+
+        async def hasten() -> None:
+            served.hastened += 1
+
         hub = await stack.enter_async_context(
             Hub(
                 carrier,
@@ -252,6 +275,7 @@ async def serve(
             hub=hub,
             bus=carrier,
             agents=lambda: [AGENT],
+            model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
             scrape=scrape.text,
             sockets_open=metrics.sockets.set,
@@ -273,6 +297,7 @@ async def serve(
             hub=hub,
             contract=contract,
             parts=parts,
+            model_key=held,
         )
         if beside:
             served.keys.update(beside.keys)

@@ -37,6 +37,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "conversations/{conversation_id}/undo",
                 "keys",
                 "keys/{key_id}",
+                "model-key",
                 "queue",
                 "schema",
                 "tasks",

@@ -103,13 +103,13 @@ def test_a_model_that_does_not_answer_is_a_degraded_part() -> None:
     since = datetime(2026, 11, 26, 1, 2, 3, tzinfo=UTC)
     away = Standing("claude-haiku-5-5", "open", since, "HTTP 529 overloaded_error: busy")
     well = Standing("claude-sonnet-5-5", "closed")
-    part = model_part(key=True, address="https://api.example", standings=[well, away])
+    part = model_part(key="key of ANTHROPIC_API_KEY", address="https://api.example", standings=[well, away])
     assert part.state == "degraded"
     assert part.detail is not None
     assert "claude-haiku-5-5 has not answered since 2026-11-26 01:02:03 UTC (HTTP 529" in part.detail
     assert "sonnet" not in part.detail
-    assert model_part(key=True, address="x", standings=[well]).state == "ok"
-    assert "ANTHROPIC_API_KEY" in (model_part(key=False, address="x", standings=[away]).detail or "")
+    assert model_part(key="key of ANTHROPIC_API_KEY", address="x", standings=[well]).state == "ok"
+    assert "ANTHROPIC_API_KEY" in (model_part(key=None, address="x", standings=[away]).detail or "")
 
 
 async def test_the_breaker_of_each_model_is_shown(served: Served) -> None:

@@ -7,8 +7,9 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from flynn.cli.review import FailOn, ReviewDocument, exit_code, next_command
+from flynn.cli.review import FailOn, ReviewDocument, called_as, exit_code, next_command
 from flynn.cli.review_table import print_table
 from flynn.cli.sarif import sarif
 from flynn.domain.checklist import ChecklistItem, failed, passed, undecided
@@ -95,6 +96,67 @@ def test_the_line_for_flynn_is_safe_in_a_shell() -> None:
     )
     assert echoed.stdout.decode().split("\0")[:-1] == words[1:]
     assert next_command(made(item=GOOD, gap=Severity.WARNING), root) is None
+
+
+def test_the_line_begins_with_what_starts_flynn_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("with space/bin", "other"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "flynn").write_text("#!/bin/sh\n")
+        (tmp_path / place / "flynn").chmod(0o755)
+    mine = tmp_path / "with space" / "bin" / "flynn"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(mine.parent))
+    assert called_as(str(mine)) == "flynn"
+    monkeypatch.setenv("PATH", str(tmp_path / "other"))
+    assert called_as(str(mine)) == shlex.quote(str(mine))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert called_as("with space/bin/flynn") == "'with space/bin/flynn'"
+    assert called_as("flynn/cli/__main__.py") == f"{shlex.quote(sys.executable)} -m flynn.cli"
+    line = next_command(made(Severity.ERROR), tmp_path, program=called_as("with space/bin/flynn"))
+    assert line is not None
+    assert shlex.split(line)[:2] == ["with space/bin/flynn", "run"]
+
+
+HANDED_OVER = """\
+name: mending
+match: Mend what flynn review found here.
+turns:
+  - blocks:
+      - tool: Read
+        call: read
+        input: { file_path: package.json }
+  - blocks:
+      - tool: Write
+        call: write
+        input: { file_path: package.json, content: "{}\\n" }
+  - blocks:
+      - text: The duplicate key is gone.
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("bubblewrap")
+def test_the_last_line_pasted_into_a_shell_hands_the_findings_to_flynn(
+    shell: Shell, faulty: Path, simulator: Callable[..., str]
+) -> None:
+    done = shell.flynn("review", str(faulty))
+    assert done.returncode == 1
+    line = done.stdout.splitlines()[-1]
+    assert "json duplicate-key in package.json" in line
+    model = {"ANTHROPIC_BASE_URL": simulator(HANDED_OVER), "ANTHROPIC_API_KEY": "scripted"}
+    pasted = subprocess.run(
+        ["bash", "-c", line],
+        cwd=shell.home,
+        env=shell.environment(**model),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert pasted.returncode == 0, pasted.stdout + pasted.stderr
+    assert "The duplicate key is gone." in pasted.stdout
+    assert (faulty / "package.json").read_text() == "{}\n"
 
 
 class Terminal(StringIO):

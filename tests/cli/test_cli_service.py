@@ -160,11 +160,30 @@ turns:
     assert "Cancelled" in reader.rest()
 
 
-def test_a_run_that_fails_says_why(shell: Shell, tmp_path: Path) -> None:
+def test_without_a_key_a_run_is_refused_and_with_one_of_the_data_directory_it_is_not(
+    shell: Shell, simulator: Callable[..., str], tmp_path: Path
+) -> None:
     place = tmp_path / "place"
     place.mkdir()
 
     done = shell.flynn("run", "anything", cwd=place)
 
     assert done.returncode == 1
-    assert "ANTHROPIC_API_KEY is not set" in done.stdout
+    assert "There is no key of the model's API, so nobody would answer." in done.stderr
+    assert "ANTHROPIC_API_KEY" in done.stderr
+    told = shell.flynn("doctor").stdout
+    assert "there is no key of the model's API" in told
+
+    url = simulator("name: well\nturns: [{blocks: [{text: Here I am.}]}]\n", "--key", "sk-plain-stored")
+    stored = shell.data / "anthropic.key"
+    stored.write_text(f"sk-plain-stored\n{url}\n")
+    done = shell.flynn("run", "anything", cwd=place, ANTHROPIC_BASE_URL=url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Here I am." in done.stdout
+    told = shell.flynn("doctor", "--live", ANTHROPIC_BASE_URL=url).stdout
+    assert f"key stored in the data directory, for {url}; other users of this machine may read" in told
+    assert "live: call" in told
+    assert "sk-plain-stored" not in told
+    stored.chmod(0o600)
+    told = shell.flynn("doctor", ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY="sk-plain-given").stdout
+    assert f"key of ANTHROPIC_API_KEY, for {url}; the one stored in the data directory is not used" in told

@@ -166,3 +166,57 @@ async def test_a_prompt_that_cannot_be_measured_waits_for_the_model(tmp_path: Pa
         await house.say(conversation.id, "Hello?")
         await house.work()
         assert await state(house, conversation.id) == (RunState.WAITING, "model")
+
+
+async def test_without_a_key_a_run_waits_and_goes_on_when_there_is_one(tmp_path: Path) -> None:
+    key: str | None = None
+    async with open_house(tmp_path, WELL, api_key=lambda: key) as house:
+        conversation = await house.converse()
+        await house.say(conversation.id, "Hello?")
+        await house.work()
+        for _ in range(4):  # as often as its time comes
+            await wake_all(house)
+            await house.work()
+        log = await house.log(conversation.id)
+        assert await state(house, conversation.id) == (RunState.WAITING, "model")
+        assert failures(log) == []
+        assert not [r for r in log if isinstance(r.event, ev.StepStarted)], "no attempt was made"
+        for wait in waits(log):
+            assert "There is no key of the model's API" in wait.detail
+            assert "ANTHROPIC_API_KEY" in wait.detail
+            assert wait.retry_at is not None
+            assert not wait.asked
+        assert house.simulator.stage.records.after(0) == []
+
+        key = "given"
+        clock = a_clock(house)
+        assert await clock.hasten() == 1
+        await wake_all(house)
+        await house.work()
+        assert await state(house, conversation.id) == (RunState.COMPLETED, "end_turn")
+
+
+async def test_a_key_that_is_taken_away_in_the_midst_fails_nothing(tmp_path: Path) -> None:
+    script = """\
+name: two
+turns:
+  - blocks: [{ tool: Read, input: { file_path: notes.txt } }]
+  - blocks: [{ text: Here I am. }]
+"""
+    back = False
+
+    def key() -> str | None:
+        second = any(isinstance(r.event, ev.StepStarted) and r.event.step == 2 for r in house.published)
+        return None if second and not back else "given"
+
+    async with open_house(tmp_path, script, api_key=key) as house:
+        conversation = await house.converse()
+        await house.say(conversation.id, "Hello?")
+        await house.work()
+        assert [f.reason for f in failures(await house.log(conversation.id))] == ["held"]
+        assert await state(house, conversation.id) == (RunState.WAITING, "model")
+        back = True
+        await wake_all(house)
+        await house.work()
+        assert await state(house, conversation.id) == (RunState.COMPLETED, "end_turn")
+        assert [standing.state for standing in house.model.standings()] == ["closed"]

@@ -11,7 +11,15 @@ import pytest
 from flynn.domain.errors import ModelFailure
 from flynn.domain.usage import Usage
 from flynn.model.claude import Claude
-from flynn.model.failures import BrokenStream, CallFailed, Permanent, Refused, RetryLater, Truncated
+from flynn.model.failures import (
+    BrokenStream,
+    CallFailed,
+    KeyMissing,
+    Permanent,
+    Refused,
+    RetryLater,
+    Truncated,
+)
 from flynn.model.request import ModelRequest
 from flynn.model.stream import BlockDelta
 from tests.model.conftest import Connect
@@ -250,7 +258,7 @@ async def test_without_a_key_each_call_says_what_is_missing(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-the-environment")
     server, claude = await connect(playing(answer()), api_key=key)
     for call in (anext(claude.stream(request_)), claude.count_tokens(request_), claude.facts("haiku")):
-        with pytest.raises(Permanent, match="ANTHROPIC_API_KEY is not set"):
+        with pytest.raises(KeyMissing, match="There is no key of the model's API"):
             await call
     assert server.requests == []
 

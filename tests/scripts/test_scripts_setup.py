@@ -147,6 +147,15 @@ def test_the_start_takes_the_demo_when_there_is_no_key(checkout: Path) -> None:
     assert done.stdout.endswith("flynn demo\n")
 
 
+def test_the_start_serves_with_a_key_that_was_given_on_the_page(checkout: Path) -> None:
+    stored = checkout / "data" / "anthropic.key"
+    stored.parent.mkdir()
+    stored.write_text("sk-plain\n")
+    assert call(checkout, "start.sh").stdout == "flynn serve\n"
+    stored.unlink()
+    assert call(checkout, "start.sh").stdout.endswith("flynn demo\n")
+
+
 @pytest.mark.parametrize("name", ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"])
 def test_the_start_serves_with_a_key_or_a_server_of_ones_own(checkout: Path, name: str) -> None:
     assert call(checkout, "start.sh", **{name: "x"}).stdout == "flynn serve\n"

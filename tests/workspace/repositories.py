@@ -226,7 +226,18 @@ NODE = Repository(
             client.collectDefaultMetrics()
             log.info({ port: process.env.PORT, mongo: mongo !== undefined })
             """,
-        "src/server.test.js": "process.env.ONLY_IN_TESTS\n",
+        "src/server.test.js": "process.env.ONLY_IN_TESTS; const log = pino({}); run('mongodump --archive')\n",
+        "src/looks.js": r"""
+            // Tells what others use: mongodump --archive, pino({}) and prom-client are only looked for here.
+            const backups = /\bmongodump\b|\brestic\b/
+            const logs = ['pino(', 'format.json(', 'bunyan.createLogger']
+            const monitoring = [
+              'prom-client',
+              '@sentry/node',
+              'dd-trace',
+            ]
+            module.exports = { backups, logs, monitoring }
+            """,
         "docker-compose.yml": """
             services:
               mongo:
@@ -279,6 +290,12 @@ NODE = Repository(
             '"private": true',
             '"private": true, "name": "other"',
             (("json/duplicate-key", "package.json", 1),),
+        ),
+        Fault(
+            "Dockerfile",
+            "COPY package.json ./\n",
+            "COPY package.json shop.conf ./\n",
+            (("checklist/images-build", "Dockerfile", 3),),
         ),
         Fault(
             "Dockerfile",

@@ -10,6 +10,7 @@ from flynn.domain.checklist import Verdict
 from flynn.domain.review import Review
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import open_sandbox
+from flynn.workspace.checks.linters import LINTERS
 from flynn.workspace.review import review
 from flynn.workspace.root import Workspace
 from tests.workspace.plant import plant
@@ -79,6 +80,21 @@ async def test_a_repository_without_faults_gives_no_alarm(
     done = await reviewed(plant(tmp_path / name, REPOSITORIES[name].files))
     assert alarms(done) == []
     assert (done.not_run, done.notes, done.worst) == ((), (), None)
+
+
+async def test_every_item_and_every_linter_has_a_fault_planted_for_it(
+    reviewed: Reviewed, tmp_path: Path
+) -> None:
+    planted = {
+        rule for r in REPOSITORIES.values() for fault in r.faults for rule, _path, _line in fault.alarms
+    }
+    done = await reviewed(plant(tmp_path / "empty", {"a.txt": "x"}))
+    assert {f"checklist/{item.id}" for item in done.checklist} == {
+        rule for rule in planted if rule.startswith("checklist/")
+    }
+    # promtool is in no package: its own tests are for machines that have it.
+    tools = {rule.partition("/")[0] for rule in planted} - {"checklist"}
+    assert tools == {linter.tool for linter in LINTERS} - {"promtool"}
 
 
 @pytest.mark.parametrize("name", REPOSITORIES)

@@ -14,7 +14,7 @@ from flynn.domain.blob import references
 from flynn.domain.content import Block
 from flynn.domain.usage import dollars
 from flynn.model.claude import Claude
-from flynn.model.failures import CallFailed, Permanent
+from flynn.model.failures import CallFailed, EndpointAway, Permanent
 from flynn.model.prices import worst_case
 from flynn.model.request import ModelRequest
 
@@ -124,4 +124,6 @@ def _unmeasured(failure: CallFailed) -> Waits:
     pause = pause_after(ATTEMPTS, failure.retry_after)
     retry_at = datetime.now(UTC) + timedelta(seconds=pause)
     detail = f"The next prompt cannot be measured: {failure.detail} (tried again {retry_at:%H:%M:%S} UTC)"
-    return Waits("model", detail, retry_at, asked=failure.retry_after is not None)
+    # A breaker names a time too, and so does a key that is missing; but then nobody asks for the pause.
+    asked = failure.retry_after is not None and not isinstance(failure, EndpointAway)
+    return Waits("model", detail, retry_at, asked=asked)

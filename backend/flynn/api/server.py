@@ -18,6 +18,7 @@ from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.model_key import ModelKeys, model_key_doors
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.page import Page, page_doors
 from flynn.api.polling import Polling
@@ -54,6 +55,7 @@ def create_api(
     hub: Hub,
     bus: Bus,
     agents: Callable[[], Sequence[AgentView]],
+    model_keys: ModelKeys,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
     page: Page,
@@ -94,6 +96,7 @@ def create_api(
         workspace_doors(intake.workspaces),
         file_doors(intake.workspaces),
         key_doors(intake=intake, views=views, authenticator=authenticator),
+        model_key_doors(model_keys),
         queue_door(intake),
         schema_door(),
     ):

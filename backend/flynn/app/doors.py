@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from flynn.agent.agent_catalog import Catalog
 from flynn.api.server import create_api, create_operations
 from flynn.app.agents import views_of
+from flynn.app.model_key import ModelKeys
 from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
@@ -38,6 +39,7 @@ async def open_doors(
     views: Views,
     bus: Bus,
     agents: Catalog,
+    model_keys: ModelKeys,
     health: Health,
     scrape: Scrape,
     metrics: Metrics,
@@ -58,6 +60,7 @@ async def open_doors(
             hub=hub,
             bus=bus,
             agents=lambda: shown,
+            model_keys=model_keys,
             ready=health.ready,
             scrape=scrape.text,
             page=open_page(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from flynn.app.model_key import HeldKey, words_of
 from flynn.app.rules import switches
 from flynn.domain.readiness import Part
 from flynn.model.breaker import Standing
@@ -12,15 +13,19 @@ from flynn.telemetry.metrics import Metrics
 
 
 class Model:
-    """The client of the endpoint, shared by all runs of the process, and its part of /ready."""
+    """The client of the endpoint, shared by all runs of the process, its key, and its part of /ready.
 
-    def __init__(self, settings: Settings, *, api_key: str | None, metrics: Metrics) -> None:
-        self._has_key = api_key is not None
+    `works`: this process runs the agent, so that it needs a key.
+    """
+
+    def __init__(self, settings: Settings, *, works: bool, metrics: Metrics) -> None:
+        self.key = HeldKey(settings)
+        self._works = works
         self._address = settings.anthropic_base_url
         self._metrics = metrics
         self._when_it_answers: list[Callable[[], None]] = []
         self.client = Claude(
-            api_key=api_key,
+            api_key=self.key.read,
             base_url=settings.anthropic_base_url,
             switches=switches(settings),
             idle_timeout_seconds=settings.model_idle_seconds,
@@ -31,9 +36,20 @@ class Model:
         """Call `act` whenever a model answers again that did not."""
         self._when_it_answers.append(act)
 
+    def keyless(self) -> bool:
+        """Whether this process runs the agent and has no key for it."""
+        return self._works and not self.key.read()
+
     def part(self) -> Part:
         """How the model is, for /ready."""
-        return model_part(key=self._has_key, address=self._address, standings=self.client.standings())
+        source = self.key.source
+        return model_part(
+            key=words_of(source) if source != "none" else None,
+            needed=self._works,
+            accepted=self.client.key_accepted,
+            address=self._address,
+            standings=self.client.standings(),
+        )
 
     def _changed(self, standing: Standing) -> None:
         if standing.state == "open":

@@ -1,6 +1,7 @@
 """The settings as the rooms take them."""
 
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,8 +75,18 @@ def read_rules(settings: Settings) -> PermissionRules:
     return rules.joined(PermissionRules(mode=PermissionMode(settings.permission_mode)))
 
 
-def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mounts) -> Rules:
-    """What intake needs to know of the settings, of what is said to the model, and of the machine."""
+def rules_of(
+    settings: Settings,
+    prompts: Prompts,
+    sandbox: Sandbox,
+    mounts: Mounts,
+    *,
+    keyless: Callable[[], bool] = lambda: False,
+) -> Rules:
+    """What intake needs to know of the settings, of what is said to the model, and of the machine.
+
+    `keyless` says whether this process runs the agent and has no key for it now.
+    """
 
     def opening(workspace_name: str, workspace_path: str) -> str:
         return prompts.opening(
@@ -108,4 +119,5 @@ def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mou
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
         workspaces_each=settings.workspaces_each,
+        keyless=keyless,
     )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -14,9 +15,10 @@ from flynn.app.agents import asset, read_agents
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.model import Model
+from flynn.app.model_key import ModelKeys
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
-from flynn.app.working import GRACE_SECONDS, open_worker
+from flynn.app.working import GRACE_SECONDS, hasten, open_worker
 from flynn.domain import events as ev
 from flynn.domain.errors import ConfigurationError
 from flynn.intake import Intake
@@ -34,7 +36,6 @@ from flynn.telemetry.crash_point import reach
 from flynn.telemetry.event_metrics import EventMetrics
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
-from flynn.telemetry.redaction import register_secret
 from flynn.tools.toolset import TOOLS
 from flynn.worker.engine import MARGIN_SECONDS, Engine
 
@@ -84,9 +85,6 @@ async def open_service(
         raise ConfigurationError(
             f"FLYNN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}."
         ) from error
-    api_key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None
-    if api_key:
-        register_secret(api_key)
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
@@ -115,7 +113,7 @@ async def open_service(
             if settings.redis_url
             else MemoryBus()
         )
-        model = Model(settings, api_key=api_key, metrics=metrics)
+        model = Model(settings, works=worker, metrics=metrics)
         stack.push_async_callback(model.client.close)
 
         counted = EventMetrics(metrics)
@@ -128,7 +126,7 @@ async def open_service(
             reach("publish.after")
 
         views = Views(database)
-        rules = rules_of(settings, prompts, sandbox, mounts)
+        rules = rules_of(settings, prompts, sandbox, mounts, keyless=model.keyless)
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=publish)
         engine: Engine | None = None
         if worker:
@@ -171,6 +169,12 @@ async def open_service(
                 views=views,
                 bus=bus,
                 agents=agents,
+                model_keys=ModelKeys(
+                    model.key,
+                    client=model.client,
+                    address=settings.anthropic_base_url,
+                    hasten=partial(hasten, database),
+                ),
                 health=health,
                 scrape=scrape,
                 metrics=metrics,

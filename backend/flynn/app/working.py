@@ -15,11 +15,13 @@ from flynn.sandbox.command import Sandbox
 from flynn.settings import Settings
 from flynn.store.admission import queues_of
 from flynn.store.database import Database
+from flynn.store.outage import OUTAGES
 from flynn.store.signals import Signals
+from flynn.store.standing import hasten_runs
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.chores import Chores
-from flynn.worker.clock import Clock
+from flynn.worker.clock import HASTE_SECONDS, Clock
 from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
@@ -36,6 +38,15 @@ while the doors close; then a second each for saying goodbye (see `flynn.cli.sto
 
 LEAVE_SECONDS = 1.0
 """How long what is left of a worker may take to end; a database that does not answer makes it hang."""
+
+
+async def hasten(database: Database) -> None:
+    """Let runs that wait for the model go on soon, with whichever worker; not while the database is away."""
+    try:
+        async with database.statement() as connection:
+            await hasten_runs(connection, within=HASTE_SECONDS)
+    except OUTAGES as error:
+        get_logger("flynn.worker").warning("runs that wait for the model are not woken", error=str(error))
 
 
 @asynccontextmanager
@@ -80,6 +91,9 @@ async def open_worker(
     )
     clock = Clock(database, admission=rules.admission, publish=publish)
     model.when_it_answers(clock.model_answers)
+    if model.key.read():
+        # Runs may have waited for just that: a service that was started again with a key.
+        clock.model_answers()
     presence = Presence(
         database,
         volumes=caps.mounts.volumes,

@@ -5,9 +5,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Literal
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,19 +12,14 @@ from sqlalchemy import text
 
 from flynn.agent.agent_catalog import load_agents
 from flynn.app.agents import asset
-from flynn.app.rules import switches
+from flynn.app.model_key import HeldKey, words_of
 from flynn.cli.client import Client
+from flynn.cli.diagnosis import Finding, State
+from flynn.cli.live_diagnosis import call_finding, facts_finding
 from flynn.cli.record import Running, find_running
-from flynn.domain.content import text_block
-from flynn.domain.errors import FlynnError, Unavailable
+from flynn.cli.sandbox_diagnosis import linters_of, sandbox_findings, sandbox_remedy
+from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
-from flynn.domain.usage import dollars
-from flynn.model.catalog import resolve
-from flynn.model.claude import Claude
-from flynn.model.prices import cost
-from flynn.model.request import ModelRequest
-from flynn.model.stream import MessageReceived
-from flynn.sandbox.opening import open_sandbox
 from flynn.settings import Settings, variable
 from flynn.store.database import Database
 from flynn.store.embedded.programs import postgres_program
@@ -36,24 +28,12 @@ from flynn.telemetry import logging
 from flynn.telemetry.redaction import register_secret
 from flynn.tools.ripgrep import ripgrep
 
-State = Literal["ok", "degraded", "failed"]
 LEAST_PYTHON = (3, 11)
 LEAST_POSTGRES = 160_000
 FEW_BYTES = 1 << 30
 TOO_FEW_BYTES = 100 << 20
 PATIENCE_SECONDS = 5
 _COLOURS = {"ok": "32", "degraded": "33", "failed": "31"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How one part is; `remedy` says what would make it better."""
-
-    part: str
-    state: State
-    detail: str
-    remedy: str | None = None
-
 
 Check = Callable[[Settings], Awaitable[Finding]]
 
@@ -71,7 +51,7 @@ async def doctor(settings: Settings, *, live: bool) -> int:
             state = f"\x1b[{_COLOURS[finding.state]}m{state}\x1b[0m"
         print(f"{state}  {finding.part:<14}  {finding.detail}")
         if finding.remedy and finding.state != "ok":
-            print(f"{'':<26}{finding.remedy}", flush=True)
+            print("\n".join(f"{'':<26}{line}" for line in finding.remedy.split("\n")), flush=True)
     return 1 if failed else 0
 
 
@@ -83,13 +63,16 @@ async def _findings(settings: Settings, *, live: bool) -> AsyncIterator[Finding]
     if running is not None:
         async for finding in _service(running):
             yield finding
+        yield await linters_of(settings)
     else:
-        own: list[Check] = [_database, _redis, _sandbox, _key]
+        own: list[Check] = [_database, _redis, _key]
         for check in own:
             yield await check(settings)
+        async for finding in sandbox_findings(settings):
+            yield finding
     if live:
-        yield await _facts(settings)
-        yield await _call(settings)
+        yield await facts_finding(settings)
+        yield await call_finding(settings)
 
 
 async def _python(_settings: Settings) -> Finding:
@@ -162,7 +145,9 @@ async def _service(running: Running) -> AsyncIterator[Finding]:
     yield Finding("service", "ok", f"{running.url}, process {running.pid}")
     for part in readiness.parts:
         state: State = "failed" if part.state == "down" else part.state
-        yield Finding(part.name, state, part.detail or "")
+        detail = part.detail or ""
+        weak = part.name == "sandbox" and state != "ok" and not detail.startswith(("bubblewrap", "Commands"))
+        yield Finding(part.name, state, detail, sandbox_remedy(detail) if weak else None)
 
 
 async def _database(settings: Settings) -> Finding:
@@ -215,117 +200,24 @@ async def _redis(settings: Settings) -> Finding:
     return Finding("redis", "ok", f"Redis {about.get('redis_version', 'of an unknown version')}")
 
 
-async def _sandbox(settings: Settings) -> Finding:
-    try:
-        sandbox = await open_sandbox(
-            private_root=settings.data_dir / "private",
-            prefer=settings.sandbox,
-            extra_readonly=settings.sandbox_readonly,
-        )
-    except (OSError, FlynnError) as error:
-        return Finding(
-            "sandbox", "degraded", f"not opened: {error}", "Without it Bash, Glob and Grep are off."
-        )
-    report = sandbox.report
-    reason = f"; {report.reason}" if report.reason else ""
-    remedy = _sandbox_remedy(report.reason or "")
-    if report.backend is None:
-        return Finding("sandbox", "degraded", f"off: {report.reason}", remedy)
-    if report.backend == "unconfined":
-        return Finding(
-            "sandbox",
-            "degraded",
-            f"COMMANDS RUN WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
-            "Set FLYNN_SANDBOX=auto, unless the container or the machine around is the wall.",
-        )
-    missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
-    return Finding(
-        "sandbox",
-        "degraded" if report.missing else "ok",
-        f"{report.backend} ({', '.join(report.layers)}){missing}{reason}",
-        remedy,
-    )
-
-
-def _sandbox_remedy(reason: str) -> str:
-    words = reason.lower()
-    if "operator" in words:
-        return "Set FLYNN_SANDBOX=auto."
-    if any(sign in words for sign in ("userns", "user namespace", "uid map", "permission", "not permitted")):
-        return (
-            "User namespaces are refused. Where AppArmor restricts them (Ubuntu 23.10 and later), give bwrap "
-            "a profile that allows `userns`, or set kernel.apparmor_restrict_unprivileged_userns=0; in a "
-            "container, use the options of docs/container.md, or rely on Landlock."
-        )
-    return "Install bubblewrap, on a kernel with Landlock (5.13 or newer)."
-
-
 async def _key(settings: Settings) -> Finding:
-    if settings.anthropic_api_key is None:
+    held = HeldKey(settings)
+    if held.source == "none":
         return Finding(
             "model",
             "degraded",
-            "ANTHROPIC_API_KEY is not set, so no run gets an answer",
-            "Put it in the environment or in .env; `flynn demo` works without.",
+            "there is no key of the model's API, so no run gets an answer",
+            "Put ANTHROPIC_API_KEY in the environment or in .env, or give one on the page of a running "
+            "service; `flynn demo` works without.",
         )
-    return Finding("model", "ok", f"a key is set for {settings.anthropic_base_url}")
-
-
-async def _facts(settings: Settings) -> Finding:
-    model, claude = resolve("haiku", settings.model_aliases), _claude(settings)
-    try:
-        facts = await claude.facts(model)
-    except FlynnError as error:
-        return Finding("live: model", "failed", f"{model}: {error.detail}", "Correct the key or the address.")
-    finally:
-        await claude.close()
-    retires = f", retires {facts.retires_at}" if facts.retires_at else ""
-    return Finding(
-        "live: model",
-        "ok",
-        f"{facts.display_name} ({facts.id}): {facts.lifecycle or 'lifecycle not said'}{retires}, "
-        f"prompt up to {facts.max_input_tokens}, answer up to {facts.max_tokens} tokens",
-    )
-
-
-async def _call(settings: Settings) -> Finding:
-    model, claude = resolve("haiku", settings.model_aliases), _claude(settings)
-    request = ModelRequest(
-        model=model,
-        max_tokens=256,
-        system=[text_block("You answer with one word.")],
-        tools=[],
-        messages=[{"role": "user", "content": [text_block("Say: ready")]}],
-    )
-    received: MessageReceived | None = None
-    try:
-        async with aclosing(claude.stream(request)) as stream:
-            async for item in stream:
-                if isinstance(item, MessageReceived):
-                    received = item
-        if received is None:
-            raise Unavailable("The stream ended without a message.")
-        price = f"${dollars(cost(received.model, received.usage)):.6f}"
-    except FlynnError as error:
+    detail = f"{words_of(held.source)}, for {settings.anthropic_base_url}"
+    if held.stored.stored_at() is not None and held.source == "environment":
+        detail += "; the one stored in the data directory is not used"
+    if held.stored.open_to_others():
         return Finding(
-            "live: call", "failed", f"{model}: {error.detail}", "Correct the key, the address or the account."
+            "model",
+            "degraded",
+            f"{detail}; other users of this machine may read {held.stored.path}",
+            f"chmod 600 {held.stored.path}",
         )
-    finally:
-        await claude.close()
-    first = f"{received.first_token_ms} ms to the first token, " if received.first_token_ms else ""
-    return Finding(
-        "live: call",
-        "ok",
-        f"{received.model}: {first}{received.duration_ms} ms in all, {received.usage.prompt} tokens in, "
-        f"{received.usage.output} out, {price}",
-    )
-
-
-def _claude(settings: Settings) -> Claude:
-    key = settings.anthropic_api_key
-    return Claude(
-        api_key=key.get_secret_value() if key else None,
-        base_url=settings.anthropic_base_url,
-        switches=switches(settings),
-        idle_timeout_seconds=settings.model_idle_seconds,
-    )
+    return Finding("model", "ok", detail)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -64,7 +65,7 @@ async def review(path: Path, *, format: Format, fail_on: FailOn) -> int:
             print(f"flynn: {line}", file=sys.stderr)
         return NOT_REVIEWED
     code = exit_code(found, fail_on)
-    following = next_command(found, root)
+    following = next_command(found, root, program=called_as())
     match format:
         case Format.JSON:
             document = ReviewDocument(
@@ -85,8 +86,24 @@ def exit_code(found: Review, fail_on: FailOn) -> int:
     return FOUND if found.worst.weight >= Severity(fail_on.value).weight else CLEAN
 
 
-def next_command(found: Review, root: Path) -> str | None:
-    """The line for a shell that has Flynn mend what was found in `root`; None when nothing was."""
+def called_as(argument: str | None = None) -> str:
+    """How a shell here starts this program again: `flynn` where PATH leads to it, else as it was started.
+
+    `argument` is the first one of the process.
+    """
+    started = Path(argument if argument is not None else sys.argv[0])
+    found = shutil.which("flynn")
+    if started.name != "flynn":
+        return "flynn" if found else f"{shlex.quote(sys.executable)} -m flynn.cli"
+    if found and Path(found).resolve() == started.resolve():
+        return "flynn"
+    return shlex.quote(str(started))
+
+
+def next_command(found: Review, root: Path, *, program: str = "flynn") -> str | None:
+    """The line for a shell that has Flynn mend what was found in `root`; None when nothing was. `program` is
+    how Flynn is started there.
+    """
     rules = Counter((finding.tool, finding.rule, finding.path) for finding in found.findings)
     named = [
         f"{tool} {rule} in {path}" + (f" ({count} times)" if count > 1 else "")
@@ -102,7 +119,7 @@ def next_command(found: Review, root: Path) -> str | None:
         words.append(f"Findings: {'; '.join(named)}.")
     if failing:
         words.append(f"Items of the deployment checklist that failed: {'; '.join(i.title for i in failing)}.")
-    return f"flynn run {shlex.quote(' '.join(words))} --directory {shlex.quote(str(root))}"
+    return f"{program} run {shlex.quote(' '.join(words))} --directory {shlex.quote(str(root))}"
 
 
 async def _reviewed(path: Path) -> tuple[Review, Path]:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-import sys
 from pathlib import Path
 
 from flynn.cli.client import ROOT, Client
@@ -45,8 +44,6 @@ async def run(settings: Settings, instructions: str, *, agent: str, directory: P
     settings = settings_outside(settings, directory)
     screen = Screen()
     async with connected(settings) as connection:
-        if connection.service and settings.anthropic_api_key is None:
-            print("flynn: ANTHROPIC_API_KEY is not set, so the model will not answer.", file=sys.stderr)
         async with Client(connection.url, connection.key) as client:
             place = {"name": workspace_name(directory), "path": str(directory)}
             workspace = await client.post("/workspaces", place)

@@ -6,6 +6,7 @@ FlynnError
 ├── Forbidden             403  a key without the scope or the membership
 ├── NotFound              404  no such thing, or none that this principal may see
 ├── Conflict              409  the state of the thing forbids it now
+│   └── ModelKeyMissing        no key of the model's API (flynn.domain.model_key)
 ├── PayloadTooLarge       413
 ├── TooManyRequests       429  carries retry_after
 │   └── QueueFull              too many runs are queued already

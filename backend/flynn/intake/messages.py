@@ -42,7 +42,8 @@ async def send(
 ) -> tuple[Acknowledgement, list[ev.Recorded]]:
     """Commit the words, without secrets, and the run that follows; nothing is appended for a resend.
 
-    Raises QueueFull when a run would have to be queued for them and the queue is full.
+    Raises QueueFull when a run would have to be queued for them and the queue is full, ModelKeyMissing when
+    this process has no key to answer them with.
 
     A resend is known by the words as they were sent: what passes for a secret may change meanwhile.
     """
@@ -117,8 +118,9 @@ async def accept(
     """Append `message` to a locked conversation, and see to it that a run answers it.
 
     A new run has `priority` and starts at `not_before` at the earliest. Raises QueueFull where there would
-    have to be a new one.
+    have to be a new one, and ModelKeyMissing where nobody would answer.
     """
+    rules.need_model(Place(conversation.volume_id, conversation.workspace_path))
     if run is None:
         run = await runs.queue_run(
             connection,

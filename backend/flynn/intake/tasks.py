@@ -40,8 +40,8 @@ async def delegate(
 ) -> tuple[UUID, list[ev.Recorded]]:
     """Commit a task with its conversation and run; with a known key, return the task it brought in.
 
-    Secrets in its words are redacted before anything is written. Raises QueueFull, and InvalidInput for a
-    time too far ahead.
+    Secrets in its words are redacted before anything is written. Raises QueueFull, ModelKeyMissing, and
+    InvalidInput for a time too far ahead.
 
     A second post with the same key waits here until the first has committed.
     """

@@ -141,7 +141,7 @@ class Breaker:
 
     def _judge(self, failure: ModelFailure, *, probe: bool) -> None:
         match failure:
-            case Permanent(provider_status=None):
+            case Permanent(provider_status=None) | EndpointAway():
                 pass  # it never left this process
             case Permanent() | Refused() | Truncated():
                 self.close()

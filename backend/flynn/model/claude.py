@@ -8,22 +8,23 @@ flynn.model.failures, and the caller decides.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 import httpx2
-from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, Omit, Timeout
+from anthropic import APIError, APIStatusError, AsyncStream, Timeout
 
 from flynn.domain.content import Json
 from flynn.model.assembly import Assembly, broken
 from flynn.model.breaker import Breaker, Standing
 from flynn.model.breath import Breath, Breathing
+from flynn.model.connection import Connection, key_missing
 from flynn.model.diagnosis import of_error_event, of_no_answer, of_status
 from flynn.model.facts import ModelFacts, facts_of
-from flynn.model.failures import BrokenStream, CallFailed, EndpointAway, Permanent
+from flynn.model.failures import BrokenStream, CallFailed, EndpointAway
 from flynn.model.request import ModelRequest
+from flynn.model.response import check_is_stream, drain
 from flynn.model.stream import ModelStream, StreamItem, Tally
 from flynn.model.switches import Switches
 from flynn.model.watchdog import Watchdog
@@ -36,8 +37,7 @@ _NO_ANSWER = (APIError, httpx2.HTTPError, ValueError)
 """What the SDK raises for no answer, for an error whose body was cut, and for an answer that is no JSON."""
 _STREAMED: Final[bool] = True
 _LACKING = frozenset({404, 405, 501})
-_DRAIN_SECONDS = 0.1
-_EXCERPT_BYTES = 2_000
+_REFUSED_KEY = frozenset({401, 403})
 
 
 class Claude:
@@ -45,8 +45,10 @@ class Claude:
 
     `idle_timeout_seconds` is the longest silence on an open call: before the answer begins, whatever
     pings come, and between its bytes. Once it has begun, pings may stand for thinking that is not shown;
-    they are believed for as long as the whole answer could take (flynn.model.watchdog). Without a key the
-    client can be made, but each call fails as Permanent.
+    they are believed for as long as the whole answer could take (flynn.model.watchdog).
+
+    `api_key` is the key, or what gives the one that holds now (flynn.model.connection). Without one nobody
+    is called: each call fails as KeyMissing.
 
     A model that does not answer is not called for a while (flynn.model.breaker): then calls fail at once
     as EndpointAway. `changed` is told of it.
@@ -55,7 +57,7 @@ class Claude:
     def __init__(
         self,
         *,
-        api_key: str | None,
+        api_key: str | Callable[[], str | None] | None,
         base_url: str | None = None,
         switches: Switches = _ANTHROPIC,
         idle_timeout_seconds: float = 90,
@@ -67,15 +69,12 @@ class Claude:
         self._connect_timeout = connect_timeout_seconds
         self._changed = changed
         self._breakers: dict[str, Breaker] = {}
-        self._headers = _headers(api_key, switches)
         self._breath = Breath()
-        # Without an explicit key the SDK would look for credentials in the environment and on disk.
-        self._client = api_key and AsyncAnthropic(
-            api_key=api_key,
+        self._connection = Connection(
+            api_key if callable(api_key) else lambda: api_key,
             base_url=base_url or ANTHROPIC_URL,
-            max_retries=0,
+            switches=switches,
             timeout=Timeout(idle_timeout_seconds, connect=connect_timeout_seconds),
-            open_telemetry=False,
         )
 
     def stream(self, request: ModelRequest) -> ModelStream:
@@ -89,7 +88,12 @@ class Claude:
 
     def refusal(self, model: str) -> EndpointAway | None:
         """Why `model` would not be called now, and when it will be; None when it would be."""
-        return self._breaker(model).refusal()
+        return self._breaker(model).refusal() if self._connection.ready else key_missing()
+
+    @property
+    def key_accepted(self) -> bool | None:
+        """Whether the endpoint took the present key when it was last asked; None when it never was."""
+        return self._connection.accepted
 
     def standings(self) -> list[Standing]:
         """How each model that was ever called is seen from here."""
@@ -106,11 +110,13 @@ class Claude:
             raise away
         content = encode(request.prompt(self._switches))
         try:
-            counted = await self._connected().post(
-                "/v1/messages/count_tokens",
-                cast_to=object,
-                content=content,
-                options={"headers": self._headers},
+            counted = await self._connection.send(
+                lambda client, headers: client.post(
+                    "/v1/messages/count_tokens",
+                    cast_to=object,
+                    content=content,
+                    options={"headers": headers},
+                )
             )
         except APIStatusError as error:
             if error.status_code in _LACKING and error.type is None:
@@ -123,23 +129,48 @@ class Claude:
 
     async def facts(self, model: str) -> ModelFacts:
         """What the Models API says of `model`. Raises a CallFailed, Permanent for an unknown model."""
-        path = f"/v1/models/{quote(model, safe='')}"
-        try:
-            described = await self._connected().get(path, cast_to=object, options={"headers": self._headers})
-        except APIStatusError as error:
-            raise of_status(error) from None
-        except _NO_ANSWER as error:
-            raise self._unanswered(error) from None
+        described = await self._get(f"/v1/models/{quote(model, safe='')}")
         if not isinstance(described, dict):
             raise BrokenStream(
                 f"The endpoint does not describe the model {model!r} but says: {described!s:.200}"
             )
         return facts_of(described)
 
+    async def try_key(self, key: str) -> bool | None:
+        """Ask the Models API with `key`, which costs nothing: True when it takes it, False when it does not.
+
+        None where the endpoint has no Models API. Raises the CallFailed that says why nobody knows.
+        """
+        try:
+            found = await self._get("/v1/models", key=key, params={"limit": 1})
+        except CallFailed as failure:
+            if failure.provider_status in _REFUSED_KEY:
+                return False
+            if failure.provider_status in _LACKING:
+                return None
+            raise
+        if not (isinstance(found, dict) and isinstance(found.get("data"), list)):
+            raise BrokenStream("The endpoint does not answer as the Models API does.")
+        return True
+
     async def close(self) -> None:
         """Close the connections. Calls that are under way fail."""
-        if self._client:
-            await self._client.close()
+        await self._connection.close()
+
+    async def _get(
+        self, path: str, *, key: str | None = None, params: Mapping[str, object] | None = None
+    ) -> Json:
+        try:
+            return await self._connection.send(
+                lambda client, headers: client.get(
+                    path, cast_to=object, options={"headers": headers, "params": params or {}}
+                ),
+                key=key,
+            )
+        except APIStatusError as error:
+            raise of_status(error) from None
+        except _NO_ANSWER as error:
+            raise self._unanswered(error) from None
 
     def _breaker(self, model: str) -> Breaker:
         breaker = self._breakers.get(model)
@@ -155,7 +186,7 @@ class Claude:
             response = await self._open(content)
             try:
                 tally.request_id = response.headers.get("request-id")
-                await _check_is_stream(response, tally)
+                await check_is_stream(response, tally)
                 assembly = Assembly(tally, missing_usage=self._switches.missing_usage)
                 answer = Breathing(response, self._breath)
                 events = AsyncStream.raw_events(cast(httpx2.Response, answer))
@@ -173,32 +204,25 @@ class Claude:
                             yield item
                 duration_ms = _milliseconds_since(began)
                 answer.hurried = True
-                await _drain(events)
+                await drain(events)
                 message = assembly.finish(first_token_ms=first_token_ms, duration_ms=duration_ms)
                 attempt.answer()
             finally:
                 await response.aclose()
         yield message
 
-    def _connected(self) -> AsyncAnthropic:
-        if not self._client:
-            raise Permanent(
-                "ANTHROPIC_API_KEY is not set, so the model cannot be called. Set it to a key of the "
-                "endpoint; any word will do for one that needs no key.",
-                usage_final=True,
-            )
-        return self._client
-
     async def _open(self, content: bytes) -> httpx2.Response:
         """Send the call and wait for the head of the answer, which is read by nobody yet."""
         try:
-            response = await self._connected().post(
-                "/v1/messages",
-                cast_to=httpx2.Response,
-                content=content,
-                options={"headers": self._headers},
-                stream=_STREAMED,
-                stream_cls=AsyncStream[Any],
+            response = await self._connection.send(
+                lambda client, headers: client.post(
+                    "/v1/messages",
+                    cast_to=httpx2.Response,
+                    content=content,
+                    options={"headers": headers},
+                    stream=_STREAMED,
+                    stream_cls=AsyncStream[Any],
+                )
             )
         except APIStatusError as error:
             raise of_status(error) from None
@@ -245,15 +269,6 @@ class Claude:
         return None
 
 
-def _headers(api_key: str | None, switches: Switches) -> dict[str, str | Omit]:
-    headers: dict[str, str | Omit] = {"Content-Type": "application/json"}
-    if switches.auth == "x-api-key":
-        headers |= {"X-Api-Key": api_key or "", "Authorization": Omit()}
-    if switches.betas:
-        headers["anthropic-beta"] = ",".join(switches.betas)
-    return headers
-
-
 def _feed(assembly: Assembly, event: dict[str, Json], tally: Tally) -> StreamItem | None:
     """Feed one event; whatever is wrong with its shape breaks the stream, not the program."""
     try:
@@ -261,29 +276,6 @@ def _feed(assembly: Assembly, event: dict[str, Json], tally: Tally) -> StreamIte
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         detail = f"The answer cannot be read: its {event.get('type')} event is malformed ({error!r})."
         raise broken(detail, tally) from error
-
-
-async def _check_is_stream(response: httpx2.Response, tally: Tally) -> None:
-    """Raise BrokenStream if a success is no event stream, as from a proxy or a wrong base URL."""
-    kind = response.headers.get("content-type", "text/event-stream")
-    if kind.startswith("text/event-stream"):
-        return
-    excerpt = b""
-    with suppress(httpx2.HTTPError):
-        async for chunk in response.aiter_bytes():
-            excerpt += chunk
-            if len(excerpt) >= _EXCERPT_BYTES:
-                break
-    words = " ".join(excerpt[:_EXCERPT_BYTES].decode(errors="replace").split())
-    raise broken(f"The endpoint answered with {kind}, not with an event stream: {words}", tally)
-
-
-async def _drain(events: AsyncIterator[Any]) -> None:
-    """Read the rest after the message, usually the closing chunk, so that the connection is kept."""
-    with suppress(TimeoutError, httpx2.HTTPError, httpx2.StreamError, ValueError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in events:
-                continue
 
 
 def _milliseconds_since(began: float) -> int:

@@ -4,6 +4,7 @@ ModelFailure (flynn.domain.errors)
 └── CallFailed            what all of them carry
     ├── RetryLater        the provider is away or busy: the same call may work later
     │   └── EndpointAway  nobody was called: the breaker knows that the endpoint does not answer
+    │       └── KeyMissing  nor without a key
     ├── Permanent         the same call will fail again; the detail is in the provider's words
     ├── Refused           the model declined (HTTP 200, stop_reason refusal)
     ├── Truncated         the answer was cut by a limit; its tool calls must not run
@@ -59,6 +60,10 @@ class EndpointAway(RetryLater):
     """The call was not made: calls before it failed, and the endpoint is tried again in `retry_after`."""
 
     reason = "held"
+
+
+class KeyMissing(EndpointAway):
+    """The call was not made: there is no key for it. The run waits until there is one."""
 
 
 class Permanent(CallFailed):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from flynn.domain.model_key import HOW_TO_GIVE, NO_KEY
 from flynn.domain.readiness import Part, Readiness
 from flynn.model.breaker import Standing
 from flynn.sandbox.command import SandboxReport
@@ -96,13 +97,28 @@ def volumes_part(mounted: int, missing: Sequence[str]) -> Part:
     return Part(name="volumes", state="ok", detail=f"{mounted} mounted")
 
 
-def model_part(*, key: bool, address: str, standings: Sequence[Standing]) -> Part:
-    """How the model is set up, and which of those that were called here do not answer. Nobody is called."""
+def model_part(
+    *,
+    key: str | None,
+    needed: bool = True,
+    accepted: bool | None = None,
+    address: str,
+    standings: Sequence[Standing],
+) -> Part:
+    """How the model is set up, and which of those that were called here do not answer. Nobody is called.
+
+    `key` says where the key comes from, None without one; `needed`, whether this process runs the agent;
+    `accepted`, what the endpoint last said of the key.
+    """
+    if not key and not needed:
+        return Part(name="model", state="ok", detail="this process has no key, and no worker that needs one")
     if not key:
+        return Part(name="model", state="degraded", detail=f"{NO_KEY}. {HOW_TO_GIVE}. Runs wait for it.")
+    if accepted is False:
         return Part(
             name="model",
             state="degraded",
-            detail="There is no ANTHROPIC_API_KEY: runs end with an error that says so.",
+            detail=f"{address} refuses the {key}: runs end with an error that says so.",
         )
     away = [
         f"{s.model} has not answered since {s.since:%Y-%m-%d %H:%M:%S} UTC ({s.detail})"
@@ -115,4 +131,4 @@ def model_part(*, key: bool, address: str, standings: Sequence[Standing]) -> Par
             state="degraded",
             detail=f"{address}: {'; '.join(away)}. Runs wait, or ask the fallback model; it is tried again.",
         )
-    return Part(name="model", state="ok", detail=address)
+    return Part(name="model", state="ok", detail=f"{address}, {key}")

@@ -69,7 +69,7 @@ class Machine:
         except SandboxUnavailable as error:
             return found, [error.detail]
         if prefer in ("auto", "bubblewrap"):
-            program = bwrap or _find_bubblewrap()
+            program = bwrap or find_bubblewrap()
             if program is None or not program.is_absolute() or not os.access(program, os.X_OK):
                 reasons.append(f"bubblewrap: no program at {program or _PROGRAM_PLACES}")
             else:
@@ -130,6 +130,7 @@ def _binds_by_descriptor(program: Path) -> bool:
     return False
 
 
-def _find_bubblewrap() -> Path | None:
+def find_bubblewrap() -> Path | None:
+    """Bubblewrap in the system's directories; None when it is in none of them."""
     program = shutil.which("bwrap", path=_PROGRAM_PLACES)
     return Path(program) if program else None

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
 import { Composer } from "./Composer.tsx";
+import { ModelKey } from "./ModelKey.tsx";
 
 export function Beginning() {
   const desk = useDesk();
@@ -46,6 +47,7 @@ export function Beginning() {
             {model.detail}
           </p>
         )}
+        <ModelKey />
         <div className="row">
           <label>
             Workspace

@@ -6,6 +6,7 @@ import { EMPTY, isOpen } from "../transcript.ts";
 import { doing, money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";
 import { Entry } from "./Entries.tsx";
+import { ModelKey } from "./ModelKey.tsx";
 
 /** Pixels from the end within which the transcript follows what is new. */
 const NEAR = 80;
@@ -96,6 +97,7 @@ export function Conversation({ id }: { id: string }) {
               )}
             </article>
           ))}
+        {letters.some((letter) => letter.code === "model-key-missing") && <ModelKey />}
       </div>
       <p className="doing" role="status">
         {state}

@@ -137,7 +137,121 @@ NIGHTLY = """
         ),
         ({"compose.yml": DATABASE, "scripts/backup.sh": "# pg_dump one day\n"}, FAILED, ["compose.yml:2"]),
         ({"compose.yml": compose("web:\n  image: nginx:1")}, UNDECIDED, [":"]),
+        (
+            {
+                "compose.yml": DATABASE,
+                "backup.py": "import subprocess\n\nTOOL = 'pg_dump'\nwhile True: ...\n",
+            },
+            UNDECIDED,
+            ["backup.py:3"],
+        ),
+        (
+            {"compose.yml": DATABASE, "job.ts": 'const job = { command: ["pg_dump", "-Fc", "shop"] };\n'},
+            UNDECIDED,
+            ["job.ts:1"],
+        ),
+        (
+            {"compose.yml": DATABASE, "job.py": 'COMMAND = """\n  pg_dump -Fc shop\n"""\n'},
+            UNDECIDED,
+            ["job.py:2"],
+        ),
     ],
 )
 def test_backups(judge: Judge, files: Files, verdict: str, places: list[str]) -> None:
     assert judge(backups, files) == (verdict, places)
+
+
+LOOKS_FOR_BACKUPS = {
+    "look.py": r'''
+        """Looks whether something runs `pg_dump` or restic; `pg_dump -Fc` would do."""
+
+        import re
+
+        TOOLS = ("pg_dump", "mongodump", "restic")
+        MAKES = re.compile(r"\b(?:pg_dump|mongodump|subprocess)\b")
+        CLOCKS = re.compile(r"^OnCalendar=|\bcrontab\b|\bschedule\b")
+        hint = "say pg_dump"  # pg_dump -Fc shop > today
+        ''',
+    "look.ts": """
+        // pg_dump -Fc shop
+        const makes = /\\bpg_dump\\b|restic backup/;
+        const names = ["pg_dump", "restic"];
+        """,
+    "look.go": "var makes = regexp.MustCompile(`pg_dump\\s|restic\\s`)\n",
+    "check.sh": """
+        #!/bin/sh
+        command -v pg_dump >/dev/null || echo install pg_dump
+        grep -q pg_dump scripts/backup.sh && pg_dump --version
+        apt-get install -y restic
+        """,
+    "which.py": "import shutil, subprocess\n\nif shutil.which('pg_dump'):\n    subprocess.run(['true'])\n",
+    "test_backup.py": "import subprocess\n\nsubprocess.run(['pg_dump', '-Fc', 'shop'])\n",
+    "test-backup.sh": "#!/bin/sh\npg_dump shop\n",
+    "tests/nightly.sh": "#!/bin/sh\npg_dump shop; sleep 86400\n",
+}
+
+
+@pytest.mark.parametrize("name", LOOKS_FOR_BACKUPS)
+def test_what_only_looks_for_backups_makes_none(judge: Judge, name: str) -> None:
+    files = {"compose.yml": DATABASE, name: LOOKS_FOR_BACKUPS[name]}
+    assert judge(backups, files) == (FAILED, ["compose.yml:2"])
+
+
+def test_what_only_looks_is_no_clock_either(judge: Judge) -> None:
+    looks = LOOKS_FOR_BACKUPS["look.py"] + "        script = 'backup.sh'\n"
+    files = {"compose.yml": DATABASE, "scripts/backup.sh": DUMP, "look.py": looks}
+    assert judge(backups, files) == (UNDECIDED, ["scripts/backup.sh:3"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        r'KNOWN = re.compile(r"\bJSONRenderer\b|\bJsonFormatter\b|\bpino\s*\(|zap\.NewProduction")',
+        'HINTS = ("JSONRenderer", "LogstashEncoder", "ECSFormatter")',
+        '"""Logs are JSON when a JsonFormatter or JSONRenderer is set up."""',
+        'raise ValueError("set serialize=True")',
+        "x = 1  # JSONRenderer one day",
+    ],
+)
+def test_what_only_looks_for_json_logs_writes_none(judge: Judge, code: str) -> None:
+    files = {"look.py": f"import logging\n{code}\n", "main.py": "import logging\n\nlogging.basicConfig()\n"}
+    assert judge(structured_logs, files) == (FAILED, ["main.py:3"])
+
+
+def test_what_only_looks_for_plain_logs_writes_none(judge: Judge) -> None:
+    looks = 'PLAIN = re.compile(r"\\blogging\\.basicConfig\\s*\\(|x")\nWORDS = ("basicConfig(",)\n'
+    assert judge(structured_logs, {"look.py": looks}) == (UNDECIDED, [":"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"json": {"()": "pythonjsonlogger.jsonlogger.JsonFormatter"},',
+        "handler.setFormatter(jsonlogger.JsonFormatter())",
+        'words = "#"; handler.setFormatter(JsonFormatter())',
+        "words = 'it\\'s'; handler.setFormatter(JsonFormatter())",
+        'words = """a\n"b" \\""" """; handler.setFormatter(JsonFormatter())',
+    ],
+)
+def test_json_logs_beside_words(judge: Judge, code: str) -> None:
+    line = code.count("\n") + 1
+    assert judge(structured_logs, {"a.py": code + "\n"}) == (PASSED, [f"a.py:{line}"])
+
+
+def test_what_only_looks_for_monitoring_or_pools_has_none(judge: Judge) -> None:
+    web = compose("web:\n  image: nginx:1")
+    looks = r'''
+        """Whether sentry_sdk or prometheus_client is used."""
+        KNOWN = re.compile(r"\bprometheus_client\b|\bopentelemetry\b")
+        PRODUCTS = (
+            "sentry_sdk",
+            "ddtrace",
+            "newrelic",
+            "opentelemetry",
+        )
+        POOLS = re.compile(r"\bcreate_engine\s*\(|createPool\s*\(|psycopg2\.connect\s*\(|x")
+        '''
+    assert judge(monitoring, {"compose.yml": web, "look.py": looks}) == (FAILED, ["compose.yml:2"])
+    assert judge(pooled_connections, {"look.py": looks}) == (UNDECIDED, [":"])
+    used = 'INSTALLED_APPS = [\n    "django_prometheus",\n]\n'
+    assert judge(monitoring, {"compose.yml": web, "settings.py": used}) == (PASSED, ["settings.py:2"])

@@ -6,8 +6,9 @@ from itertools import islice
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.compose import words
-from flynn.workspace.checklist.look import Look
-from flynn.workspace.checklist.traces import Trace, traces
+from flynn.workspace.checklist.literals import Literals
+from flynn.workspace.checklist.look import Look, is_test
+from flynn.workspace.checklist.traces import Place, Trace, traces
 from flynn.workspace.checks.shellcheck import is_script
 from flynn.workspace.checks.source import name_of
 
@@ -32,6 +33,21 @@ _CLOCKS = re.compile(
     r"\bcrond?\b|\bcrontab\b|kind:\s*CronJob|\bschedule\b|\bsleep\s+(?:\d{4,}|\$|\d+[hd])|archive_command|"
     r"\bSCHEDULE\b|\bBACKUP_(?:CRON|INTERVAL)"
 )
+_LOOKS = re.compile(
+    r"(?:\bcommand\s+-v|\bwhich|\btype|\bhash|\bp?grep\b[^|;&]*|\becho\b[^|;&]*|\bprintf\b[^|;&]*|"
+    r"\b(?:install|add)\b[^|;&]*)[\s(\"']+$"
+)
+"""What stands before a program that is asked for, installed or spoken of, and not run."""
+_ASKS = re.compile(r"[\"']?\)?,?\s*[\"']?(?:--version|--help|in\b|not\s+in\b)")
+_ARGUMENTS = re.compile(r"(?:[\"'],?)?\s*[\"'`]?(?:-|\$|\{)")
+_STARTS = re.compile(
+    r"\bsubprocess\b|\bPopen\b|\bcreate_subprocess|\bos\.(?:system|exec|spawn|posix_spawn)|\bpexpect\b|"
+    r"\bchild_process\b|\bexeca?\b|\bspawn(?:Sync)?\s*\(|\bzx\b|exec\.Command|Command::new|ProcessBuilder|"
+    r"Process\.Start|\bsystem\s*\(|\bshell_exec\b|\bproc_open\b|\bpassthru\b|System\.cmd|\bOpen3\b|"
+    r"\b(?:c|ctx|conn|session)\.run\s*\("
+)
+"""How programs start others."""
+_MOST_STARTS = 200
 _MOST_SCRIPTS = 20
 _IMAGES = re.compile(r"backup|pgbackrest|wal-g|litestream|barman", re.IGNORECASE)
 
@@ -77,13 +93,32 @@ def _scripts(look: Look) -> Iterator[Trace]:
     paths = [
         path
         for path in look.sources.deployed
-        if path in code or name_of(path).lower() in ("makefile", "justfile") or is_script(path, look.sources)
+        if path in code
+        or name_of(path).lower() in ("makefile", "justfile")
+        or (is_script(path, look.sources) and not is_test(path))
     ]
     last = ""
-    for trace in traces(look.sources, paths, _MAKES, _TOOLS):
+    for trace in traces(look.sources, paths, _MAKES, _TOOLS, counts=_makes):
         if trace.path != last:
             last = trace.path
             yield trace
+
+
+def _makes(place: Place) -> bool:
+    """Whether the tool that is named is run: with arguments, or by a program that starts others. Not where it
+    is asked for, installed or written about.
+    """
+    if _LOOKS.search(place.line[: place.start]) or _ASKS.match(place.line, place.stop):
+        return False
+    if place.piece.kind == "text":
+        return bool(_ARGUMENTS.match(place.line, place.stop)) or _starts(place)
+    return True
+
+
+def _starts(place: Place) -> bool:
+    """Whether the code around starts programs."""
+    found = _STARTS.finditer(place.whole)
+    return any(place.literals.at(start.start()).kind == "code" for start in islice(found, _MOST_STARTS))
 
 
 def _runs(command: str, found: list[Trace]) -> bool:
@@ -98,9 +133,15 @@ def _clock(look: Look, found: list[Trace]) -> Trace | None:
         if path.endswith((".md", ".rst", ".txt")) and "cron" not in path.lower():
             continue
         text = look.sources.text(path)
-        if text is None or not (path in own or any(name in text for name in names)):
+        if text is None or is_test(path) or not (path in own or any(name in text for name in names)):
             continue
+        literals: Literals | None = None
+        offset = 0
         for number, line in enumerate(text.split("\n"), 1):
-            if len(line) < 1_000 and not line.lstrip().startswith(("#", "//")) and _CLOCKS.search(line):
-                return Trace(path, number, line.strip())
+            plain = len(line) < 1_000 and not line.lstrip().startswith(("#", "//"))
+            if plain and (clock := _CLOCKS.search(line)):
+                literals = literals or Literals(text, path)
+                if literals.at(offset + clock.start()).kind not in ("pattern", "comment"):
+                    return Trace(path, number, line.strip())
+            offset += len(line) + 1
     return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.look import Look
-from flynn.workspace.checklist.traces import traces
+from flynn.workspace.checklist.traces import Place, traces
 
 _STRUCTURED = re.compile(
     r"\bJSONRenderer\b|\bjsonlogger\b|\bpythonjsonlogger\b|\bJsonFormatter\b|\bJSONFormatter\b|\bECSFormatter\b|"
@@ -33,6 +33,7 @@ _PLAIN = re.compile(
     r"\blogging\.basicConfig\s*\(|\blog(?:ging)?\.dictConfig\s*\(|winston\.createLogger|format\.simple\s*\(|"
     r"\blogging\.Formatter\s*\(|logrus\.TextFormatter|slog\.NewTextHandler|zap\.NewDevelopment"
 )
+_CLASS_PATH = re.compile(r"(?:ext://)?(?:\w+\.)+\w*(?:Formatter|Renderer|Encoder|Layout)")
 _ASIDE = frozenset({"scripts", "script", "tools", "bin", "hack", "bench", "benchmarks"})
 """Directories of programs for people, who read lines of text."""
 _PLAIN_HINTS = ("basicConfig", "dictConfig", "winston", "format.simple", "Formatter", "NewTextHandler", "zap")
@@ -48,7 +49,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
     if not code:
         yield undecided("There is no code here whose logs could be judged.")
         return
-    for trace in traces(look.sources, code, _STRUCTURED, _HINTS):
+    for trace in traces(look.sources, code, _STRUCTURED, _HINTS, counts=_sets_up):
         yield passed("Logs are written as JSON.", trace.path, trace.line)
         return
     for trace in traces(look.sources, code, _OWN, ("Formatter",)):
@@ -57,7 +58,12 @@ def _proofs(look: Look) -> Iterator[Proof]:
         ):
             yield passed("A formatter of its own writes JSON.", trace.path, trace.line)
             return
-    for trace in traces(look.sources, code, _PLAIN, _PLAIN_HINTS):
+    for trace in traces(look.sources, code, _PLAIN, _PLAIN_HINTS, counts=_sets_up):
         yield failed("Logs are set up here as lines of text, and nowhere as JSON.", trace.path, trace.line)
         return
     yield undecided("How logs are written is not to be seen: no set-up of a logger that is known was found.")
+
+
+def _sets_up(place: Place) -> bool:
+    """Code sets a logger up, and so does the path of a class in a configuration; other words do not."""
+    return place.piece.kind == "code" or bool(_CLASS_PATH.fullmatch(place.piece.text))

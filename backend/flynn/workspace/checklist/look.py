@@ -76,4 +76,10 @@ class Look:
 
 def is_code(path: str) -> bool:
     """Whether `path` is a part of a program, and no test or example."""
-    return path.endswith(_CODE) and not aside(path) and not any(mark in name_of(path) for mark in _TEST_MARKS)
+    return path.endswith(_CODE) and not aside(path) and not is_test(path)
+
+
+def is_test(path: str) -> bool:
+    """Whether the name of a file says that it is a test."""
+    name = name_of(path)
+    return any(mark in name for mark in _TEST_MARKS) or name.startswith("test-")

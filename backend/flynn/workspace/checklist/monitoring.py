@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.compose import repository
 from flynn.workspace.checklist.look import Look
-from flynn.workspace.checklist.traces import traces
+from flynn.workspace.checklist.traces import Place, traces
 
 _IMAGES = re.compile(
     r"(?:^|[/_-])(?:prometheus|alertmanager|grafana|victoria-?metrics|datadog|agent-datadog|newrelic|otel|"
@@ -36,6 +36,9 @@ _HINTS = (
     ),
     *("exporter", "yabeda"),
 )
+_AROUND = 6
+"""Lines before and after one that belong to the same list."""
+_SEVERAL = 3
 _FILES = re.compile(
     r"(?:^|/)(?:prometheus|alertmanager|otel-collector[\w.-]*|grafana|datadog|telegraf)\.(?:ya?ml|conf|ini)$"
 )
@@ -55,7 +58,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
         if _FILES.search(path):
             yield passed("Monitoring is configured here.", path, 1)
             return
-    for trace in traces(look.sources, look.code, _CODE, _HINTS):
+    for trace in traces(look.sources, look.code, _CODE, _HINTS, counts=_uses):
         yield passed("The code exports what it measures.", trace.path, trace.line)
         return
     if look.running:
@@ -67,3 +70,13 @@ def _proofs(look: Look) -> Iterator[Proof]:
         )
     else:
         yield undecided("No service is declared here, and no code exports metrics.")
+
+
+def _uses(place: Place) -> bool:
+    """Code uses what it names; a list that names several such products looks for one."""
+    if place.piece.kind == "code":
+        return True
+    lines = place.whole.split("\n")
+    number = place.whole[: place.whole.find(place.line)].count("\n")
+    around = "\n".join(lines[max(number - _AROUND, 0) : number + _AROUND + 1])
+    return len({found.group().lower() for found in _CODE.finditer(around)}) < _SEVERAL

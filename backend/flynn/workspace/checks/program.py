@@ -59,7 +59,7 @@ class ProgramLinter:
 
     async def lint(self, paths: Sequence[str], sources: Sources, sandbox: Sandbox) -> Linted:
         """Run it over `paths`."""
-        program = self._program()
+        program = self.program()
         if program is None:
             return self._missing(len(paths))
         work = _Work(self, program, sources, sandbox)
@@ -72,7 +72,8 @@ class ProgramLinter:
         findings, more = kept(self.tool, work.found)
         return Linted(work.done, findings, (*work.gaps, *more))
 
-    def _program(self) -> Path | None:
+    def program(self) -> Path | None:
+        """Where it is; None when it is not installed."""
         if not self.interpreted:
             return find_program(self.tool, self.package)
         # The link of a virtual environment, not what it leads to: its packages go by the link.

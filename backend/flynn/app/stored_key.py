@@ -1,0 +1,104 @@
+"""The stored key: the model's key in a file of the data directory, for whoever gave it on the page.
+
+The file (0600) has the key in its first line and the address that it is for in its second: it is sent
+nowhere else, whatever ANTHROPIC_BASE_URL says later. A file with the key alone is for any address. All
+processes of the data directory have it: each looks whether the file is another before it uses the key.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flynn.domain.errors import Unavailable
+from flynn.telemetry.logging import get_logger
+from flynn.telemetry.redaction import register_secret
+
+STORED_KEY = "anthropic.key"
+
+_log = get_logger("flynn.model-key")
+
+Sign = tuple[int, int, int]
+"""By what a file is told from another: inode, time of its last change in nanoseconds, size in bytes."""
+
+
+class StoredKey:
+    """The key of `data_dir` for `address`. What is read is kept out of logs and of what is shown."""
+
+    def __init__(self, data_dir: Path, address: str) -> None:
+        self.path = data_dir / STORED_KEY
+        self._address = address
+        self._sign: Sign | None = None
+        self._key: str | None = None
+
+    def read(self) -> str | None:
+        """The key; None where there is none for this address. Looks at the file's sign each time."""
+        try:
+            status = self.path.stat()
+            sign = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if sign != self._sign:
+                self._key = self._parse(self.path.read_text(encoding="utf-8"))
+                self._sign = sign
+        except FileNotFoundError:
+            self._sign = self._key = None
+        except (OSError, ValueError) as error:
+            _log.error("the stored key of the model's API cannot be read", error=type(error).__name__)
+            self._sign = self._key = None
+        return self._key
+
+    def stored_at(self) -> datetime | None:
+        """When the key was stored; None without one."""
+        try:
+            return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def open_to_others(self) -> bool:
+        """Whether other users of the machine may read the file, which it is never written like."""
+        try:
+            return bool(self.path.stat().st_mode & 0o077)
+        except OSError:
+            return False
+
+    def write(self, key: str) -> None:
+        """Keep `key`, in the place of what was there. Raises Unavailable when the disk does not take it."""
+        register_secret(key)
+        # Written whole before it has its name: another process may look for it just now.
+        draft = self.path.with_suffix(f".{os.getpid()}")
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    os.fchmod(descriptor, 0o600)
+                    file.write(f"{key}\n{self._address}\n")
+                    file.flush()
+                    os.fsync(descriptor)
+                draft.replace(self.path)
+            finally:
+                draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The key cannot be kept in the data directory: {error.strerror}.") from error
+
+    def remove(self) -> bool:
+        """Forget the key; False when there was none. Raises Unavailable when the disk does not let go."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise Unavailable(f"The stored key cannot be removed: {error.strerror}.") from error
+        return True
+
+    def _parse(self, text: str) -> str | None:
+        key, _, rest = text.strip().partition("\n")
+        key, address = key.strip(), rest.strip()
+        if not key:
+            return None
+        register_secret(key)
+        if address not in ("", self._address):
+            _log.warning(
+                "the stored key is for another address than ANTHROPIC_BASE_URL, and is not used",
+                stored_for=address,
+                address=self._address,
+            )
+            return None
+        return key

@@ -1,0 +1,111 @@
+"""A service without a key of the model, on the page: what a message meets, and a key typed into the field."""
+
+import asyncio
+import re
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from flynn.simulator import Options, SimulatorServer, parse_scenarios
+from tests.conftest import ROOT
+from tests.page.stage import Stage
+from tests.page.test_page_chat import SCHEMES, conversation, say, violations
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("browser")]
+
+KEY = "sk-plain-77c1e2-of-the-page"
+SCRIPT = "name: well\nturns: [{blocks: [{text: Here I am.}]}]\n"
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, browser: Browser) -> AsyncIterator[Stage]:
+    """A service without a key, before a model's API that takes KEY alone."""
+    options = Options(keys=frozenset({KEY}))
+    async with SimulatorServer(parse_scenarios(SCRIPT), options) as simulator:
+        settings = {"ANTHROPIC_API_KEY": "", "LOG_LEVEL": "debug"}
+        async with Stage(tmp_path, simulator.url, browser, settings=settings) as found:
+            yield found
+
+
+async def give(page: Page, key: str) -> None:
+    await page.get_by_label("API key of the model").fill(key)
+    await page.get_by_role("button", name="Use this key").click()
+
+
+async def kept_on_the_page(page: Page) -> str:
+    """All that the page has of us: its storage, its cookies, its address and what it shows."""
+    stored = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    fields = await page.evaluate("[...document.querySelectorAll('input')].map(i => i.value).join()")
+    return "\n".join([stored, fields, page.url, await page.content()])
+
+
+async def test_a_key_is_asked_for_tried_and_used(stage: Stage) -> None:
+    page = await stage.visit()
+    field = page.get_by_label("API key of the model")
+    await expect(field).to_be_visible()
+    await expect(field).to_have_attribute("type", "password")
+    await expect(field).to_have_attribute("autocomplete", "off")
+
+    # A message meets a clear problem at once, and its words are kept, over a reload too.
+    await say(page, "Is anybody there?")
+    letter = page.get_by_role("article", name="Not sent yet")
+    await expect(letter).to_contain_text("There is no key of the model's API")
+    await expect(letter).to_contain_text("Is anybody there?")
+    assert await stage.events(conversation(page)) == []
+    await page.reload()
+    await expect(letter).to_contain_text("Is anybody there?")
+    await expect(letter).to_contain_text("There is no key")
+
+    await give(page, "sk-plain-nobodys")
+    await expect(page.get_by_role("alert").filter(has_text="refuses this key")).to_be_visible()
+    assert not await asyncio.to_thread((stage.place / "data" / "anthropic.key").exists)
+
+    # The right one is taken, and what was not sent goes out by itself.
+    await give(page, KEY)
+    await expect(page.get_by_text("Here I am.")).to_be_visible()
+    await expect(page.get_by_role("article", name="Not sent yet")).to_have_count(0)
+    await expect(field).to_have_count(0)
+    said = [e["data"]["text"] for e in await stage.events(conversation(page)) if e["type"] == "message.sent"]
+    assert said == ["Is anybody there?"]
+
+    assert KEY not in await kept_on_the_page(page)
+    await page.reload()
+    await expect(page.get_by_text("Here I am.")).to_be_visible()
+    assert KEY not in await kept_on_the_page(page)
+    await page.goto(stage.url)
+    await say(page, "And now?")
+    await expect(page.get_by_text("Here I am.")).to_be_visible()
+    assert KEY not in await kept_on_the_page(page)
+    file = stage.place / "data" / "anthropic.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert KEY not in stage.log.read_text()
+    # Nothing but the answers that said no, which browsers note.
+    assert not [said for said in stage.complaints if not re.search(r"status of (409|422)", said)]
+
+
+async def test_the_field_passes_axe_and_is_for_admins_alone(stage: Stage) -> None:
+    script = await asyncio.to_thread(
+        (ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js").read_text
+    )
+    page = await stage.visit()
+    await give(page, "sk-plain-nobodys")
+    await expect(page.get_by_role("alert").filter(has_text="refuses this key")).to_be_visible()
+    await page.emulate_media(reduced_motion="reduce")
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        assert await violations(page, script) == []
+    made = await page.evaluate(
+        """async (key) => (await (await fetch("/api/v1/keys", {
+          method: "POST",
+          headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+          body: JSON.stringify({ name: "reader", scopes: ["chat"] }),
+        })).json()).key""",
+        stage.key,
+    )
+    other = await stage.visit(f"{stage.url}/?key={made}")
+    await expect(other.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    await expect(other.get_by_role("alert").filter(has_text="no key of the model's API")).to_be_visible()
+    await expect(other.get_by_label("API key of the model")).to_have_count(0)
