@@ -64,6 +64,26 @@ export interface Readiness {
   parts: ReadyPart[];
 }
 
+export interface ExampleView {
+  state: "not-offered" | "off" | "preparing" | "ready" | "failed";
+  detail: string | null;
+  task: { instructions: string; workspace: string } | null;
+  workspaces: string[];
+  workers: {
+    pid: number;
+    state: "starting" | "idle" | "working";
+    conversation_id: string | null;
+  }[];
+  lease_seconds: number;
+}
+
+export interface ExampleCrash {
+  conversation_id: string;
+  pid: number;
+  call_id: string;
+  at: string;
+}
+
 /** A content block as the Messages API has it; unknown kinds are left alone. */
 export interface Block {
   type: string;

@@ -2,6 +2,8 @@
 import type {
   AgentView,
   ConversationView,
+  ExampleCrash,
+  ExampleView,
   Page,
   Problem,
   Readiness,
@@ -34,6 +36,25 @@ export class Rest {
 
   agents(): Promise<Page<AgentView>> {
     return this.#ask("/api/v1/agents");
+  }
+
+  example(): Promise<ExampleView> {
+    return this.#ask("/api/v1/example");
+  }
+
+  prepareExample(): Promise<ExampleView> {
+    return this.#ask("/api/v1/example", {});
+  }
+
+  crashExample(conversation: string): Promise<ExampleCrash> {
+    return this.#ask("/api/v1/example/crash", { conversation_id: conversation });
+  }
+
+  delegate(order: {
+    instructions: string;
+    workspace: string;
+  }): Promise<{ conversation_id: string }> {
+    return this.#ask("/api/v1/tasks", order);
   }
 
   raiseBudget(conversation: string, order: Record<string, number>): Promise<unknown> {
