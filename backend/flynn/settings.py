@@ -364,6 +364,13 @@ class Settings(BaseSettings):
         "Whether admins may have the scripted example played, by workers of its own with a scripted model: "
         "auto where the service runs its own database, on, or off.",
     )
+    example_idle_minutes: float = _setting(
+        "FLYNN_EXAMPLE_IDLE_MINUTES",
+        10,
+        "Minutes without anything to do after which the example's workers end.",
+        ge=0.05,
+        le=1440,
+    )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80
     )

@@ -34,6 +34,8 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "conversations/{conversation_id}/events",
                 "conversations/{conversation_id}/interrupt",
                 "conversations/{conversation_id}/messages",
+                "example",
+                "example/crash",
                 "keys",
                 "keys/{key_id}",
                 "queue",

@@ -31,11 +31,11 @@ from flynn.telemetry.logging import get_logger
 from flynn.workspace.mounts import Mounts
 from flynn.workspace.volume import Volume, read_volume
 
-IDLE_SECONDS = 600.0
-"""How long the stage stays up while nothing is queued or running on it."""
-
 LOOK_SECONDS = 2.0
 """How often it looks whether anything is, once an example was played here."""
+
+SMALL = {"concurrency": 2, "pool_size": 3, "pool_overflow": 3}
+"""Settings of the workers, which have little to do."""
 
 NOT_OFFERED = NotOffered(
     "This service does not play the scripted example: with a database of one's own it has to be asked to, "
@@ -104,7 +104,6 @@ class ScriptedExample:
         bus: Bus,
         cast: Cast,
         by_descriptor: bool,
-        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """`by_descriptor`: commands are shown a workspace without walking to it (see Mounts)."""
         self._settings = settings
@@ -114,7 +113,7 @@ class ScriptedExample:
         self._bus = bus
         self._cast = cast
         self._by_descriptor = by_descriptor
-        self._idle_seconds = idle_seconds
+        self._idle_seconds = settings.example_idle_minutes * 60
         self._lock = asyncio.Lock()
         self._volume: Volume | None = None
         self._copy: tuple[UUID, str] | None = None
@@ -239,7 +238,7 @@ class ScriptedExample:
             self._raising = self._begin(self._enter(self._volume))
 
     async def _enter(self, volume: Volume) -> None:
-        settings = self._settings.model_copy(update={"database_url": self._address.url})
+        settings = self._settings.model_copy(update={"database_url": self._address.url, **SMALL})
         try:
             if self._up:
                 self._up = False
