@@ -147,7 +147,7 @@ async def test_two_workers_are_lost_in_one_play_and_then_the_service_in_another(
         left = family(server)
         assert len(left) >= 3
         server.kill()
-    await eventually(lambda: not any(p.is_running() for p in left), what="the workers' end", seconds=30)
+    await eventually(lambda: are_gone(left), what="the workers' end", seconds=30)
 
     # Another service on the same data goes on with what was left, unasked.
     server = await fleet.serve("service", worker=True, **EMBEDDED)
@@ -177,20 +177,22 @@ async def test_it_ends_when_nobody_needs_it_and_comes_back_for_words(fleet: Flee
         await check(play, fleet.place / "service" / "examples", lost=0)
         running = family(server)
         await eventually(lambda: is_off(http), what="its end", seconds=60)
-        assert not any(p.is_running() for p in running)
+        await eventually(lambda: are_gone(running), what="the workers' end", seconds=30)
         said = {"text": "Are you there?"}
         await http.post(f"/api/v1/conversations/{play.conversation}/messages", json=said)
         await eventually(lambda: answered(play, "This is a scripted model"), what="an answer", seconds=90)
+        running = family(server)
+        assert len(running) >= 2
         server.send(signal.SIGTERM)
         assert await server.ended() == 0
-        assert family_is_gone(running)
+        await eventually(lambda: are_gone(running), what="the workers' end", seconds=30)
 
 
 async def is_off(http: httpx2.AsyncClient) -> bool:
     return bool((await http.get(EXAMPLE)).json()["state"] == "off")
 
 
-def family_is_gone(processes: list[psutil.Process]) -> bool:
+def are_gone(processes: list[psutil.Process]) -> bool:
     return not any(process.is_running() for process in processes)
 
 

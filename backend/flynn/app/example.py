@@ -245,9 +245,9 @@ class ScriptedExample:
                 await self._cast.leave()
             await self._cast.enter(settings, volume, self._listen)
             self._up = True
-        except FlynnError as error:
-            _log.error("the example cannot be played", reason=error.detail)
-            self._failure = error.detail
+        except (FlynnError, OSError) as error:
+            self._failure = error.detail if isinstance(error, FlynnError) else f"{error.strerror}."
+            _log.error("the example cannot be played", reason=self._failure)
             await self._cast.leave()
         finally:
             self._raising = None
@@ -276,8 +276,8 @@ class ScriptedExample:
             await asyncio.sleep(min(LOOK_SECONDS, self._idle_seconds / 4))
             if self._up and loop.time() - self._needed_at > self._idle_seconds:
                 async with self._lock:
-                    self._up = False
                     await self._cast.leave()
+                    self._up = False
                 _log.info("the example's workers end: nothing was played for a while")
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

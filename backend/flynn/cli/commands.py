@@ -119,9 +119,11 @@ def demo(
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
     settings = Settings.load(port=port, data_dir=data_dir, example="on")
-    # What its workers need is imported beside what the service needs.
-    with _command("example.warm_process").WarmProcess() as warm:
-        _do(_command("demo").demo(settings, stay=stay, crash=crash, warm=warm))
+    command = _command("demo")
+    # Its workers need what the service needs: both import it once.
+    serve_orders = _command("example.warm_program").serve
+    with _command("example.warm_process").WarmProcess.forked(serve_orders) as warm:
+        _do(command.demo(settings, stay=stay, crash=crash, warm=warm))
 
 
 @app.command()

@@ -108,7 +108,7 @@ class ForkingCast:
         async with AsyncExitStack() as stack:
             warm, self._warm = self._warm, None
             if warm is None:
-                warm = await asyncio.to_thread(WarmProcess)
+                warm = await asyncio.to_thread(WarmProcess.started)
             stack.push_async_callback(asyncio.to_thread, warm.close)
             model = await stack.enter_async_context(room.ScriptedModel(watchable=self._watchable))
             order = worker.Order(model.settings(settings), volume)

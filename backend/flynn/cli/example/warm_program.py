@@ -1,7 +1,8 @@
 """The program of the warm process: imports what a worker needs, then forks one for each order.
 
-An order is a packet on its standard input, with two descriptors: the worker's connection to the service,
-and where its log goes. The answer is the worker's process id. It ends when nobody can order any more.
+An order is a packet on its standard input (or the line that a fork was given), with two descriptors: the
+worker's connection to the service, and where its log goes. The answer is the worker's process id. It ends
+when nobody can order any more.
 """
 
 import gc
@@ -21,11 +22,10 @@ MOST = 1 << 20
 """Bytes of an order."""
 
 
-def serve() -> None:
-    """Take orders until standard input ends."""
+def serve(orders: socket.socket) -> None:
+    """Take orders until their line ends."""
     conceal_service()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a worker ended
-    orders = socket.socket(fileno=os.dup(0))
     gc.collect()
     gc.freeze()  # so that collections in the workers leave the shared pages alone
     while True:
@@ -60,4 +60,4 @@ def _become(orders: socket.socket, order: Order, connection: int, log: int) -> N
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=os.dup(0)))
