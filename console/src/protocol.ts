@@ -64,10 +64,16 @@ export interface Readiness {
   parts: ReadyPart[];
 }
 
+export interface ExampleTask {
+  title: string;
+  instructions: string;
+  workspace: string;
+}
+
 export interface ExampleView {
   state: "not-offered" | "off" | "preparing" | "ready" | "failed";
   detail: string | null;
-  task: { instructions: string; workspace: string } | null;
+  task: ExampleTask | null;
   workspaces: string[];
   workers: {
     pid: number;

@@ -3,6 +3,7 @@ import type {
   AgentView,
   ConversationView,
   ExampleCrash,
+  ExampleTask,
   ExampleView,
   Page,
   Problem,
@@ -50,10 +51,7 @@ export class Rest {
     return this.#ask("/api/v1/example/crash", { conversation_id: conversation });
   }
 
-  delegate(order: {
-    instructions: string;
-    workspace: string;
-  }): Promise<{ conversation_id: string }> {
+  delegate(order: ExampleTask): Promise<{ conversation_id: string }> {
     return this.#ask("/api/v1/tasks", order);
   }
 

@@ -27,6 +27,7 @@ EXAMPLE = "/api/v1/example"
 
 OWN = """
 name: own
+loop: true
 turns: [{blocks: [{text: I am the service's own model.}]}]
 """
 
@@ -176,7 +177,7 @@ async def test_it_ends_when_nobody_needs_it_and_comes_back_for_words(fleet: Flee
         assert (await play.ended())["state"] == "completed"
         await check(play, fleet.place / "service" / "examples", lost=0)
         running = family(server)
-        await eventually(lambda: is_off(http), what="its end", seconds=60)
+        await eventually(lambda: is_in(http, "off"), what="its end", seconds=60)
         await eventually(lambda: are_gone(running), what="the workers' end", seconds=30)
         said = {"text": "Are you there?"}
         await http.post(f"/api/v1/conversations/{play.conversation}/messages", json=said)
@@ -188,8 +189,8 @@ async def test_it_ends_when_nobody_needs_it_and_comes_back_for_words(fleet: Flee
         await eventually(lambda: are_gone(running), what="the workers' end", seconds=30)
 
 
-async def is_off(http: httpx2.AsyncClient) -> bool:
-    return bool((await http.get(EXAMPLE)).json()["state"] == "off")
+async def is_in(http: httpx2.AsyncClient, state: str) -> bool:
+    return bool((await http.get(EXAMPLE)).json()["state"] == state)
 
 
 def are_gone(processes: list[psutil.Process]) -> bool:
@@ -212,8 +213,11 @@ async def test_it_leaves_other_work_alone_and_has_to_be_asked_for_on_a_shared_da
             assert (await there.get(EXAMPLE)).json()["state"] == "not-offered"
 
             play = await begin(http)
-            own = (await http.post("/api/v1/conversations", json={"workspace": "default"})).json()
-            mine = Play(http, "default", {"id": "", "conversation_id": own["id"]})
+            for process in family(offers):
+                assert not {"ANTHROPIC_API_KEY", "DATABASE_URL"} & process.environ().keys()
+            await http.post("/api/v1/workspaces", json={"name": "own"})
+            own = (await http.post("/api/v1/conversations", json={"workspace": "own"})).json()
+            mine = Play(http, "own", {"id": "", "conversation_id": own["id"]})
             await http.post(f"/api/v1/conversations/{mine.conversation}/messages", json={"text": "Who?"})
             await eventually(
                 lambda: answered_at_all(mine, "I am the service's own model"), what="an answer", seconds=60
@@ -223,6 +227,14 @@ async def test_it_leaves_other_work_alone_and_has_to_be_asked_for_on_a_shared_da
             await http.post(f"/api/v1/conversations/{mine.conversation}/messages", json={"text": "And now?"})
             await eventually(lambda: ran(mine, 2), what="a second answer", seconds=60)
             assert await answered(mine, "I am the service's own model")
+            # What it was forked from is gone: said when a worker is needed, and mended when asked for.
+            warm = next(p for p in family(offers) if p.ppid() == offers.pid)
+            workers = [p for p in family(offers) if p.ppid() == warm.pid]
+            for process in (warm, *workers):
+                process.kill()
+            await eventually(lambda: is_in(http, "failed"), what="the trouble", seconds=30)
+            assert (await http.post(EXAMPLE)).status_code == 202
+            await eventually(lambda: is_in(http, "ready"), what="new workers", seconds=90)
 
 
 async def answered_at_all(play: Play, words: str) -> bool:

@@ -17,7 +17,7 @@ from flynn.app.database import Address
 from flynn.app.example_copy import EXAMPLES, copy_example, example_volume, new_name
 from flynn.domain.content import Json
 from flynn.domain.errors import Conflict, FlynnError, NotFound, WorkspaceError
-from flynn.domain.example import PATIENT, ExampleCrash, ExampleTask, ExampleView, ExampleWorker
+from flynn.domain.example import INSTRUCTIONS, PATIENT, ExampleCrash, ExampleTask, ExampleView, ExampleWorker
 from flynn.domain.principal import Principal
 from flynn.intake.examples import place_example
 from flynn.live.bus import Bus
@@ -161,12 +161,17 @@ class ScriptedExample:
             {
                 "state": state,
                 "detail": detail,
-                "task": ExampleTask(instructions=PATIENT, workspace=self._copy[1]) if self._copy else None,
+                "task": self._task(),
                 "workspaces": workspaces,
                 "workers": workers,
                 "lease_seconds": self._settings.lease_seconds,
             }
         )
+
+    def _task(self) -> ExampleTask | None:
+        if self._copy is None:
+            return None
+        return ExampleTask(title=INSTRUCTIONS, instructions=PATIENT, workspace=self._copy[1])
 
     async def prepare(self, principal: Principal) -> ExampleView:
         """See Example.prepare. Raises Unavailable when the example cannot be copied."""

@@ -62,7 +62,7 @@ async def demo(settings: Settings, *, stay: bool, crash: bool, warm: WarmProcess
             screen.line(f"Quorra delegates: {instructions}", style="1")
             screen.line(f"  over REST at {url}, in {place}")
             screen.line()
-            order = {"instructions": instructions, "workspace": workspace}
+            order = {"title": INSTRUCTIONS, "instructions": instructions, "workspace": workspace}
             async with Killing(owner, screen, wanted=crash) as killing:
                 ending = await perform(url, key, order, screen, onlooker=killing.see)
         conclude(ending, screen, Connection(url, service.owner_key, service), settings)

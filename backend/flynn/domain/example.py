@@ -22,6 +22,7 @@ class _View(BaseModel):
 class ExampleTask(_View):
     """What to post to /api/v1/tasks: the ordinary way, nothing else starts the example."""
 
+    title: str
     instructions: str
     workspace: str
 
