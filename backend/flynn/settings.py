@@ -366,6 +366,19 @@ class Settings(BaseSettings):
         ge=0.001,
         le=720,
     )
+    example: Annotated[Literal["auto", "on", "off"], Choice] = _setting(
+        "FLYNN_EXAMPLE",
+        "auto",
+        "Whether admins may have the scripted example played, by workers of its own with a scripted model: "
+        "auto where the service runs its own database, on, or off.",
+    )
+    example_idle_minutes: float = _setting(
+        "FLYNN_EXAMPLE_IDLE_MINUTES",
+        10,
+        "Minutes without anything to do after which the example's workers end.",
+        ge=0.05,
+        le=1440,
+    )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80
     )
@@ -401,6 +414,17 @@ class Settings(BaseSettings):
         keys = [k.get_secret_value() for k in (self.anthropic_api_key, self.postgres_password) if k]
         passwords = [addresses.password(url) for url in (self.database_url, self.redis_url) if url]
         return keys + [password for password in passwords if password]
+
+
+_PLAIN = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"),
+    *("LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME"),
+)
+
+
+def plain_environment() -> dict[str, str]:
+    """What a process of ours needs of the environment to run at all: no settings, and no secrets."""
+    return {name: os.environ[name] for name in _PLAIN if name in os.environ}
 
 
 def variable(field: FieldInfo) -> str:

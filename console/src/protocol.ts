@@ -72,6 +72,32 @@ export interface ModelKeyView {
   address: string;
 }
 
+export interface ExampleTask {
+  title: string;
+  instructions: string;
+  workspace: string;
+}
+
+export interface ExampleView {
+  state: "not-offered" | "off" | "preparing" | "ready" | "failed";
+  detail: string | null;
+  task: ExampleTask | null;
+  workspaces: string[];
+  workers: {
+    pid: number;
+    state: "starting" | "idle" | "working";
+    conversation_id: string | null;
+  }[];
+  lease_seconds: number;
+}
+
+export interface ExampleCrash {
+  conversation_id: string;
+  pid: number;
+  call_id: string;
+  at: string;
+}
+
 /** A content block as the Messages API has it; unknown kinds are left alone. */
 export interface Block {
   type: string;

@@ -3,6 +3,9 @@ import type {
   AgentView,
   ConversationView,
   ModelKeyView,
+  ExampleCrash,
+  ExampleTask,
+  ExampleView,
   Page,
   Problem,
   Readiness,
@@ -35,6 +38,22 @@ export class Rest {
 
   agents(): Promise<Page<AgentView>> {
     return this.#ask("/api/v1/agents");
+  }
+
+  example(): Promise<ExampleView> {
+    return this.#ask("/api/v1/example");
+  }
+
+  prepareExample(): Promise<ExampleView> {
+    return this.#ask("/api/v1/example", {});
+  }
+
+  crashExample(conversation: string): Promise<ExampleCrash> {
+    return this.#ask("/api/v1/example/crash", { conversation_id: conversation });
+  }
+
+  delegate(order: ExampleTask): Promise<{ conversation_id: string }> {
+    return this.#ask("/api/v1/tasks", order);
   }
 
   raiseBudget(conversation: string, order: Record<string, number>): Promise<unknown> {

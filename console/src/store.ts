@@ -1,6 +1,7 @@
 /** What the page knows, and what can be done on it. One store; views read slices of it. */
 import { createStore } from "zustand/vanilla";
 import { Connection } from "./connection.ts";
+import { lookAtExample } from "./example.ts";
 import { forgetKey, keepKey } from "./key.ts";
 import { keepOutbox, type Letter, newId, readOutbox } from "./outbox.ts";
 import type {
@@ -9,6 +10,7 @@ import type {
   Delta,
   Envelope,
   ModelKeyView,
+  ExampleView,
   Problem,
   Readiness,
   WorkspaceView,
@@ -27,6 +29,8 @@ export interface State {
   conversations: ConversationView[];
   workspaces: WorkspaceView[];
   agents: AgentView[];
+  /** The scripted example; null while it is not known. */
+  example: ExampleView | null;
   current: string | null;
   transcripts: Record<string, Transcript>;
   outbox: Letter[];
@@ -48,6 +52,7 @@ export class Desk {
     conversations: [],
     workspaces: [],
     agents: [],
+    example: null,
     current: null,
     transcripts: {},
     outbox: readOutbox(),
@@ -186,6 +191,7 @@ export class Desk {
       if (letter.refused === null) await this.#post(letter);
     }
     await this.refresh();
+    await lookAtExample(this);
     try {
       const [workspaces, agents] = await Promise.all([this.rest.workspaces(), this.rest.agents()]);
       this.store.setState({ workspaces: workspaces.items, agents: agents.items });

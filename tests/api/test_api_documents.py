@@ -35,6 +35,8 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "conversations/{conversation_id}/interrupt",
                 "conversations/{conversation_id}/messages",
                 "conversations/{conversation_id}/undo",
+                "example",
+                "example/crash",
                 "keys",
                 "keys/{key_id}",
                 "model-key",

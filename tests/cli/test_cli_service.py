@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,9 +98,23 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     assert "\nCompleted\n  .github/workflows/ci.yml  +3 -0\n" in done.stdout
     assert "+      - name: Run agent creation tests\n" in done.stdout
     assert "\x1b" not in done.stdout
-    (copy,) = (shell.data / "workspaces").glob("demo-*")
+    (copy,) = (shell.data / "examples").glob("example-*")
     assert "Run agent creation tests" in (copy / ".github/workflows/ci.yml").read_text()
     assert not (shell.data / "serve.json").exists()
+
+
+@pytest.mark.needs("bubblewrap")
+def test_the_demo_kills_its_worker_and_another_goes_on(shell: Shell) -> None:
+    done = shell.flynn("demo", "--no-stay", "--crash")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    killed = re.search(r"^  kill -9 \d+: the worker is gone", done.stdout, re.MULTILINE)
+    assert killed is not None, done.stdout
+    rest = done.stdout[killed.end() :]
+    assert rest.index("the run was taken up again") < rest.index("  unknown (") < rest.index("\nCompleted\n")
+    assert "  unknown  " in rest.split("\nCompleted\n")[1]
+    (copy,) = (shell.data / "examples").glob("example-*")
+    assert (copy / ".github/workflows/ci.yml").read_text().count("- name: Run agent creation tests") == 1
 
 
 def test_a_directory_is_worked_on_by_name(

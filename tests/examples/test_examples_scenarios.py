@@ -53,6 +53,8 @@ class Run:
         self.calls: list[list[str]] = []
         self.failed: list[str] = []
         self.evidence: list[Evidence] = []
+        self.lost: set[int] = set()
+        """Which calls, counted from 0, a worker is lost in; their results are as the log has them then."""
 
     async def say(self, words: str) -> str:
         """Send the first message and run tools until the model ends; return its last words."""
@@ -95,6 +97,10 @@ class Run:
                     seen[item.path] = item.after
                 case _:
                     pass
+        if sum(map(len, self.calls)) - 1 in self.lost:
+            content = self.prompts.note("unknown_outcome")
+            self.failed.append(content)
+            return {"type": "tool_result", "tool_use_id": call["id"], "content": content, "is_error": True}
         context = ToolContext(workspace=workspace, sandbox=self.sandbox, scratch=self.scratch, seen=seen)
         result = await execute(call["name"], call["input"], context)
         self.evidence += result.evidence
@@ -109,7 +115,8 @@ async def play(repository: Path, sandbox: Sandbox, tmp_path: Path) -> AsyncItera
     """Make a Run against a simulator that plays the shipped scenarios."""
     scratch = tmp_path / "private" / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    scenarios = [s for name in ("update-ci", "fallback") for s in load_scenarios(SCENARIOS / f"{name}.yaml")]
+    names = ("update-ci-again", "update-ci", "fallback")
+    scenarios = [s for name in names for s in load_scenarios(SCENARIOS / f"{name}.yaml")]
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(SimulatorServer(scenarios))
         sdk = AsyncAnthropic(base_url=server.url, api_key="test", max_retries=0)
@@ -168,6 +175,24 @@ async def test_a_changed_repository_yields_another_edit(play: Run, repository: P
     assert "behind `pytest -q --durations=3 tests/unit`" in answer
 
 
+@pytest.mark.needs("bubblewrap")
+@pytest.mark.parametrize("lost", [{6}, {7}, {7, 10}])
+async def test_after_a_lost_worker_it_looks_first_and_repeats_no_change(
+    play: Run, repository: Path, lost: set[int]
+) -> None:
+    play.lost = lost
+    answer = await play.say(DELEGATION)
+
+    assert len(play.failed) == len(lost)
+    assert play.failed[0].startswith("Outcome unknown.")
+    assert play.calls[-2:] == [["Grep", "Glob"], ["Bash"]]
+    assert workflow_of(repository).read_text().count("- name: Run agent creation tests") == 1
+    assert "nothing was done twice" in answer
+    assert "✓ .github/workflows/ci.yml: the step stands there 1 time\n" in answer
+    assert "✓ 8 passed" in answer
+    assert "✗" not in answer
+
+
 async def test_everything_else_gets_the_words_of_the_fallback(play: Run) -> None:
     answer = await play.say("Please deploy to production.")
     assert play.calls == []
@@ -178,4 +203,4 @@ async def test_everything_else_gets_the_words_of_the_fallback(play: Run) -> None
 
 def test_every_shipped_scenario_loads() -> None:
     shipped: list[Scenario] = load_scenarios(SCENARIOS)
-    assert sorted(scenario.name for scenario in shipped) == ["fallback", "update-ci"]
+    assert sorted(scenario.name for scenario in shipped) == ["fallback", "update-ci", "update-ci-again"]

@@ -56,6 +56,7 @@ BAD = [
         "turn 1: two calls are named 'x'",
     ),
     ("name: ok\nturns: [{}]\n---\nname: a\n", "file.yaml:4: turns: Field required"),
+    ("name: a\nmatch_in: result\nturns: [{}]\n", "match_in: result needs a phrase to match"),
 ]
 
 
@@ -122,6 +123,51 @@ async def test_the_turn_follows_from_the_answers_so_far(dial: Dial) -> None:
     assert await text_of(http, request("ring")) == "ding"
     assert await text_of(http, request("ring", "x", "b", "x", "c", "x", "d")) == "dong"
     assert "No scenario" in await text_of(http, request("who?"))
+
+
+LOST = """
+name: lost
+match: outcome unknown
+match_in: result
+turns:
+  - blocks: [{text: I look.}, {tool: Bash, call: look, input: {command: ls}}]
+  - blocks: [{text: 'There is {{ result("look") }}.'}]
+---
+name: usual
+turns:
+  - blocks: [{text: usual 1}]
+  - blocks: [{text: usual 2}]
+  - blocks: [{text: usual 3}]
+  - blocks: [{text: usual 4}]
+"""
+
+
+async def test_a_scenario_of_a_result_counts_from_the_latest_one_until_there_are_new_words(
+    dial: Dial,
+) -> None:
+    http = await dial(LOST)
+
+    def called(name: str, result: str) -> list[Any]:
+        call = [{"type": "tool_use", "id": name, "name": "Bash", "input": {}}]
+        return [call, [{"type": "tool_result", "tool_use_id": name, "content": result}]]
+
+    async def blocks_of(*messages: Any) -> list[Any]:
+        answer = await http.post("/v1/messages", json=request(*messages))
+        assert answer.status_code == 200, answer.text
+        found: list[Any] = answer.json()["content"]
+        return found
+
+    begun = ["go", *called("t1", "fine")]
+    assert await text_of(http, request(*begun)) == "usual 2"
+    lost = [*begun, *called("t2", "Outcome UNKNOWN. Look first.")]
+    looks = await blocks_of(*lost)
+    assert [block["type"] for block in looks] == ["text", "tool_use"]
+    assert await text_of(http, request(*lost, *called("t3", "a file"))) == "There is a file."
+    # Lost again on the way: it looks again.
+    again = [*lost, *called("t3", "outcome unknown"), *called("t4", "two files")]
+    assert await text_of(http, request(*again)) == "There is two files."
+    # New words are another matter.
+    assert await text_of(http, request(*lost, "There is nothing.", "and now?")) == "usual 4"
 
 
 async def test_a_scenario_of_the_latest_message_counts_from_there(dial: Dial) -> None:

@@ -16,6 +16,7 @@ from flynn.api.authentication import Authenticator
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
+from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
 from flynn.api.model_key import ModelKeys, model_key_doors
@@ -39,6 +40,8 @@ from flynn.store.views import Views
 OVERHEAD = 65_536
 """Bytes that a body may have beside its message: names, quotes, the other fields."""
 
+NOT_PLAYED = NotOffered("There is nobody here who plays the scripted example.")
+
 _DESCRIPTION = """
 Flynn hosts a DevOps agent. People talk with it in *conversations*, programs delegate *tasks* to it.
 
@@ -59,6 +62,7 @@ def create_api(
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
     page: Page,
+    example: Example = NOT_PLAYED,
     sockets_open: Callable[[int], None] = lambda _count: None,
     message_max_bytes: int,
     allowed_origins: Iterable[str],
@@ -72,7 +76,8 @@ def create_api(
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
-    /metrics shows, `sockets_open` is told how many Socket.IO connections there are.
+    /metrics shows, `sockets_open` is told how many Socket.IO connections there are. `example` is played
+    when it is asked for.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -98,6 +103,7 @@ def create_api(
         key_doors(intake=intake, views=views, authenticator=authenticator),
         model_key_doors(model_keys),
         queue_door(intake),
+        example_doors(example),
         schema_door(),
     ):
         api.include_router(doors)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from flynn.agent.agent_catalog import Catalog
+from flynn.api.example import Example
 from flynn.api.server import create_api, create_operations
 from flynn.app.agents import views_of
 from flynn.app.model_key import ModelKeys
@@ -43,6 +44,7 @@ async def open_doors(
     health: Health,
     scrape: Scrape,
     metrics: Metrics,
+    example: Example,
 ) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
@@ -64,6 +66,7 @@ async def open_doors(
             ready=health.ready,
             scrape=scrape.text,
             page=open_page(),
+            example=example,
             sockets_open=metrics.sockets.set,
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,

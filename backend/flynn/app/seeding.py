@@ -36,22 +36,26 @@ def read_mounts(settings: Settings) -> Mounts:
     return mounts
 
 
-async def seed(settings: Settings, database: Database, mounts: Mounts | None = None) -> str:
+async def seed(
+    settings: Settings, database: Database, mounts: Mounts | None = None, *, workspaces: bool = True
+) -> str:
     """Make the default workspace and the owner's key where they are missing; returns that key.
 
-    Workspaces of before there were volumes are taken in. `mounts` are read unless they are given.
+    Workspaces of before there were volumes are taken in. `mounts` are read unless they are given. Without
+    `workspaces` they are left to the processes that have this machine's own volumes.
     """
     mounts = mounts or read_mounts(settings)
     try:
-        if settings.workspace is not None:
+        if workspaces and settings.workspace is not None:
             settings.workspace.mkdir(parents=True, exist_ok=True)
         key = _owner_key(settings.data_dir / OWNER_KEY)
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
     register_secret(key)  # keys made over the API have a shape that is known; this one is read from a file
     async with database.begin() as connection:
-        await seeds.take_in(connection, mounts)
-        await seeds.settle_default(connection, mounts, settings.workspace, forbidden=own_places(settings))
+        if workspaces:
+            await seeds.take_in(connection, mounts)
+            await seeds.settle_default(connection, mounts, settings.workspace, forbidden=own_places(settings))
         if not await knows_key(connection, key_digest(key)):
             await keys.create(connection, KeyOrder(name="owner", scopes=["admin"]), key=key)
     return key

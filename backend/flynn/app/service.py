@@ -14,6 +14,7 @@ from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
+from flynn.app.example import NOT_OFFERED, Cast, ScriptedExample, offers_example
 from flynn.app.model import Model
 from flynn.app.model_key import ModelKeys
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
@@ -38,6 +39,7 @@ from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.tools.toolset import TOOLS
 from flynn.worker.engine import MARGIN_SECONDS, Engine
+from flynn.workspace.mounts import Mounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Service:
     sandbox: Sandbox
     owner_key: str
     engine: Engine | None = None
+    example: ScriptedExample | None = None
 
     def wind_down(self, *, urgent: bool = False) -> None:
         """Take on no more runs and begin to hand back those in hand; the doors may still be open.
@@ -68,15 +71,25 @@ class Service:
             self.engine.wind_down(GRACE_SECONDS)
             if urgent:
                 self.engine.hurry()
+        if self.example is not None:
+            self.example.wind_down(urgent=urgent)
 
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, worker: bool = True, doors: bool = True
+    settings: Settings,
+    *,
+    worker: bool = True,
+    doors: bool = True,
+    mounts: Mounts | None = None,
+    bus: Bus | None = None,
+    cast: Cast | None = None,
 ) -> AsyncIterator[Service]:
     """Start everything that a process needs; on leaving, runs are handed back and all is closed.
 
-    Without `doors` its API is /health, /ready and /metrics only.
+    Without `doors` its API is /health, /ready and /metrics only. `mounts` are the only volumes that it
+    serves, in the place of those that the settings name. It publishes on `bus`, which it opens, unless that
+    follows from the settings. `cast` plays the scripted example, where the settings let it.
     Raises ConfigurationError with one line that says what is wrong.
     """
     try:
@@ -89,7 +102,8 @@ async def open_service(
     permissions = read_rules(settings)
     fallback_of(settings)
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
-    mounts = read_mounts(settings)
+    own_mounts = mounts is None
+    mounts = mounts if mounts is not None else read_mounts(settings)
     async with AsyncExitStack() as stack:
         opening = asyncio.create_task(
             open_sandbox(
@@ -105,14 +119,10 @@ async def open_service(
         database, address, embedded = await stack.enter_async_context(open_database(settings))
         sandbox = await opening
         mounts = replace(mounts, by_descriptor=sandbox.report.backend == "bubblewrap")
-        owner_key = await seed(settings, database, mounts)
+        owner_key = await seed(settings, database, mounts, workspaces=own_mounts)
         _tell_of(sandbox.report)
         metrics = Metrics(tools=TOOLS, version=__version__)
-        bus: Bus = await stack.enter_async_context(
-            RedisBus(settings.redis_url, lost=metrics.publishes_lost.inc)
-            if settings.redis_url
-            else MemoryBus()
-        )
+        bus = await stack.enter_async_context(bus or open_bus(settings, metrics))
         model = Model(settings, works=worker, metrics=metrics)
         stack.push_async_callback(model.client.close)
 
@@ -162,6 +172,19 @@ async def open_service(
             standings=model.client.standings,
             held=lambda: engine.held if engine else 0,
         )
+        example = None
+        if cast is not None and offers_example(settings):
+            example = await stack.enter_async_context(
+                ScriptedExample(
+                    settings,
+                    address=address,
+                    database=database,
+                    views=views,
+                    bus=bus,
+                    cast=cast,
+                    by_descriptor=mounts.by_descriptor,
+                )
+            )
         opened = await stack.enter_async_context(
             open_doors(
                 settings,
@@ -178,6 +201,7 @@ async def open_service(
                 health=health,
                 scrape=scrape,
                 metrics=metrics,
+                example=example or NOT_OFFERED,
             )
             if doors
             else open_operations(settings, views=views, health=health, scrape=scrape)
@@ -194,7 +218,15 @@ async def open_service(
             sandbox=sandbox,
             owner_key=owner_key,
             engine=engine,
+            example=example,
         )
+
+
+def open_bus(settings: Settings, metrics: Metrics) -> Bus:
+    """The bus that the settings name."""
+    if settings.redis_url:
+        return RedisBus(settings.redis_url, lost=metrics.publishes_lost.inc)
+    return MemoryBus()
 
 
 def _tell_of(report: SandboxReport) -> None:

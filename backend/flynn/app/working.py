@@ -83,7 +83,9 @@ async def open_worker(
     )
     engine = Engine(
         dsn=dsn,
-        queues=queues_of(volume.id for volume in caps.mounts.volumes),
+        queues=queues_of(
+            (volume.id for volume in caps.mounts.volumes), placeless=caps.mounts.host is not None
+        ),
         concurrency=settings.concurrency,
         lease_seconds=settings.lease_seconds,
         handler=runner.run,

@@ -113,10 +113,17 @@ def demo(
     port: Annotated[int | None, typer.Option(help="Port to listen on; else FLYNN_PORT.")] = None,
     data_dir: DataDir = None,
     stay: Annotated[bool, typer.Option(help="Go on serving when the task is done.")] = True,
+    crash: Annotated[
+        bool, typer.Option(help="Kill the worker in the middle of a command, and see another take over.")
+    ] = False,
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
-    settings = Settings.load(port=port, data_dir=data_dir)
-    _do(_command("demo").demo(settings, stay=stay))
+    settings = Settings.load(port=port, data_dir=data_dir, example="on")
+    command = _command("demo")
+    # Its workers need what the service needs: both import it once.
+    serve_orders = _command("example.warm_program").serve
+    with _command("example.warm_process").WarmProcess.forked(serve_orders) as warm:
+        _do(command.demo(settings, stay=stay, crash=crash, warm=warm))
 
 
 @app.command()

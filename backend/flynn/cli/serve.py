@@ -13,6 +13,7 @@ from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
+from flynn.cli.example.cast import ForkingCast
 from flynn.cli.memory import settle_memory
 from flynn.cli.record import own, write_record
 from flynn.cli.stopping import stopping
@@ -142,7 +143,7 @@ async def serve(settings: Settings, *, worker: bool) -> int:
     logging.configure(settings.log_level, settings.log_format)
     listener = listen(settings.host, settings.port)
     with listener, own(settings) as record, stopping() as stop:
-        async with open_service(settings, worker=worker) as service:
+        async with open_service(settings, worker=worker, cast=ForkingCast()) as service:
             # Runs are wound down while the doors are still being closed.
             stop.tell(service.wind_down)
             async with serving(service, listener, urgent=stop.urgent) as task:

@@ -19,6 +19,7 @@ from flynn.domain.events import (
     ApprovalDecided,
     ApprovalExpired,
     ApprovalRequested,
+    EventData,
     RunWaiting,
     TaskReported,
 )
@@ -50,7 +51,13 @@ class Ending:
         return {"completed": 0, "failed": 1, "cancelled": INTERRUPTED}[self.report.state]
 
 
-async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
+Onlooker = Callable[[TaskView, EventData], None]
+"""Told of each event of a task as it comes."""
+
+
+async def perform(
+    url: str, key: str, order: Json, screen: Screen, *, onlooker: Onlooker = lambda _task, _event: None
+) -> Ending:
     """Hand in a task and show it until it is over, or waits for somebody.
 
     The first Ctrl-C interrupts the run, the second leaves it alone; SIGTERM leaves at once. Raises
@@ -59,7 +66,7 @@ async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
     async with Client(url, key) as client:
         task = TaskView.model_validate(await client.post("/tasks", order))
         approver = Approver(client, screen)
-        following = asyncio.create_task(_follow(url, key, task, screen, approver))
+        following = asyncio.create_task(_follow(url, key, task, screen, approver, onlooker))
         stopping = _Stopping(client, task, screen, leave=following.cancel)
         with answering({signal.SIGINT: stopping.asked, signal.SIGTERM: stopping.left}):
             try:
@@ -73,7 +80,9 @@ async def perform(url: str, key: str, order: Json, screen: Screen) -> Ending:
                 await stopping.settle()
 
 
-async def _follow(url: str, key: str, task: TaskView, screen: Screen, approver: Approver) -> Ending:
+async def _follow(
+    url: str, key: str, task: TaskView, screen: Screen, approver: Approver, onlooker: Onlooker
+) -> Ending:
     requests: dict[UUID, ApprovalRequested] = {}
     async with aclosing(watch(url, key, task.conversation_id)) as seen:
         async for item in seen:
@@ -86,6 +95,7 @@ async def _follow(url: str, key: str, task: TaskView, screen: Screen, approver: 
                     if isinstance(item.event, TaskReported):
                         return Ending(task, report=item.event.report)
                     screen.event(item.event)
+                    onlooker(task, item.event)
                     match item.event:
                         case ApprovalRequested() as request:
                             requests[request.approval_id] = request

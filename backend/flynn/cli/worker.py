@@ -3,13 +3,19 @@
 import sys
 from contextlib import AsyncExitStack
 
-from flynn.app.service import open_service
+from flynn.app.service import Service, open_service
 from flynn.cli.memory import settle_memory
 from flynn.cli.serve import listen, port_of, serving, url_of
-from flynn.cli.stopping import stopping
+from flynn.cli.stopping import Stop, stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
+
+
+def at_work(service: Service, stop: Stop) -> None:
+    """The worker `service` has begun: it winds down when `stop` says so, and keeps its memory."""
+    stop.tell(service.wind_down)
+    settle_memory()
 
 
 async def work(settings: Settings, *, port: int | None = None) -> int:
@@ -39,10 +45,9 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
                 stack.enter_context(listen(settings.host, port, name="--port")) if port is not None else None
             )
             service = await stack.enter_async_context(open_service(settings, worker=True, doors=False))
-            stop.tell(service.wind_down)
+            at_work(service, stop)
             if listener is not None:
                 await stack.enter_async_context(serving(service, listener, urgent=stop.urgent))
-            settle_memory()
             report = service.sandbox.report
             print(
                 f"A worker of Flynn runs here: up to {settings.concurrency} runs at a time "

@@ -35,6 +35,21 @@ class Conversation:
         start = self._latest_words or 0
         return [m for m in self.messages[start:] if m["role"] == "assistant"]
 
+    def answers_to_result(self, phrase: str) -> list[dict[str, Json]] | None:
+        """The assistant messages after the latest result that holds `phrase`, whatever its case.
+
+        None when no result does since the latest user message that is not merely tool results.
+        """
+        for index in range(len(self.messages) - 1, self._latest_words or 0, -1):
+            message = self.messages[index]
+            if message["role"] == "user" and any(
+                phrase.casefold() in _result_text(block).casefold()
+                for block in blocks_of(message)
+                if block["type"] == "tool_result"
+            ):
+                return [m for m in self.messages[index:] if m["role"] == "assistant"]
+        return None
+
     @cached_property
     def results(self) -> dict[str, Quoted]:
         """The tool results by tool_use id."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import assert_never
 
 import orjson
 
@@ -67,13 +68,26 @@ class Part:
 def cast(scenarios: Sequence[Scenario], conversation: Conversation, fallback: Turn) -> Part:
     """Find the part for a conversation: the first scenario that matches, at the turn that is due."""
     for scenario in scenarios:
-        first = scenario.match_in == "first_message"
-        heard = conversation.first_message if first else conversation.latest_message
-        if scenario.match is None or scenario.match.casefold() in heard.casefold():
-            answers = conversation.answers if first else conversation.answers_to_latest
+        answers = _answers(scenario, conversation)
+        if answers is not None:
             return Part(scenario, len(answers), scenario.turn(len(answers)), answers)
     answers = conversation.answers
     return Part(None, len(answers), fallback, answers)
+
+
+def _answers(scenario: Scenario, conversation: Conversation) -> list[dict[str, Json]] | None:
+    """The assistant messages that the scenario's turns became so far; None when it does not match."""
+    phrase = scenario.match
+    match scenario.match_in:
+        case "first_message":
+            heard, answers = conversation.first_message, conversation.answers
+        case "latest_message":
+            heard, answers = conversation.latest_message, conversation.answers_to_latest
+        case "result":
+            return conversation.answers_to_result(phrase) if phrase is not None else None
+        case _:
+            assert_never(scenario.match_in)
+    return answers if phrase is None or phrase.casefold() in heard.casefold() else None
 
 
 def turn_digest(request: ApiRequest, part: Part) -> bytes:

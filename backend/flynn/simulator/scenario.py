@@ -25,7 +25,9 @@ class Scenario(BaseModel):
     `match` is a phrase that must occur, whatever its case, in the first user message (`match_in`
     "first_message"; turns are then counted over the whole conversation) or in the latest user message
     that is not merely tool results ("latest_message"; turns are counted from there, so that each
-    message of a chat may play its own scenario). No `match`: every conversation.
+    message of a chat may play its own scenario), or in the result of a tool call since then ("result";
+    turns are counted from the latest such result, for what happens on the way). No `match`: every
+    conversation.
 
     When the turns are over, `loop` starts them again; otherwise `fallback` is played.
     """
@@ -34,12 +36,18 @@ class Scenario(BaseModel):
 
     name: str = Field(min_length=1)
     match: str | None = None
-    match_in: Literal["first_message", "latest_message"] = "first_message"
+    match_in: Literal["first_message", "latest_message", "result"] = "first_message"
     turns: list[Turn] = Field(min_length=1)
     loop: bool = False
     fallback: Turn = Field(default_factory=_over)
     pacing: Pacing | None = None
     """For turns without a pacing of their own."""
+
+    @model_validator(mode="after")
+    def _results_match_something(self) -> "Scenario":
+        if self.match_in == "result" and self.match is None:
+            raise ValueError("match_in: result needs a phrase to match")
+        return self
 
     @model_validator(mode="after")
     def _quotes_are_sound(self) -> "Scenario":

@@ -22,7 +22,7 @@ from flynn.store.mounts import LIVE_VOLUMES
 
 ADMISSION_LOCK = 0x464C594E4E01
 QUEUE = "default"
-"""Of workspaces that no volume has; every worker serves it."""
+"""Of workspaces that no volume has; every worker serves it that has paths of its machine at all."""
 
 RESUMED = 1_000
 """What a resume is ahead of fresh runs in the order of jobs: above every priority."""
@@ -74,9 +74,12 @@ SELECT ARRAY(SELECT id FROM admitted) AS ids,
 """)  # noqa: S608  # constants only
 
 
-def queues_of(volumes: Iterable[UUID]) -> list[str]:
-    """The queues that a worker serves which has these volumes mounted."""
-    return [QUEUE, *(f"vol:{volume}" for volume in volumes)]
+def queues_of(volumes: Iterable[UUID], *, placeless: bool = True) -> list[str]:
+    """The queues that a worker serves which has these volumes mounted.
+
+    `placeless`: it serves workspaces that no volume has, too.
+    """
+    return [*([QUEUE] if placeless else []), *(f"vol:{volume}" for volume in volumes)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
 import { Composer } from "./Composer.tsx";
 import { ModelKey } from "./ModelKey.tsx";
+import { ExampleOffer } from "./Example.tsx";
 
 export function Beginning() {
   const desk = useDesk();
@@ -11,6 +12,7 @@ export function Beginning() {
   const agents = useSlice((s) => s.agents);
   const link = useSlice((s) => s.link);
   const ready = useSlice((s) => s.ready);
+  const examples = useSlice((s) => s.example?.workspaces);
   const [workspace, setWorkspace] = useState("");
   const [agent, setAgent] = useState("");
   const [trouble, setTrouble] = useState<string | null>(null);
@@ -48,13 +50,14 @@ export function Beginning() {
           </p>
         )}
         <ModelKey />
+        <ExampleOffer prominent={model !== undefined} />
         <div className="row">
           <label>
             Workspace
             <select value={workspace} onChange={(event) => setWorkspace(event.target.value)}>
               <option value="">default</option>
               {workspaces
-                .filter((w) => w.name !== "default")
+                .filter((w) => w.name !== "default" && !examples?.includes(w.id))
                 .map((w) => (
                   <option key={w.id} value={w.name}>
                     {w.name}

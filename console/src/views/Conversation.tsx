@@ -7,6 +7,7 @@ import { doing, money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";
 import { Entry } from "./Entries.tsx";
 import { ModelKey } from "./ModelKey.tsx";
+import { ExampleBanner } from "./Example.tsx";
 
 /** Pixels from the end within which the transcript follows what is new. */
 const NEAR = 80;
@@ -62,6 +63,7 @@ export function Conversation({ id }: { id: string }) {
           {spent > 0 && ` · ${money(spent)}`}
         </p>
       </header>
+      <ExampleBanner id={id} workspace={view?.workspace_id} transcript={transcript} />
       <div
         ref={end}
         className="transcript"

@@ -1,0 +1,1 @@
+"""What plays the scripted example beside a service: a scripted model, and workers that may be killed."""

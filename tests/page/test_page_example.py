@@ -1,0 +1,65 @@
+"""The scripted example on the page: played without a key, its worker killed in the middle of a command."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.conftest import ROOT
+from tests.page.stage import Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
+
+STEP = "- name: Run agent creation tests"
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, browser: Browser) -> AsyncIterator[Stage]:
+    """A service without a key, and with a model's address where nobody listens."""
+    async with Stage(tmp_path, "http://127.0.0.1:9", browser, settings={"ANTHROPIC_API_KEY": ""}) as found:
+        yield found
+
+
+async def violations(page: Page) -> list[str]:
+    script = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+    await page.evaluate(await asyncio.to_thread(script.read_text))
+    found = await page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
+    return [f"{v['id']}: {node['html']}" for v in found["violations"] for node in v["nodes"]]
+
+
+async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
+    stage: Stage, page: Page
+) -> None:
+    await page.get_by_role("button", name="Play the scripted example").click()
+    banner = page.get_by_role("region", name="Scripted example")
+    await expect(banner).to_contain_text("played by a simulator on this machine")
+    # Its output is seen while the command runs, although another process runs it.
+    running = page.get_by_role("region", name="Bash Run the agent creation tests", exact=True)
+    await expect(running).to_contain_text("passed", timeout=90_000)
+    await expect(running).to_contain_text("running…")
+    await expect(banner).to_contain_text(re.compile(r"process \d+ \(at work\)"))
+    for scheme in ("light", "dark"):
+        await page.emulate_media(
+            reduced_motion="reduce", color_scheme="dark" if scheme == "dark" else "light"
+        )
+        assert await violations(page) == []
+    await banner.get_by_role("button", name="Kill the worker now (SIGKILL)").click()
+    await expect(banner).to_contain_text("was killed in the middle of a command")
+    await expect(running).to_contain_text("outcome unknown", timeout=60_000)
+    await expect(page.get_by_text("Another worker took the run over.")).to_be_visible()
+    await expect(banner).to_contain_text("looks at the state before it does anything again")
+    await expect(page.get_by_text("Before I do anything again I look at the state")).to_be_visible()
+    report = page.get_by_role("region", name="Report of the task")
+    await expect(report).to_contain_text("completed", timeout=90_000)
+    await expect(report).to_contain_text("+3 −0")
+    await expect(report).to_contain_text("unknown")
+    (copy,) = (stage.place / "data" / "examples").glob("example-*")
+    assert (copy / ".github" / "workflows" / "ci.yml").read_text().count(STEP) == 1
+    # The workspace of the example is not one to begin other work in.
+    await page.get_by_role("button", name="New chat").click()
+    await expect(page.get_by_role("button", name="Play the scripted example")).to_be_visible()
+    await expect(page.get_by_label("Workspace").locator("option")).to_have_count(1)
+    assert stage.complaints == []
