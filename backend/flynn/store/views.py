@@ -26,6 +26,7 @@ from flynn.domain.views import (
     ApprovalView,
     ConversationView,
     KeyView,
+    LimitsView,
     MessageView,
     Page,
     RunView,
@@ -49,6 +50,7 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
+  r.limit_turns, r.limit_nanodollars, r.limit_prompt_tokens,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
 FROM conversations c
@@ -283,6 +285,11 @@ def _run(row: Row[Any]) -> RunView:
         detail=detail,
         turns=row.turns,
         cost_dollars=dollars(row.nanodollars),
+        limits=LimitsView(
+            turns=row.limit_turns,
+            dollars=dollars(row.limit_nanodollars),
+            prompt_tokens=row.limit_prompt_tokens,
+        ),
         created_at=row.run_created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
