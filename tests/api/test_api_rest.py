@@ -51,8 +51,9 @@ async def test_a_conversation_without_a_title_is_named_by_its_first_words(served
             await http.post(f"{path}/messages", json={"text": "More of it"})
             titles.append((await http.get(path)).json()["title"])
         assert titles[0] == "Deploy the stack"
-        assert titles[1].startswith("long long ") and titles[1].endswith("…") and len(titles[1]) <= 80
-        assert titles[2].startswith("Use ") and token not in titles[2]
+        assert titles[1] == f"{('long ' * 16)[:79]}…"
+        assert titles[2].startswith("Use ")
+        assert token not in titles[2]
         named = (await http.post("/api/v1/conversations", json={"title": "Mine"})).json()
         await http.post(f"/api/v1/conversations/{named['id']}/messages", json={"text": "Hello"})
         assert (await http.get(f"/api/v1/conversations/{named['id']}")).json()["title"] == "Mine"
