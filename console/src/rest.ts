@@ -2,6 +2,7 @@
 import type {
   AgentView,
   ConversationView,
+  Limits,
   Page,
   Problem,
   Readiness,
@@ -24,8 +25,14 @@ export class Rest {
     this.#key = key;
   }
 
-  conversations(): Promise<Page<ConversationView>> {
-    return this.#ask("/api/v1/conversations?limit=100");
+  /** Conversations, the newest first; `cursor` is the `next` of the page before. */
+  conversations(cursor?: string): Promise<Page<ConversationView>> {
+    const from = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    return this.#ask(`/api/v1/conversations?limit=50${from}`);
+  }
+
+  conversation(id: string): Promise<ConversationView> {
+    return this.#ask(`/api/v1/conversations/${id}`);
   }
 
   workspaces(): Promise<Page<WorkspaceView>> {
@@ -36,7 +43,7 @@ export class Rest {
     return this.#ask("/api/v1/agents");
   }
 
-  raiseBudget(conversation: string, order: Record<string, number>): Promise<unknown> {
+  raiseBudget(conversation: string, order: Partial<Limits>): Promise<unknown> {
     return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
   }
 

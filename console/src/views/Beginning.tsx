@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
+import { visible } from "../visible.ts";
 import { Composer } from "./Composer.tsx";
 
 export function Beginning() {
@@ -12,6 +13,7 @@ export function Beginning() {
   const ready = useSlice((s) => s.ready);
   const [workspace, setWorkspace] = useState("");
   const [agent, setAgent] = useState("");
+  const [mode, setMode] = useState("");
   const [trouble, setTrouble] = useState<string | null>(null);
   const [draft, setDraft] = useState("");
   const model = ready?.parts.find((part) => part.name === "model" && part.state !== "ok");
@@ -19,11 +21,10 @@ export function Beginning() {
     setTrouble(null);
     setDraft("");
     try {
-      const title = titled(text);
       const id = await desk.begin({
-        title,
         ...(workspace && { workspace }),
         ...(agent && { agent }),
+        ...(mode && { permission_mode: mode }),
       });
       await desk.open(id);
       await desk.say(id, text);
@@ -55,7 +56,7 @@ export function Beginning() {
                 .filter((w) => w.name !== "default")
                 .map((w) => (
                   <option key={w.id} value={w.name}>
-                    {w.name}
+                    {visible(w.name)}
                   </option>
                 ))}
             </select>
@@ -71,6 +72,15 @@ export function Beginning() {
                     {a.name}
                   </option>
                 ))}
+            </select>
+          </label>
+          <label>
+            Permission
+            <select value={mode} onChange={(event) => setMode(event.target.value)}>
+              <option value="">as the service has it</option>
+              <option value="accept-edits">edits act, commands ask</option>
+              <option value="ask">all that acts asks</option>
+              <option value="plan">plans only</option>
             </select>
           </label>
         </div>
@@ -90,11 +100,4 @@ export function Beginning() {
       />
     </main>
   );
-}
-
-/** A title from the first words, short enough for a list. */
-function titled(text: string): string {
-  const line = text.trim().split("\n")[0] ?? "";
-  const letters = Array.from(line);
-  return letters.length > 80 ? `${letters.slice(0, 79).join("")}…` : line;
 }
