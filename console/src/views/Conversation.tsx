@@ -53,12 +53,14 @@ export function Conversation({ id }: { id: string }) {
 
   const end = useRef<HTMLDivElement>(null);
   const following = useRef(true);
+  const size = useRef("");
   const [behind, setBehind] = useState(false);
   useEffect(() => {
     const box = end.current;
     if (!box) return;
     // The field below grows, a screen is turned: the end stays where it was seen.
     const watcher = new ResizeObserver(() => {
+      size.current = sizeOf(box);
       if (following.current) box.scrollTop = box.scrollHeight;
     });
     watcher.observe(box);
@@ -105,6 +107,8 @@ export function Conversation({ id }: { id: string }) {
         tabIndex={0}
         onScroll={(event) => {
           const box = event.currentTarget;
+          // Not the person but a new size moved it; the observer sees to that.
+          if (sizeOf(box) !== size.current) return;
           following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
           setBehind(!following.current);
         }}
@@ -172,6 +176,10 @@ export function Conversation({ id }: { id: string }) {
       />
     </main>
   );
+}
+
+function sizeOf(box: HTMLElement): string {
+  return `${box.clientWidth} ${box.clientHeight}`;
 }
 
 /** What becomes of words that are sent now. */
