@@ -50,9 +50,13 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
   if (link === "refused") return <KeyGate problem={problem} enter={enter} />;
   return (
     <DeskContext value={desk}>
-      <a className="skip" href="#words">
+      <button
+        type="button"
+        className="skip"
+        onClick={() => document.getElementById("words")?.focus()}
+      >
         Skip to the message field
-      </a>
+      </button>
       <div className="page">
         <Sidebar begin={begin} />
         <div className="main">

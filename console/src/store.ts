@@ -218,6 +218,11 @@ export class Desk {
       if (letter.refused === null) await this.#post(letter);
     }
     await this.refresh();
+    await this.readChoices();
+  }
+
+  /** Read anew which workspaces and agents there are. */
+  async readChoices(): Promise<void> {
     try {
       const [workspaces, agents] = await Promise.all([this.rest.workspaces(), this.rest.agents()]);
       this.store.setState({ workspaces: workspaces.items, agents: agents.items });

@@ -32,6 +32,7 @@ export function Ask({ call, approval, conversation }: Asked) {
     try {
       const words = decision === "deny" ? message.trim() || null : null;
       await desk.decide(conversation, approval, decision, words, decision === "allow" && remember);
+      document.getElementById(`call-${call.callId}`)?.querySelector<HTMLElement>(".head")?.focus();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       setTrouble(error.message);

@@ -1,5 +1,5 @@
 /** A new conversation: whom to ask, where, and the first words. */
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
 import { visible } from "../visible.ts";
@@ -16,6 +16,9 @@ export function Beginning() {
   const [mode, setMode] = useState("");
   const [trouble, setTrouble] = useState<string | null>(null);
   const [draft, setDraft] = useState("");
+  useEffect(() => {
+    if (link === "live") void desk.readChoices();
+  }, [desk, link]);
   const model = ready?.parts.find((part) => part.name === "model" && part.state !== "ok");
   const begin = async (text: string) => {
     setTrouble(null);

@@ -51,6 +51,14 @@ export function Conversation({ id }: { id: string }) {
     return () => window.removeEventListener("keydown", pressed);
   }, [busy, stop]);
 
+  // What had the focus may be gone with the state that it belonged to, such as the button that stops.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: looked at whenever the state changes
+  useEffect(() => {
+    const lost = document.activeElement === document.body;
+    if (lost && window.matchMedia("(hover: hover)").matches)
+      document.getElementById("words")?.focus();
+  }, [transcript.run?.state]);
+
   const end = useRef<HTMLDivElement>(null);
   const following = useRef(true);
   const size = useRef("");

@@ -32,7 +32,11 @@ function Words({ said }: { said: Said }) {
     <article className="said" aria-label={`${visible(said.principal)} said`}>
       <p className="by">
         {visible(said.principal)} <time dateTime={said.at}>{clock(said.at)}</time>
-        {said.during && !said.read && <span className="chip busy">joins at the next step</span>}
+        {said.during && !said.read && (
+          <span className="chip busy">
+            {said.missed ? "not read: the run had ended" : "joins at the next step"}
+          </span>
+        )}
       </p>
       <p className="verbatim" dir="auto">
         {unturned(said.text)}
