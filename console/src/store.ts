@@ -231,7 +231,7 @@ export class Desk {
     }
   }
 
-  async #follow(id: string): Promise<void> {
+  async #follow(id: string, again = false): Promise<void> {
     const after = this.store.getState().transcripts[id]?.lastSeq ?? 0;
     try {
       const order = { conversation_id: id, after_seq: after };
@@ -239,13 +239,18 @@ export class Desk {
       this.#setPresent(id, answer.present as Presence);
       this.store.setState((s) => ({
         transcripts: { ...s.transcripts, [id]: s.transcripts[id] ?? EMPTY },
+        barred: without(s.barred, id),
       }));
       this.#followed = [...this.#followed.filter((other) => other !== id), id];
       while (this.#followed.length > FOLLOWED) await this.#leave(this.#followed[0] as string);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { status } = error.problem;
-      if (status === 404 || status === 422) this.#bar(id, error.problem);
+      if (status === 422 && after > 0 && !again) {
+        // The log is shorter than what is known of it: it was restored. What it has now is the truth.
+        this.store.setState((s) => ({ transcripts: without(s.transcripts, id) }));
+        await this.#follow(id, true);
+      } else if (status === 404 || status === 422) this.#bar(id, error.problem);
       else if (status !== 0) this.#troubled(error.problem);
     }
   }
