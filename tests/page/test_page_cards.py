@@ -257,6 +257,14 @@ async def test_many_conversations_are_paged_and_found(open_stage: Stage, visitor
     entries = visitor.locator(".entry")
     await expect(entries).to_have_count(50)
     await expect(entries.first).to_contain_text("Number 59 of many")
+    # The page follows the last 20 that were looked at; going back to the first begins anew.
+    await entries.first.click()
+    for n in range(58, 34, -1):
+        await visitor.keyboard.press("Alt+ArrowDown")
+        await expect(visitor.get_by_role("heading", name=f"Number {n} of many")).to_be_visible()
+    await entries.first.click()
+    await expect(visitor.get_by_role("heading", name="Number 59 of many")).to_be_visible()
+    await expect(visitor.get_by_text("Loading…")).to_have_count(0)
     await visitor.get_by_role("button", name="Show older ones").click()
     await expect(visitor.get_by_role("button", name=re.compile("^Number 0 of many"))).to_be_visible()
     await expect(visitor.get_by_role("button", name="Show older ones")).to_have_count(0)
