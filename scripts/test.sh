@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks everything: format, lint, import contracts, types, tests and their coverage.
+# Checks everything: format, lint, import contracts, types, the page, tests and their coverage.
 #
 #   scripts/test.sh                    the checks, and the tests that are not marked slow
 #   scripts/test.sh --all              with coverage, then the slow ones too (what CI runs)
@@ -8,7 +8,7 @@
 #   scripts/test.sh tests/store …      these tests, and nothing else; further options go to pytest
 #
 # Tests whose prerequisite this machine lacks (redis-server, bubblewrap, …) are left out and counted at the
-# end; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes;
+# end, and so are the page's checks where no Node can be had; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes;
 # more than there are processors, since many tests wait for something. The slow ones start processes of
 # their own, so fewer of them run at a time; tracing those processes would cost more than it tells.
 set -euo pipefail
@@ -88,6 +88,23 @@ run_slow_tests() {
   run_tests "${JOBS:-$((processors + 1))}" -m slow
 }
 
+# shellcheck disable=SC2329 # stage calls it
+check_page() {
+  local status=0
+  scripts/build-page.sh --check || status=$?
+  if [ "$status" != 3 ]; then
+    return "$status"
+  fi
+  # As for tests that need something (tests/conftest.py).
+  if [ "${CI:-}" = true ] || [ "${FLYNN_REQUIRE_ALL:-}" = 1 ]; then
+    case ",${FLYNN_MAY_SKIP:-}," in
+      *,node,*) ;;
+      *) return 1 ;;
+    esac
+  fi
+  echo "left out for want of node: the page's checks" | tee -a "$output"
+}
+
 if [ "$checks" = true ]; then
   stage format ruff format --check .
   stage lint ruff check .
@@ -98,6 +115,7 @@ if [ "$checks" = true ]; then
   fi
   stage types mypy "${typed[@]}"
   stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
+  stage page check_page
 fi
 if [ "${selection[0]:-}" != none ]; then
   stage tests run_tests "${JOBS:-$((processors * 2 + 1))}" "${selection[@]}"
@@ -108,5 +126,5 @@ fi
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"
-grep -o 'left out for want of [^:]*: [0-9]* tests\{0,1\}' "$output" || true
+grep -o "left out for want of [^:]*: \([0-9]* tests\{0,1\}\|the page's checks\)" "$output" || true
 exit "$failed"

@@ -12,9 +12,10 @@ import platform
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -114,8 +115,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave a test out, or fail it, when this machine lacks what it needs."""
     needed = [name for marker in item.iter_markers("needs") for name in marker.args]
     missing = [name for name in needed if not has(name)]
-    if not missing:
-        return
+    if missing:
+        leave_out(item, missing)
+
+
+def leave_out(item: pytest.Item, missing: Sequence[str]) -> NoReturn:
+    """Skip a test for want of `missing`, and count it by name; where nothing may be left out it fails."""
     sentence = f"this machine has no {', no '.join(missing)}"
     if _nothing_may_be_missing() and not set(missing) <= _may_be_missing():
         pytest.fail(f"{sentence}, and here nothing may be left out", pytrace=False)

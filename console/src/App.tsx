@@ -3,11 +3,13 @@ import { useCallback, useEffect, useState } from "react";
 import { useStore } from "zustand";
 import { DeskContext } from "./desk.ts";
 import { takeKey } from "./key.ts";
+import { standing } from "./standing.ts";
 import { Desk } from "./store.ts";
 import { Beginning } from "./views/Beginning.tsx";
 import { Conversation } from "./views/Conversation.tsx";
 import { KeyGate } from "./views/KeyGate.tsx";
 import { Sidebar } from "./views/Sidebar.tsx";
+import { visible } from "./visible.ts";
 
 export function App() {
   const [desk, setDesk] = useState<Desk | null>(null);
@@ -30,11 +32,16 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
     void desk.open(null).then(() => document.getElementById("words")?.focus());
   }, [desk]);
   useHashOf(desk, current);
+  useTitleOf(desk, current);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "k") {
         event.preventDefault();
         begin();
+      }
+      if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+        event.preventDefault();
+        neighbour(event.key === "ArrowUp" ? -1 : 1)?.click();
       }
     };
     window.addEventListener("keydown", pressed);
@@ -43,15 +50,19 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
   if (link === "refused") return <KeyGate problem={problem} enter={enter} />;
   return (
     <DeskContext value={desk}>
-      <a className="skip" href="#words">
+      <button
+        type="button"
+        className="skip"
+        onClick={() => document.getElementById("words")?.focus()}
+      >
         Skip to the message field
-      </a>
+      </button>
       <div className="page">
         <Sidebar begin={begin} />
         <div className="main">
           {problem && (
             <p role="alert" className="banner">
-              {problem.detail ?? problem.title}
+              {visible(problem.detail ?? problem.title)}
               <button
                 type="button"
                 className="quiet"
@@ -67,6 +78,27 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
       </div>
     </DeskContext>
   );
+}
+
+/** The conversation above (-1) or below (1) the open one in the list as it is shown. */
+function neighbour(direction: -1 | 1): HTMLElement | undefined {
+  const entries = [...document.querySelectorAll<HTMLElement>("#lists .entry")];
+  const now = entries.findIndex((entry) => entry.getAttribute("aria-current") === "page");
+  return entries[now < 0 ? 0 : now + direction];
+}
+
+/** The window's title says what is open and whether it works or asks, also from behind other windows. */
+function useTitleOf(desk: Desk, current: string | null): void {
+  const title = useStore(desk.store, (s) => {
+    const view = s.conversations?.find((c) => c.id === current);
+    if (!view) return "Flynn";
+    const { look } = standing(view, s.transcripts[view.id]);
+    const mark = look === "asks" ? "(?) " : look === "running" ? "● " : "";
+    return `${mark}${visible(view.title ?? "New conversation")} · Flynn`;
+  });
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 /** Keep the open conversation in the address, so that it survives a reload and can be linked to. */

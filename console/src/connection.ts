@@ -1,7 +1,7 @@
 /** The Socket.IO connection: one for the page, made again whenever it broke, its session taken up again. */
 import { io, type Socket } from "socket.io-client";
 import { read, write } from "./key.ts";
-import type { Delta, Envelope, Problem } from "./protocol.ts";
+import type { Delta, Envelope, Notice, Problem } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 
 const SESSION = "flynn.session";
@@ -14,7 +14,9 @@ export interface Listener {
   heard(event: Envelope): void;
   streamed(delta: Delta): void;
   troubled(problem: Problem): void;
-  lost(): void;
+  noticed(notice: Notice): void;
+  /** The connection is away; `cause` says why, as far as the page knows. */
+  lost(cause: string): void;
 }
 
 interface Welcome {
@@ -44,13 +46,26 @@ export class Connection {
     this.#socket.on("event", (event: Envelope) => listener.heard(event));
     this.#socket.on("delta", (delta: Delta) => listener.streamed(delta));
     this.#socket.on("problem", (problem: Problem) => listener.troubled(problem));
+    this.#socket.on("notice", (notice: Notice) => {
+      if (notice.kind === "presence") listener.noticed(notice);
+    });
     this.#socket.on("disconnect", (reason) => {
-      listener.lost();
+      listener.lost(causeOf(reason));
       // Told to go by the service itself: the client's library would stay away then.
       if (reason === "io server disconnect") setTimeout(() => this.#socket.connect(), 500);
     });
-    this.#socket.on("connect_error", () => listener.lost());
+    this.#socket.on("connect_error", () => listener.lost(causeOf("connect_error")));
+    window.addEventListener("online", this.#retry);
+    window.addEventListener("offline", this.#retry);
   }
+
+  /**
+   * The device has lost its network, or has one again. An open connection may not notice for half a minute;
+   * a new one tells the truth at once, and what is on this very machine goes on.
+   */
+  readonly #retry = () => {
+    this.#socket.disconnect().connect();
+  };
 
   /** Make a call. Rejects with Refused; a connection that breaks meanwhile has status 0. */
   async call(name: string, order: Record<string, unknown>): Promise<Answer> {
@@ -66,6 +81,22 @@ export class Connection {
   }
 
   close(): void {
+    window.removeEventListener("online", this.#retry);
+    window.removeEventListener("offline", this.#retry);
     this.#socket.disconnect();
+  }
+}
+
+function causeOf(reason: string): string {
+  if (!navigator.onLine) return "This device is offline.";
+  switch (reason) {
+    case "ping timeout":
+      return "Nothing has come from the service for a while.";
+    case "io server disconnect":
+      return "The service ended the connection.";
+    case "connect_error":
+      return "The service does not answer.";
+    default:
+      return "The connection broke.";
   }
 }

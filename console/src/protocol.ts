@@ -20,7 +20,27 @@ export interface RunView {
   reason: string | null;
   detail: string | null;
   cost_dollars: number;
+  limits: Limits;
   retry_at: string | null;
+}
+
+/** What a run may use before it waits and asks. */
+export interface Limits {
+  turns: number;
+  dollars: number;
+  prompt_tokens: number;
+}
+
+/** Who watches a conversation: up to 50 names, and how many people in all. */
+export interface Presence {
+  names: string[];
+  count: number;
+}
+
+export interface Notice {
+  kind: "presence";
+  conversation_id: string;
+  present: Presence;
 }
 
 export interface ConversationView {

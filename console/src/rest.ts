@@ -2,10 +2,11 @@
 import type {
   AgentView,
   ConversationView,
-  ModelKeyView,
   ExampleCrash,
   ExampleTask,
   ExampleView,
+  Limits,
+  ModelKeyView,
   Page,
   Problem,
   Readiness,
@@ -28,8 +29,14 @@ export class Rest {
     this.#key = key;
   }
 
-  conversations(): Promise<Page<ConversationView>> {
-    return this.#ask("/api/v1/conversations?limit=100");
+  /** Conversations, the newest first; `cursor` is the `next` of the page before. */
+  conversations(cursor?: string): Promise<Page<ConversationView>> {
+    const from = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    return this.#ask(`/api/v1/conversations?limit=50${from}`);
+  }
+
+  conversation(id: string): Promise<ConversationView> {
+    return this.#ask(`/api/v1/conversations/${id}`);
   }
 
   workspaces(): Promise<Page<WorkspaceView>> {
@@ -56,7 +63,7 @@ export class Rest {
     return this.#ask("/api/v1/tasks", order);
   }
 
-  raiseBudget(conversation: string, order: Record<string, number>): Promise<unknown> {
+  raiseBudget(conversation: string, order: Partial<Limits>): Promise<unknown> {
     return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
   }
 

@@ -9,8 +9,10 @@ import type {
   ConversationView,
   Delta,
   Envelope,
-  ModelKeyView,
   ExampleView,
+  ModelKeyView,
+  Notice,
+  Presence,
   Problem,
   Readiness,
   WorkspaceView,
@@ -25,21 +27,40 @@ export interface State {
   principal: string | null;
   /** Why the key was refused, or what else the service says of the connection. */
   problem: Problem | null;
+  /** Why there is no connection, and since when (milliseconds); null while there is one. */
+  away: { cause: string; since: number } | null;
   ready: Readiness | null;
-  conversations: ConversationView[];
+  /** The newest ones, and those that were asked for; null until the list has come. */
+  conversations: ConversationView[] | null;
+  /** The cursor of the conversations that are older than those; null when there are none. */
+  older: string | null;
   workspaces: WorkspaceView[];
   agents: AgentView[];
   /** The scripted example; null while it is not known. */
   example: ExampleView | null;
   current: string | null;
   transcripts: Record<string, Transcript>;
+  /** Who watches the conversations that this page follows, this page included. */
+  present: Record<string, Presence>;
+  /** Why a conversation cannot be shown. */
+  barred: Record<string, Problem>;
   outbox: Letter[];
+}
+
+/** What a new conversation may name; what is left out is as the service has it. */
+export interface ConversationOrder {
+  agent?: string;
+  workspace?: string;
+  title?: string;
+  permission_mode?: string;
 }
 
 /** Milliseconds in which events and deltas are gathered before the page is drawn again. */
 const FRAME = 33;
 /** Milliseconds that a new conversation waits for a connection. */
 const PATIENCE = 20_000;
+/** Conversations that are followed at once; of others the page forgets what it was told. */
+const FOLLOWED = 20;
 const LIST_EVERY = 5_000;
 const READY_EVERY = 10_000;
 
@@ -48,13 +69,17 @@ export class Desk {
     link: "connecting",
     principal: null,
     problem: null,
+    away: null,
     ready: null,
-    conversations: [],
+    conversations: null,
+    older: null,
     workspaces: [],
     agents: [],
     example: null,
     current: null,
     transcripts: {},
+    present: {},
+    barred: {},
     outbox: readOutbox(),
   }));
 
@@ -63,6 +88,8 @@ export class Desk {
   readonly #timers: number[] = [];
   #waiting: (Envelope | Delta)[] = [];
   #drawing: number | null = null;
+  /** The conversations that are followed, the one looked at last at the end. */
+  #followed: string[] = [];
 
   constructor(key: string) {
     keepKey(key);
@@ -72,7 +99,8 @@ export class Desk {
       heard: (event) => this.#take(event),
       streamed: (delta) => this.#take(delta),
       troubled: (problem) => this.#troubled(problem),
-      lost: () => this.#lost(),
+      noticed: (notice) => this.#noticed(notice),
+      lost: (cause) => this.#lost(cause),
     });
     this.#timers.push(
       window.setInterval(() => void this.refresh(), LIST_EVERY),
@@ -92,12 +120,22 @@ export class Desk {
     if (id !== null && this.store.getState().link === "live") await this.#follow(id);
   }
 
+  /** Show what an address names that the list has not, such as an old conversation. */
+  async look(id: string): Promise<void> {
+    try {
+      this.#know(await this.rest.conversation(id));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.problem.status === 404) this.#bar(id, error.problem);
+    }
+  }
+
   /** Begin a conversation, as soon as there is a connection; gives its id. Rejects with Refused. */
-  async begin(order: { agent?: string; workspace?: string; title: string }): Promise<string> {
+  async begin(order: ConversationOrder): Promise<string> {
     await this.#live();
-    const answer = await this.#connection.call("conversation.create", order);
+    const answer = await this.#connection.call("conversation.create", { ...order });
     const conversation = answer.conversation as ConversationView;
-    this.store.setState((s) => ({ conversations: [conversation, ...s.conversations] }));
+    this.#know(conversation);
     return conversation.id;
   }
 
@@ -160,10 +198,24 @@ export class Desk {
     if (document.hidden || this.store.getState().link === "refused") return;
     try {
       const page = await this.rest.conversations();
-      this.store.setState({ conversations: page.items });
+      this.store.setState(({ conversations, older }) => ({
+        conversations: merged(page.items, conversations ?? []),
+        older: conversations === null ? page.next : older,
+      }));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }
+  }
+
+  /** Read the next page of older conversations. Rejects with Refused. */
+  async readOlder(): Promise<void> {
+    const { older } = this.store.getState();
+    if (older === null) return;
+    const page = await this.rest.conversations(older);
+    this.store.setState(({ conversations }) => ({
+      conversations: merged(conversations ?? [], page.items),
+      older: page.next,
+    }));
   }
 
   /** Wait for the connection. Rejects with Refused when it does not come. */
@@ -184,7 +236,7 @@ export class Desk {
   }
 
   async #welcomed(principal: string): Promise<void> {
-    this.store.setState({ link: "live", principal, problem: null });
+    this.store.setState({ link: "live", principal, problem: null, away: null });
     const { current } = this.store.getState();
     if (current !== null) await this.#follow(current);
     for (const letter of this.store.getState().outbox) {
@@ -192,6 +244,11 @@ export class Desk {
     }
     await this.refresh();
     await lookAtExample(this);
+    await this.readChoices();
+  }
+
+  /** Read anew which workspaces and agents there are. */
+  async readChoices(): Promise<void> {
     try {
       const [workspaces, agents] = await Promise.all([this.rest.workspaces(), this.rest.agents()]);
       this.store.setState({ workspaces: workspaces.items, agents: agents.items });
@@ -200,13 +257,57 @@ export class Desk {
     }
   }
 
-  async #follow(id: string): Promise<void> {
+  async #follow(id: string, again = false): Promise<void> {
     const after = this.store.getState().transcripts[id]?.lastSeq ?? 0;
     try {
-      await this.#connection.call("conversation.open", { conversation_id: id, after_seq: after });
+      const order = { conversation_id: id, after_seq: after };
+      const answer = await this.#connection.call("conversation.open", order);
+      this.#setPresent(id, answer.present as Presence);
+      this.store.setState((s) => ({
+        transcripts: { ...s.transcripts, [id]: s.transcripts[id] ?? EMPTY },
+        barred: without(s.barred, id),
+      }));
+      this.#followed = [...this.#followed.filter((other) => other !== id), id];
+      while (this.#followed.length > FOLLOWED) await this.#leave(this.#followed[0] as string);
     } catch (error) {
-      if (error instanceof Refused && error.problem.status !== 0) this.#troubled(error.problem);
+      if (!(error instanceof Refused)) throw error;
+      const { status } = error.problem;
+      if (status === 422 && after > 0 && !again) {
+        // The log is shorter than what is known of it: it was restored. What it has now is the truth.
+        this.store.setState((s) => ({ transcripts: without(s.transcripts, id) }));
+        await this.#follow(id, true);
+      } else if (status === 404 || status === 422) this.#bar(id, error.problem);
+      else if (status !== 0) this.#troubled(error.problem);
     }
+  }
+
+  /** Follow a conversation no more, and forget what was told of it. */
+  async #leave(id: string): Promise<void> {
+    this.#followed = this.#followed.filter((other) => other !== id);
+    this.store.setState((s) => ({
+      transcripts: without(s.transcripts, id),
+      present: without(s.present, id),
+    }));
+    await this.#connection.call("conversation.close", { conversation_id: id });
+  }
+
+  /** Put a conversation on the list, or its newer view in place of the one there. */
+  #know(conversation: ConversationView): void {
+    this.store.setState((s) => ({
+      conversations: merged([conversation], s.conversations ?? []),
+    }));
+  }
+
+  #bar(id: string, problem: Problem): void {
+    this.store.setState((s) => ({ barred: { ...s.barred, [id]: problem } }));
+  }
+
+  #setPresent(id: string, present: Presence): void {
+    this.store.setState((s) => ({ present: { ...s.present, [id]: present } }));
+  }
+
+  #noticed(notice: Notice): void {
+    this.#setPresent(notice.conversation_id, notice.present);
   }
 
   async #post(letter: Letter): Promise<void> {
@@ -216,6 +317,7 @@ export class Desk {
         text: letter.text,
         client_message_id: letter.id,
       });
+      void this.refresh();
       this.#setOutbox((letters) => letters.filter((l) => l.id !== letter.id));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -234,8 +336,12 @@ export class Desk {
     keepOutbox(this.store.getState().outbox);
   }
 
-  #lost(): void {
-    this.store.setState((s) => ({ link: s.link === "refused" ? "refused" : "reconnecting" }));
+  #lost(cause: string): void {
+    this.store.setState((s) =>
+      s.link === "refused"
+        ? s
+        : { link: "reconnecting", away: { cause, since: s.away?.since ?? Date.now() } },
+    );
   }
 
   #troubled(problem: Problem): void {
@@ -245,11 +351,17 @@ export class Desk {
       this.store.setState({ link: "refused", problem });
       return;
     }
-    this.store.setState({ problem });
+    // The connection is taken up again by itself; the state of the link tells of it.
+    if (problem.code === "service-ends") return;
+    if (problem.conversation_id) this.#bar(problem.conversation_id, problem);
+    else this.store.setState({ problem });
   }
 
   async #look(): Promise<void> {
-    if (!document.hidden) this.store.setState({ ready: await readiness() });
+    if (document.hidden) return;
+    const ready = await readiness();
+    // Parts of a service that does not answer are not known, and not to be shown as they were.
+    this.store.setState({ ready });
   }
 
   #take(item: Envelope | Delta): void {
@@ -271,4 +383,20 @@ export class Desk {
       return { transcripts };
     });
   }
+}
+
+/** Two lists in one, newest first, each conversation once; where both know one, as `newer` has it. */
+export function merged(
+  newer: readonly ConversationView[],
+  other: readonly ConversationView[],
+): ConversationView[] {
+  const known = new Set(newer.map((c) => c.id));
+  return [...newer, ...other.filter((c) => !known.has(c.id))].sort(
+    (a, b) => Date.parse(b.created_at) - Date.parse(a.created_at),
+  );
+}
+
+function without<T>(record: Record<string, T>, name: string): Record<string, T> {
+  const { [name]: _, ...rest } = record;
+  return rest;
 }

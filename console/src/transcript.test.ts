@@ -158,6 +158,21 @@ describe("events", () => {
     });
   });
 
+  test("words that a run did not come to read say so, until one does", () => {
+    const stopped: [string, unknown] = [
+      "run.cancelled",
+      { principal: "ada", reason: null, nanodollars: 0 },
+    ];
+    const again: [string, unknown] = [
+      "step.started",
+      { step: 2, attempt: 1, input_seqs: [5], model: "haiku" },
+    ];
+    const missed = fold(...events(...BEGUN, SAID, stopped));
+    expect(missed.items.find((i) => i.key === "s5")).toMatchObject({ read: false, missed: true });
+    const read = fold(...events(...BEGUN, SAID, stopped, again));
+    expect(read.items.find((i) => i.key === "s5")).toMatchObject({ read: true, missed: false });
+  });
+
   test("an event that is known changes nothing, to the very object", () => {
     const all = events(...BEGUN);
     const once = fold(...all);

@@ -19,6 +19,8 @@ export interface Said {
   read: boolean;
   /** Whether the words were sent while a run was at work. */
   during: boolean;
+  /** Whether that run ended before it had read them. */
+  missed: boolean;
 }
 
 export interface Approval {
@@ -152,6 +154,7 @@ function after(t: Transcript, event: Envelope): Transcript {
         clientId: event.data.client_message_id,
         read: false,
         during: isOpen(t.run),
+        missed: false,
       });
     case "run.queued":
       return { ...t, run: ran(t.run, "queued", null, null, null), stopping: false };
@@ -323,7 +326,9 @@ function streamed(pieces: Piece[], delta: Delta): Piece[] {
 function begun(t: Transcript, event: Envelope & { type: "step.started" }): Transcript {
   const taken = new Set(event.data.input_seqs);
   const items = t.items.map((item) =>
-    item.kind === "said" && !item.read && taken.has(item.seq) ? { ...item, read: true } : item,
+    item.kind === "said" && !item.read && taken.has(item.seq)
+      ? { ...item, read: true, missed: false }
+      : item,
   );
   const answer: Answer = {
     kind: "answer",
@@ -448,8 +453,12 @@ function ended(
   reason: string | null,
   detail: string | null,
 ): Transcript {
+  const closed = closedLive(t);
   return {
-    ...closedLive(t),
+    ...closed,
+    items: closed.items.map((item) =>
+      item.kind === "said" && item.during && !item.read ? { ...item, missed: true } : item,
+    ),
     stopping: false,
     run: { state, reason, detail, retryAt: null, nanodollars },
   };

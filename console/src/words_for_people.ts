@@ -21,8 +21,12 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** The time of day; with its date when that is not today. */
 export function clock(at: string): string {
-  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const when = new Date(at);
+  const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (when.toDateString() === new Date().toDateString()) return time;
+  return `${when.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
 }
 
 /** What a run is doing, in a few words; null when there is nothing to say. */
@@ -31,20 +35,20 @@ export function doing(run: Run | null, stopping: boolean): string | null {
   if (stopping) return "Stopping…";
   switch (run.state) {
     case "queued":
-      return "Waiting for a worker…";
+      return "Queued.";
     case "running":
-      return "At work";
+      return "At work…";
     case "waiting":
-      return WAITS[run.reason ?? ""] ?? "Waiting";
+      return WAITS[run.reason ?? ""] ?? "Waiting.";
     default:
       return null;
   }
 }
 
 const WAITS: Record<string, string> = {
-  approval: "Waiting for a yes",
-  model: "Waiting for the model",
-  turns: "The run has used its turns",
-  dollars: "The run has used its dollars",
-  context: "The conversation has grown too long",
+  approval: "Waiting for a yes.",
+  model: "Waiting for the model.",
+  turns: "Out of turns.",
+  dollars: "Out of dollars.",
+  context: "The conversation has grown too long.",
 };

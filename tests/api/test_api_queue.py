@@ -100,6 +100,17 @@ async def test_a_delayed_task_holds_nothing_and_starts_when_it_is_due(served: Se
         assert (seen["state"], seen["reason"], seen["not_before"]) == ("queued", None, None)
 
 
+async def test_a_run_whose_workspace_is_busy_says_so(served: Served) -> None:
+    async with served.http() as http:
+        first = await delegate(http)
+        second = await delegate(http)
+        assert first["reason"] is None
+        assert second["reason"] == "workspace"
+        assert "Another run is at work in the workspace" in second["detail"]
+        await http.post(f"/api/v1/tasks/{first['id']}/cancel")
+        assert (await http.get(f"/api/v1/tasks/{second['id']}")).json()["reason"] is None
+
+
 async def test_a_delayed_task_can_be_cancelled_and_takes_words_meanwhile(served: Served) -> None:
     async with served.http() as http:
         task = await delegate(http, not_before=f"{_in_a_week()}T18:00:00+01:00")

@@ -39,6 +39,31 @@ async def test_a_conversation_from_its_first_word_to_its_end(served: Served) -> 
         assert (await http.post(f"{path}/budget", json={"turns": 500})).status_code == 409
 
 
+async def test_a_conversation_without_a_title_is_named_by_its_first_words(served: Served) -> None:
+    token = f"ghp_{'a1B2' * 9}"
+    async with served.http() as http:
+        titles = []
+        for words in ("\n  Deploy \u202e the\tstack\nand tell me", "long " * 40, f"Use {token}"):
+            made = (await http.post("/api/v1/conversations", json={})).json()
+            assert made["title"] is None
+            path = f"/api/v1/conversations/{made['id']}"
+            await http.post(f"{path}/messages", json={"text": words})
+            await http.post(f"{path}/messages", json={"text": "More of it"})
+            titles.append((await http.get(path)).json()["title"])
+        assert titles[0] == "Deploy the stack"
+        assert titles[1] == f"{('long ' * 16)[:79]}…"
+        assert titles[2].startswith("Use ")
+        assert token not in titles[2]
+        named = (await http.post("/api/v1/conversations", json={"title": "Mine"})).json()
+        await http.post(f"/api/v1/conversations/{named['id']}/messages", json={"text": "Hello"})
+        assert (await http.get(f"/api/v1/conversations/{named['id']}")).json()["title"] == "Mine"
+        task = (await http.post("/api/v1/tasks", json={"instructions": "Look around"})).json()
+        assert task["title"] is None
+        owned = (await http.get(f"/api/v1/conversations/{task['conversation_id']}")).json()
+        assert owned["title"] == "Look around"
+        assert owned["run"]["limits"].keys() == {"turns", "dollars", "prompt_tokens"}
+
+
 async def test_events_come_in_pages(served: Served) -> None:
     async with served.http() as http:
         conversation = await served.conversation(http)

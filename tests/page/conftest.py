@@ -3,15 +3,19 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.conftest import ROOT
 from tests.page.stage import Stage
+
+expect.set_options(timeout=30_000)
 
 FLAGS = (
     "--headless=new",
@@ -35,9 +39,8 @@ async def _built() -> None:
     assert process.returncode == 0, said.decode()[-3000:]
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A Chromium of its own."""
+@asynccontextmanager
+async def _open_browser() -> AsyncIterator[Browser]:
     await _built()
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     async with async_playwright() as playwright:
@@ -46,14 +49,26 @@ async def browser() -> AsyncIterator[Browser]:
         await found.close()
 
 
+@asynccontextmanager
+async def _open_stage(place: Path, browser: Browser, module: ModuleType) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(module.SCRIPT)))
+        found = Stage(place, simulator.url, browser, settings=getattr(module, "SETTINGS", {}))
+        await stack.enter_async_context(found)
+        yield found
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium of its own."""
+    async with _open_browser() as found:
+        yield found
+
+
 @pytest.fixture
 async def stage(tmp_path: Path, browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """A service whose model plays the module's SCRIPT, and pages that look at it."""
-    async with AsyncExitStack() as stack:
-        scenarios = parse_scenarios(request.module.SCRIPT)
-        simulator = await stack.enter_async_context(SimulatorServer(scenarios))
-        found = Stage(tmp_path, simulator.url, browser)
-        await stack.enter_async_context(found)
+    async with _open_stage(tmp_path, browser, request.module) as found:
         yield found
 
 
@@ -61,3 +76,24 @@ async def stage(tmp_path: Path, browser: Browser, request: pytest.FixtureRequest
 async def page(stage: Stage) -> Page:
     """A page that came by the address that the service printed."""
     return await stage.visit()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def open_stage(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Stage]:
+    """A service as `stage` is, shared by the module's tests, which run on the module's loop."""
+    place = tmp_path_factory.mktemp("stage")
+    async with _open_browser() as browser, _open_stage(place, browser, request.module) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visitor(open_stage: Stage) -> AsyncIterator[Page]:
+    """A page that came to the shared service; its console has to stay silent, whatever is done with it."""
+    open_stage.complaints.clear()
+    page = await open_stage.visit()
+    yield page
+    for context in open_stage.browser.contexts:
+        await context.close()
+    assert open_stage.complaints == []

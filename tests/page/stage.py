@@ -15,6 +15,12 @@ from playwright.async_api import Browser, ConsoleMessage, Page
 
 from tests.drills.fleet import READY_SECONDS, Fleet, free_port
 
+TELL_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} kept out ${event.blockedURI}`));
+"""
+"""Puts what the page's policy kept out among the complaints."""
+
 
 @dataclass
 class Stage:
@@ -27,7 +33,7 @@ class Stage:
     settings: dict[str, str] = field(default_factory=dict)
     address: str = ""
     complaints: list[str] = field(default_factory=list)
-    """What the browser's console said of errors, policy violations among them."""
+    """What the browser's console said, and what the page's policy kept out."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,6 +97,7 @@ class Stage:
     async def visit(self, address: str | None = None) -> Page:
         """A new window at the printed address, or at another."""
         context = await self.browser.new_context(viewport={"width": 1280, "height": 800})
+        await context.add_init_script(TELL_VIOLATIONS)
         page = await context.new_page()
         page.set_default_timeout(30_000)
         page.on("console", self._note)
@@ -99,14 +106,18 @@ class Stage:
         return page
 
     def _note(self, message: ConsoleMessage) -> None:
-        # A service that is away is the page's own business to say.
-        if message.type == "error" and "ERR_CONNECTION" not in message.text:
-            self.complaints.append(message.text)
+        # A service or network that is away is the page's own business to say; the browser tells of it too.
+        if not re.search(r"ERR_(CONNECTION|INTERNET|NETWORK|SOCKET|EMPTY)|status of (4|5)\d\d", message.text):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def http(self, key: str | None = None) -> httpx2.AsyncClient:
+        """A client of the service with the owner's key, or with another."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=60)
 
     async def events(self, conversation: str) -> list[dict[str, Any]]:
         """The log of a conversation."""
-        headers = {"Authorization": f"Bearer {self.key}"}
-        async with httpx2.AsyncClient(base_url=self.url, headers=headers) as client:
+        async with self.http() as client:
             answer = await client.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
             answer.raise_for_status()
             found: list[dict[str, Any]] = answer.json()["items"]

@@ -68,7 +68,7 @@ class ConversationOrder(_Order):
 
     agent: Name = "flynn-dev"
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
-    title: Name | None = None
+    title: Name | None = Field(default=None, description="Left out, the first words become the title")
     permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
 
 

@@ -16,6 +16,14 @@ class _View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class LimitsView(_View):
+    """What a run may use before it waits and asks: model calls, dollars, tokens of one prompt."""
+
+    turns: int
+    dollars: float
+    prompt_tokens: int
+
+
 class RunView(_View):
     """A run as people see it. `reason` and `detail` say why it waits or how it ended."""
 
@@ -26,6 +34,7 @@ class RunView(_View):
     detail: str | None = None
     turns: int
     cost_dollars: float
+    limits: LimitsView
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -24,9 +24,13 @@ from flynn.store.rows import ConversationRow, RunRow
 from flynn.telemetry.redaction import redact
 from flynn.workspace.mounts import Place
 
+TITLE_LENGTH = 80
+"""Characters of a title that is made from words."""
+
 _FIND = text("""
 SELECT message_id, seq, digest FROM client_messages
 WHERE conversation_id = :c AND client_message_id = :m""")
+_ENTITLE = text("UPDATE conversations SET title = :title WHERE id = :c AND title IS NULL")
 _KEEP = text("""
 INSERT INTO client_messages (conversation_id, client_message_id, message_id, seq, digest)
 VALUES (:c, :m, :id, :seq, :digest)""")
@@ -53,6 +57,8 @@ async def send(
     if again := await _resent(connection, conversation, order, words):
         return again, []
     message = _message(principal, conversation, words, order.client_message_id, rules)
+    if conversation.head == 0:
+        await connection.execute(_ENTITLE, {"c": conversation_id, "title": title_of(message.text)})
     run = await runs.open_run(connection, conversation_id)
     priority = await rank(connection, conversation) if run is None else MESSAGE_PRIORITY
     recorded, run = await accept(
@@ -146,6 +152,13 @@ async def accept(
         await admit(connection, rules.admission)
     await runs.announce_input(connection, conversation.id)
     return recorded, run
+
+
+def title_of(words: str) -> str:
+    """A title from a conversation's first words: one line, at most TITLE_LENGTH characters."""
+    line = next((line for line in words.splitlines() if line.strip()), "")
+    plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    return plain if len(plain) <= TITLE_LENGTH else f"{plain[: TITLE_LENGTH - 1].rstrip()}…"
 
 
 def first_words(

@@ -58,7 +58,7 @@ async def delegate(
         agents=agents,
         agent=order.agent,
         workspace=order.workspace or rules.default_workspace,
-        title=order.title,
+        title=order.title or messages.title_of(instructions),
         permission_mode=order.permission_mode,
     )
     await connection.execute(

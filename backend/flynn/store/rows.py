@@ -7,7 +7,7 @@ from uuid import UUID
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunKind, RunState
 from flynn.domain.usage import dollars
-from flynn.domain.views import RunView
+from flynn.domain.views import LimitsView, RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,11 @@ class RunRow:
             detail=self.detail,
             turns=self.turns,
             cost_dollars=dollars(self.nanodollars),
+            limits=LimitsView(
+                turns=self.limits.turns,
+                dollars=dollars(self.limits.nanodollars),
+                prompt_tokens=self.limits.prompt_tokens,
+            ),
             created_at=self.created_at,
             started_at=self.started_at,
             ended_at=self.ended_at,

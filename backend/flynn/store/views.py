@@ -26,6 +26,7 @@ from flynn.domain.views import (
     ApprovalView,
     ConversationView,
     KeyView,
+    LimitsView,
     MessageView,
     Page,
     RunView,
@@ -49,8 +50,11 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.kind, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
+  r.limit_turns, r.limit_nanodollars, r.limit_prompt_tokens,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
-  CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
+  CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away,
+  r.state = 'queued' AND r.job_id IS NULL AND EXISTS (
+    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
@@ -265,15 +269,19 @@ def _conversation(row: Row[Any]) -> ConversationView:
 
 
 def _why(row: Row[Any]) -> tuple[str | None, str | None]:
-    """The reason and detail of a run's state, also where a queued one waits for its time or volume."""
+    """The reason and detail of a run's state, also where a queued one waits for something."""
     if row.state == RunState.QUEUED and row.not_before is not None and row.not_before > datetime.now(UTC):
         return "delayed", f"The run starts at {row.not_before:%Y-%m-%d %H:%M:%S} UTC, as the order says."
-    if row.away is None:
-        return row.reason, row.detail
-    return "volume-away", (
-        f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted that is "
-        "running now. The run starts when one does: name the volume's path in its FLYNN_VOLUMES."
-    )
+    if row.away is not None:
+        return "volume-away", (
+            f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted "
+            "that is running now. The run starts when one does: name the volume's path in its FLYNN_VOLUMES."
+        )
+    if row.workspace_busy:
+        return "workspace", (
+            f"Another run is at work in the workspace {row.workspace!r}. This one starts when that one ends."
+        )
+    return row.reason, row.detail
 
 
 def _run(row: Row[Any]) -> RunView:
@@ -286,6 +294,11 @@ def _run(row: Row[Any]) -> RunView:
         detail=detail,
         turns=row.turns,
         cost_dollars=dollars(row.nanodollars),
+        limits=LimitsView(
+            turns=row.limit_turns,
+            dollars=dollars(row.limit_nanodollars),
+            prompt_tokens=row.limit_prompt_tokens,
+        ),
         created_at=row.run_created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,

@@ -3,6 +3,8 @@ import { useState } from "react";
 import { useDesk } from "../desk.ts";
 import { Refused } from "../rest.ts";
 import type { Approval, Call } from "../transcript.ts";
+import { visible } from "../visible.ts";
+import { clock } from "../words_for_people.ts";
 
 interface Asked {
   call: Call;
@@ -17,7 +19,7 @@ export function Ask({ call, approval, conversation }: Asked) {
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<string | null>(null);
   if (approval.state !== "pending") {
-    const by = approval.by ? ` by ${approval.by}` : "";
+    const by = approval.by ? ` by ${visible(approval.by)}` : "";
     return approval.state === "expired" ? (
       <p className="asked faint">Nobody said yes in time.</p>
     ) : (
@@ -30,6 +32,7 @@ export function Ask({ call, approval, conversation }: Asked) {
     try {
       const words = decision === "deny" ? message.trim() || null : null;
       await desk.decide(conversation, approval, decision, words, decision === "allow" && remember);
+      document.getElementById(`call-${call.callId}`)?.querySelector<HTMLElement>(".head")?.focus();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       setTrouble(error.message);
@@ -39,8 +42,11 @@ export function Ask({ call, approval, conversation }: Asked) {
   };
   return (
     <fieldset className="asked" disabled={busy}>
-      <legend>May {call.tool} do exactly this?</legend>
-      <p className="faint">{approval.reason}</p>
+      <legend>May {visible(call.tool)} do exactly this?</legend>
+      <p className="faint">
+        Asked because {visible(approval.reason)}. Without an answer it is a no at{" "}
+        {clock(approval.expiresAt)}.
+      </p>
       <div className="row">
         <button type="button" className="primary" onClick={() => void decide("allow")}>
           Allow

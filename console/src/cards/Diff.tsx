@@ -1,6 +1,7 @@
 /** What an edit changed, line by line. */
 import { structuredPatch } from "diff";
 import { memo } from "react";
+import { visible } from "../visible.ts";
 
 /** Lines of a diff that are shown at once. */
 const SHOWN = 400;
@@ -26,7 +27,7 @@ export const Diff = memo(function Diff({
   const shown = lines.slice(0, SHOWN);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
-    <section className="diff scroll" aria-label={`Changes of ${path}`} tabIndex={0}>
+    <section className="diff scroll" aria-label={`Changes of ${visible(path)}`} tabIndex={0}>
       <table>
         <tbody>
           {shown.map((line) => (
@@ -35,7 +36,7 @@ export const Diff = memo(function Diff({
                 {line.sign}
               </td>
               <td>
-                <code>{line.text}</code>
+                <code>{visible(line.text)}</code>
               </td>
             </tr>
           ))}

@@ -1,13 +1,15 @@
 /** A command's output: ANSI colours as elements, escape sequences never as anything else. */
 import Anser from "anser";
 import { memo } from "react";
+import { unturned } from "../visible.ts";
+import { readable } from "./escapes.ts";
 
 /** UTF-16 units that are shown at once: of longer output the end. */
 const SHOWN = 60_000;
 
 export const Terminal = memo(function Terminal({ text, label }: { text: string; label: string }) {
   const cut = text.length > SHOWN;
-  const shown = returned(cut ? text.slice(-SHOWN) : text);
+  const shown = readable(cut ? text.slice(-SHOWN) : text);
   const spans = Anser.ansiToJson(shown, { use_classes: true, remove_empty: true });
   let at = 0;
   return (
@@ -20,7 +22,7 @@ export const Terminal = memo(function Terminal({ text, label }: { text: string; 
           const classes = [span.fg, span.bg && `${span.bg}-bg`, span.decoration].filter(Boolean);
           return (
             <span key={at} className={classes.join(" ") || undefined}>
-              {span.content}
+              {unturned(span.content)}
             </span>
           );
         })}
@@ -28,15 +30,3 @@ export const Terminal = memo(function Terminal({ text, label }: { text: string; 
     </section>
   );
 });
-
-/** The text as a terminal leaves it: what a carriage return wrote over is gone. */
-function returned(text: string): string {
-  if (!text.includes("\r")) return text;
-  return text
-    .split("\n")
-    .map((line) => {
-      const parts = line.replace(/\r+$/, "").split("\r");
-      return parts[parts.length - 1] ?? "";
-    })
-    .join("\n");
-}

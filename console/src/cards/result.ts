@@ -13,6 +13,14 @@ export function given(call: Call, name: string): string {
   return "";
 }
 
+/** Whether the call's input has this flag up. */
+export function flag(call: Call, name: string): boolean {
+  const input = call.input;
+  return (
+    input !== null && typeof input === "object" && !Array.isArray(input) && input[name] === true
+  );
+}
+
 /** The words of the result. */
 export function words(call: Call): string {
   return blocks(call)

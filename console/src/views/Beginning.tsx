@@ -1,10 +1,11 @@
 /** A new conversation: whom to ask, where, and the first words. */
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
+import { visible } from "../visible.ts";
 import { Composer } from "./Composer.tsx";
-import { ModelKey } from "./ModelKey.tsx";
 import { ExampleOffer } from "./Example.tsx";
+import { ModelKey } from "./ModelKey.tsx";
 
 export function Beginning() {
   const desk = useDesk();
@@ -15,18 +16,21 @@ export function Beginning() {
   const examples = useSlice((s) => s.example?.workspaces);
   const [workspace, setWorkspace] = useState("");
   const [agent, setAgent] = useState("");
+  const [mode, setMode] = useState("");
   const [trouble, setTrouble] = useState<string | null>(null);
   const [draft, setDraft] = useState("");
+  useEffect(() => {
+    if (link === "live") void desk.readChoices();
+  }, [desk, link]);
   const model = ready?.parts.find((part) => part.name === "model" && part.state !== "ok");
   const begin = async (text: string) => {
     setTrouble(null);
     setDraft("");
     try {
-      const title = titled(text);
       const id = await desk.begin({
-        title,
         ...(workspace && { workspace }),
         ...(agent && { agent }),
+        ...(mode && { permission_mode: mode }),
       });
       await desk.open(id);
       await desk.say(id, text);
@@ -60,7 +64,7 @@ export function Beginning() {
                 .filter((w) => w.name !== "default" && !examples?.includes(w.id))
                 .map((w) => (
                   <option key={w.id} value={w.name}>
-                    {w.name}
+                    {visible(w.name)}
                   </option>
                 ))}
             </select>
@@ -76,6 +80,15 @@ export function Beginning() {
                     {a.name}
                   </option>
                 ))}
+            </select>
+          </label>
+          <label>
+            Permission
+            <select value={mode} onChange={(event) => setMode(event.target.value)}>
+              <option value="">as the service has it</option>
+              <option value="accept-edits">edits act, commands ask</option>
+              <option value="ask">all that acts asks</option>
+              <option value="plan">plans only</option>
             </select>
           </label>
         </div>
@@ -95,11 +108,4 @@ export function Beginning() {
       />
     </main>
   );
-}
-
-/** A title from the first words, short enough for a list. */
-function titled(text: string): string {
-  const line = text.trim().split("\n")[0] ?? "";
-  const letters = Array.from(line);
-  return letters.length > 80 ? `${letters.slice(0, 79).join("")}…` : line;
 }

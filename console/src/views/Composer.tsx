@@ -6,6 +6,7 @@ interface Composing {
   busy: boolean;
   stopping: boolean;
   hint: string;
+  placeholder?: string;
   /** Words given back by somebody who took them back; new ones replace the draft. */
   draft: string;
   send: (text: string) => void;
@@ -15,7 +16,15 @@ interface Composing {
 /** Lines that the field grows to. */
 const TALLEST = 220;
 
-export function Composer({ busy, stopping, hint, draft, send, stop }: Composing) {
+export function Composer({
+  busy,
+  stopping,
+  hint,
+  placeholder = "What is to be done?",
+  draft,
+  send,
+  stop,
+}: Composing) {
   const [text, setText] = useState(draft);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -49,7 +58,7 @@ export function Composer({ busy, stopping, hint, draft, send, stop }: Composing)
         ref={field}
         rows={1}
         value={text}
-        placeholder={busy ? "Say more: it joins at the next step" : "What is to be done?"}
+        placeholder={placeholder}
         aria-describedby="hint"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {

@@ -2,25 +2,37 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import { Refused } from "../rest.ts";
-import { EMPTY, isOpen } from "../transcript.ts";
-import { doing, money } from "../words_for_people.ts";
+import { EMPTY, isOpen, type Run } from "../transcript.ts";
+import { unturned, visible } from "../visible.ts";
+import { money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";
+import { walkCards } from "./cardwalk.ts";
 import { Entry } from "./Entries.tsx";
-import { ModelKey } from "./ModelKey.tsx";
 import { ExampleBanner } from "./Example.tsx";
+import { ExportButton } from "./ExportButton.tsx";
+import { ModelKey } from "./ModelKey.tsx";
+import { RunState } from "./RunState.tsx";
+import { Watchers } from "./Watchers.tsx";
 
 /** Pixels from the end within which the transcript follows what is new. */
 const NEAR = 80;
 
 export function Conversation({ id }: { id: string }) {
   const desk = useDesk();
-  const transcript = useSlice((s) => s.transcripts[id]) ?? EMPTY;
+  const known = useSlice((s) => s.transcripts[id]);
+  const barred = useSlice((s) => s.barred[id]);
+  const transcript = known ?? EMPTY;
   const outbox = useSlice((s) => s.outbox);
   const link = useSlice((s) => s.link);
-  const view = useSlice((s) => s.conversations.find((c) => c.id === id));
+  const view = useSlice((s) => s.conversations?.find((c) => c.id === id));
   const letters = outbox.filter((letter) => letter.conversation === id);
   const [trouble, setTrouble] = useState<string | null>(null);
   const [draft, setDraft] = useState("");
+  const listed = useSlice((s) => s.conversations !== null);
+  useEffect(() => {
+    if (listed && !view) void desk.look(id);
+  }, [desk, id, listed, view]);
+  const loading = known === undefined || (known.lastSeq === 0 && (view?.last_seq ?? 0) > 0);
   const busy = isOpen(transcript.run);
   const attempt = useCallback(async (work: Promise<unknown>) => {
     setTrouble(null);
@@ -41,27 +53,60 @@ export function Conversation({ id }: { id: string }) {
     return () => window.removeEventListener("keydown", pressed);
   }, [busy, stop]);
 
+  // What had the focus may be gone with the state that it belonged to, such as the button that stops.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: looked at whenever the state changes
+  useEffect(() => {
+    const lost = document.activeElement === document.body;
+    if (lost && window.matchMedia("(hover: hover)").matches)
+      document.getElementById("words")?.focus();
+  }, [transcript.run?.state]);
+
   const end = useRef<HTMLDivElement>(null);
   const following = useRef(true);
+  const size = useRef("");
+  const [behind, setBehind] = useState(false);
+  useEffect(() => {
+    const box = end.current;
+    if (!box) return;
+    // The field below grows, a screen is turned: the end stays where it was seen.
+    const watcher = new ResizeObserver(() => {
+      size.current = sizeOf(box);
+      if (following.current) box.scrollTop = box.scrollHeight;
+    });
+    watcher.observe(box);
+    return () => watcher.disconnect();
+  }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is new is followed, whatever it is
   useLayoutEffect(() => {
     const box = end.current;
     if (box && following.current) box.scrollTop = box.scrollHeight;
   }, [transcript, letters.length]);
 
-  const state = doing(transcript.run, transcript.stopping);
+  const title = visible(view?.title ?? "New conversation");
   const spent = transcript.items.reduce(
     (sum, item) => sum + (item.kind === "answer" ? (item.nanodollars ?? 0) : 0),
     0,
   );
+  if (barred) {
+    return (
+      <main className="conversation">
+        <p role="alert" className="note bad">
+          {visible(barred.detail ?? barred.title)} Or this key may not see it.
+        </p>
+      </main>
+    );
+  }
   return (
     <main className="conversation">
       <header>
-        <h2>{view?.title ?? "Chat"}</h2>
+        <h2>{title}</h2>
         <p className="faint">
-          {view && `${view.agent} in ${view.workspace}`}
+          {view && `${visible(view.agent)} in ${visible(view.workspace)}`}
+          {view?.permission_mode && ` · mode ${view.permission_mode}`}
           {spent > 0 && ` · ${money(spent)}`}
+          <Watchers id={id} />
         </p>
+        <ExportButton title={title} transcript={transcript} />
       </header>
       <ExampleBanner id={id} workspace={view?.workspace_id} transcript={transcript} />
       <div
@@ -73,9 +118,14 @@ export function Conversation({ id }: { id: string }) {
         tabIndex={0}
         onScroll={(event) => {
           const box = event.currentTarget;
+          // Not the person but a new size moved it; the observer sees to that.
+          if (sizeOf(box) !== size.current) return;
           following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+          setBehind(!following.current);
         }}
+        onKeyDown={walkCards}
       >
+        {loading && <p className="faint">Loading…</p>}
         {transcript.items.map((item) => (
           <Entry key={item.key} item={item} conversation={id} />
         ))}
@@ -84,7 +134,7 @@ export function Conversation({ id }: { id: string }) {
           .map((letter) => (
             <article key={letter.id} className="said pending" aria-label="Not sent yet">
               <p className="by">{letter.refused ? "Not taken" : "Sending…"}</p>
-              <p className="verbatim">{letter.text}</p>
+              <p className="verbatim">{unturned(letter.text)}</p>
               {letter.refused && (
                 <p role="alert">
                   {letter.refused}{" "}
@@ -101,12 +151,19 @@ export function Conversation({ id }: { id: string }) {
           ))}
         {letters.some((letter) => letter.code === "model-key-missing") && <ModelKey />}
       </div>
-      <p className="doing" role="status">
-        {state}
-        {transcript.run?.state === "waiting" && transcript.run.detail && (
-          <span className="faint"> {transcript.run.detail}</span>
-        )}
-      </p>
+      {behind && (
+        <button
+          type="button"
+          className="to-end"
+          onClick={() => {
+            following.current = true;
+            end.current?.scrollTo({ top: end.current.scrollHeight });
+          }}
+        >
+          To the end ↓
+        </button>
+      )}
+      <RunState id={id} transcript={transcript} />
       {trouble && (
         <p role="alert" className="trouble">
           {trouble}
@@ -116,9 +173,10 @@ export function Conversation({ id }: { id: string }) {
         busy={busy}
         stopping={transcript.stopping}
         draft={draft}
+        placeholder={busy ? "Say more" : "What is to be done?"}
         hint={
           link === "live"
-            ? "Enter sends, Shift+Enter begins a line, Esc stops"
+            ? joining(transcript.run)
             : "Not connected: what you send goes out when the service is back"
         }
         send={(text) => {
@@ -130,4 +188,24 @@ export function Conversation({ id }: { id: string }) {
       />
     </main>
   );
+}
+
+function sizeOf(box: HTMLElement): string {
+  return `${box.clientWidth} ${box.clientHeight}`;
+}
+
+/** What becomes of words that are sent now. */
+function joining(run: Run | null): string {
+  switch (run?.state) {
+    case "queued":
+      return "What you send is read when the run begins. Esc stops the run";
+    case "running":
+      return "What you send joins at the next step. Esc stops the run";
+    case "waiting":
+      return run.reason === "approval"
+        ? "What you send is a no that carries your words. Esc stops the run"
+        : "What you send joins when the run goes on. Esc stops the run";
+    default:
+      return "Enter sends, Shift+Enter begins a line";
+  }
 }

@@ -1,9 +1,12 @@
 /** The entries of a transcript: words, answers, notes and reports. */
 import { memo } from "react";
 import { Card } from "../cards/Card.tsx";
-import type { Answer, Item, Note, Reported, Said } from "../transcript.ts";
-import { cached, clock, duration, money } from "../words_for_people.ts";
+import type { Answer, Item, Note, Said } from "../transcript.ts";
+import { unturned, visible } from "../visible.ts";
+import { cached, clock, money } from "../words_for_people.ts";
+import { CopyButton } from "./CopyButton.tsx";
 import { Markdown } from "./Markdown.tsx";
+import { Report } from "./Report.tsx";
 
 export const Entry = memo(function Entry({
   item,
@@ -20,18 +23,24 @@ export const Entry = memo(function Entry({
     case "note":
       return <Remark note={item} />;
     case "report":
-      return <Report reported={item} />;
+      return <Report report={item.report} />;
   }
 });
 
 function Words({ said }: { said: Said }) {
   return (
-    <article className="said" aria-label={`${said.principal} said`}>
+    <article className="said" aria-label={`${visible(said.principal)} said`}>
       <p className="by">
-        {said.principal} <time dateTime={said.at}>{clock(said.at)}</time>
-        {said.during && !said.read && <span className="chip busy">joins at the next step</span>}
+        {visible(said.principal)} <time dateTime={said.at}>{clock(said.at)}</time>
+        {said.during && !said.read && (
+          <span className="chip busy">
+            {said.missed ? "not read: the run had ended" : "joins at the next step"}
+          </span>
+        )}
       </p>
-      <p className="verbatim">{said.text}</p>
+      <p className="verbatim" dir="auto">
+        {unturned(said.text)}
+      </p>
     </article>
   );
 }
@@ -45,6 +54,7 @@ function Reply({ answer, conversation }: { answer: Answer; conversation: string 
     ) : null;
   }
   const cache = answer.usage && cached(answer.usage);
+  const prose = answer.pieces.flatMap((piece) => (piece.type === "text" ? [piece.text] : []));
   return (
     <article
       className={answer.withdrawn ? "answer withdrawn" : "answer"}
@@ -61,11 +71,11 @@ function Reply({ answer, conversation }: { answer: Answer; conversation: string 
           // biome-ignore lint/suspicious/noArrayIndexKey: pieces keep their place
           <details key={index} className="thinking">
             <summary>Thinking</summary>
-            <p className="verbatim">{piece.text}</p>
+            <p className="verbatim">{unturned(piece.text)}</p>
           </details>
         ) : (
           // biome-ignore lint/suspicious/noArrayIndexKey: pieces keep their place
-          <Markdown key={index} text={piece.text} />
+          <Markdown key={index} text={piece.text} streaming={piece.streaming !== null} />
         ),
       )}
       {answer.nanodollars !== null && (
@@ -73,6 +83,7 @@ function Reply({ answer, conversation }: { answer: Answer; conversation: string 
           {money(answer.nanodollars)}
           {cache && `, ${cache}`}
           <span className="model"> · {answer.model}</span>
+          {prose.length > 0 && <CopyButton what="the answer" text={() => prose.join("\n\n")} />}
         </p>
       )}
     </article>
@@ -82,60 +93,7 @@ function Reply({ answer, conversation }: { answer: Answer; conversation: string 
 function Remark({ note }: { note: Note }) {
   return (
     <p className={`note ${note.tone}`}>
-      {note.text} {note.detail && <span className="faint">{note.detail}</span>}
+      {visible(note.text)} {note.detail && <span className="faint">{visible(note.detail)}</span>}
     </p>
-  );
-}
-
-function Report({ reported }: { reported: Reported }) {
-  const { evidence, state, prose } = reported.report;
-  return (
-    <section className="report" aria-label="Report of the task">
-      <h2>
-        Report <span className={`chip ${state === "completed" ? "good" : "bad"}`}>{state}</span>
-      </h2>
-      {evidence.files.length > 0 && (
-        <>
-          <h3>Changed files</h3>
-          <ul>
-            {evidence.files.map((file) => (
-              <li key={file.path}>
-                <code>{file.path}</code>{" "}
-                <span className="faint">
-                  {file.before === null ? "new, " : ""}+{file.lines_added} −{file.lines_removed}
-                </span>
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
-      {evidence.commands.length > 0 && (
-        <>
-          <h3>Commands</h3>
-          <ul>
-            {evidence.commands.map((command) => (
-              <li key={command.seq}>
-                <code>{command.command.split("\n")[0]}</code>{" "}
-                <span className={`chip ${command.exit_code === 0 ? "good" : "bad"}`}>
-                  {command.outcome === "ok" || command.outcome === "error"
-                    ? `exit ${command.exit_code ?? "?"}`
-                    : command.outcome}
-                </span>
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
-      <p className="faint">
-        {evidence.steps} model calls, {evidence.tool_calls} tool calls,{" "}
-        {duration(evidence.duration_ms)}, {money(evidence.cost_dollars * 1e9)}
-      </p>
-      {prose && (
-        <details>
-          <summary>In the agent's own words (these prove nothing)</summary>
-          <Markdown text={prose} />
-        </details>
-      )}
-    </section>
   );
 }

@@ -2,9 +2,12 @@
  * Markdown as elements of the page. HTML in it is shown as text, addresses other than http, https and mailto
  * lose their target, and pictures become links: nothing is fetched because a model wrote it.
  */
-import { memo, useState } from "react";
+import { memo, useRef } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { unturned } from "../visible.ts";
+import { CopyButton } from "./CopyButton.tsx";
+import { halfway } from "./halfway.ts";
 
 const COMPONENTS: Components = {
   a: ({ href, children }) =>
@@ -23,6 +26,11 @@ const COMPONENTS: Components = {
     ) : (
       <span>{alt}</span>
     ),
+  input: ({ checked }) => (
+    <span role="img" aria-label={checked ? "done" : "to do"}>
+      {checked ? "☑" : "☐"}
+    </span>
+  ),
   pre: ({ children }) => <CodeBlock>{children}</CodeBlock>,
   table: ({ children }) => (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
@@ -38,11 +46,18 @@ function target(url: string): string {
   return SAFE.test(url) ? url : "";
 }
 
-export const Markdown = memo(function Markdown({ text }: { text: string }) {
+/** `streaming`: more of it is being written. */
+export const Markdown = memo(function Markdown({
+  text,
+  streaming = false,
+}: {
+  text: string;
+  streaming?: boolean;
+}) {
   return (
-    <div className="markdown">
+    <div className="markdown" dir="auto">
       <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS} urlTransform={target}>
-        {text}
+        {unturned(streaming ? halfway(text) : text)}
       </ReactMarkdown>
     </div>
   );
@@ -51,22 +66,14 @@ export const Markdown = memo(function Markdown({ text }: { text: string }) {
 const PLUGINS = [remarkGfm];
 
 function CodeBlock({ children }: { children: React.ReactNode }) {
-  const [copied, setCopied] = useState(false);
+  const block = useRef<HTMLPreElement>(null);
   return (
     <div className="code">
-      <button
-        type="button"
-        className="quiet copy"
-        onClick={(event) => {
-          const text = event.currentTarget.parentElement?.querySelector("pre")?.textContent ?? "";
-          void navigator.clipboard?.writeText(text).then(() => setCopied(true));
-        }}
-        onBlur={() => setCopied(false)}
-      >
-        {copied ? "Copied" : "Copy"}
-      </button>
+      <CopyButton what="the code" text={() => block.current?.textContent ?? ""} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard */}
-      <pre tabIndex={0}>{children}</pre>
+      <pre ref={block} tabIndex={0}>
+        {children}
+      </pre>
     </div>
   );
 }

@@ -1,63 +1,130 @@
-/** Conversations and tasks, each with how it stands. */
+/** Conversations and tasks, each with how it stands. On a narrow screen it opens over the conversation. */
+import { useEffect, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import type { ConversationView } from "../protocol.ts";
+import { Refused } from "../rest.ts";
+import { visible } from "../visible.ts";
+import { Entry } from "./Entry.tsx";
+import { Keys } from "./Keys.tsx";
 import { LinkState } from "./LinkState.tsx";
 import { ThemeSwitch } from "./ThemeSwitch.tsx";
+
+/** Conversations from which on there is a field to find one in. */
+const MANY = 8;
 
 export function Sidebar({ begin }: { begin: () => void }) {
   const desk = useDesk();
   const conversations = useSlice((s) => s.conversations);
   const current = useSlice((s) => s.current);
-  const chats = conversations.filter((c) => c.task_id === null);
-  const tasks = conversations.filter((c) => c.task_id !== null);
-  const list = (of: ConversationView[]) =>
-    of.map((c) => (
-      <li key={c.id}>
-        <button
-          type="button"
-          className="entry"
-          aria-current={c.id === current ? "page" : undefined}
-          onClick={() => void desk.open(c.id)}
-        >
-          <Dot conversation={c} />
-          <span className="title">{c.title ?? "Untitled"}</span>
-          <span className="faint">{c.workspace}</span>
-        </button>
-      </li>
-    ));
+  const [open, setOpen] = useState(false);
+  const [wanted, setWanted] = useState("");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was chosen is looked at, not the list
+  useEffect(() => setOpen(false), [current]);
+  const found = (conversations ?? []).filter((c) => fits(c, wanted));
+  const tasks = found.filter((c) => c.task_id !== null);
+  const chats = found.filter((c) => c.task_id === null);
   return (
-    <nav className="sidebar" aria-label="Conversations">
+    <nav className={open ? "sidebar open" : "sidebar"} aria-label="Conversations">
       <header>
         <h1>Flynn</h1>
         <ThemeSwitch />
+        <button
+          type="button"
+          className="quiet narrow"
+          aria-expanded={open}
+          aria-controls="lists"
+          onClick={() => setOpen(!open)}
+        >
+          Conversations
+        </button>
       </header>
-      <button type="button" className="primary wide" onClick={begin}>
-        New chat
-      </button>
-      {tasks.length > 0 && <h2 id="tasks">Tasks</h2>}
-      <ul aria-labelledby="tasks">{list(tasks)}</ul>
-      {chats.length > 0 && <h2 id="chats">Chats</h2>}
-      <ul aria-labelledby="chats">{list(chats)}</ul>
+      <div className="lists" id="lists">
+        <button
+          type="button"
+          className="primary wide"
+          aria-keyshortcuts="Control+K"
+          onClick={() => {
+            setOpen(false);
+            begin();
+          }}
+        >
+          New chat
+        </button>
+        {(conversations?.length ?? 0) >= MANY && (
+          <input
+            type="search"
+            className="wide"
+            placeholder="Find a conversation"
+            aria-label="Find a conversation"
+            value={wanted}
+            onChange={(event) => setWanted(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key !== "Escape") return;
+              // Esc means the field here, not the run.
+              event.preventDefault();
+              setWanted("");
+            }}
+          />
+        )}
+        {conversations === null && <p className="faint">Loading…</p>}
+        {conversations?.length === 0 && <p className="faint">No conversations yet.</p>}
+        {wanted && found.length === 0 && <p className="faint">None of these has such words.</p>}
+        <List name="Tasks" of={tasks} />
+        <List name="Chats" of={chats} />
+        <Older desk={desk} />
+      </div>
+      <Keys />
       <LinkState />
     </nav>
   );
 }
 
-const STATES: Record<string, string> = {
-  queued: "waits for a worker",
-  running: "at work",
-  waiting: "waits",
-  completed: "done",
-  failed: "failed",
-  cancelled: "stopped",
-};
-
-function Dot({ conversation }: { conversation: ConversationView }) {
-  const state = conversation.run?.state ?? "none";
-  const words = STATES[state] ?? "empty";
+function List({ name, of }: { name: string; of: ConversationView[] }) {
+  if (of.length === 0) return null;
   return (
-    <span className={`dot ${state}`} title={words}>
-      <span className="hidden">{words}: </span>
-    </span>
+    <section>
+      <h2 id={`list-${name}`}>{name}</h2>
+      <ul aria-labelledby={`list-${name}`}>
+        {of.map((c) => (
+          <Entry key={c.id} view={c} />
+        ))}
+      </ul>
+    </section>
   );
+}
+
+function Older({ desk }: { desk: ReturnType<typeof useDesk> }) {
+  const older = useSlice((s) => s.older);
+  const [trouble, setTrouble] = useState<string | null>(null);
+  if (older === null) return null;
+  const read = async () => {
+    setTrouble(null);
+    try {
+      await desk.readOlder();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setTrouble(error.message);
+    }
+  };
+  return (
+    <>
+      <button type="button" className="quiet" onClick={() => void read()}>
+        Show older ones
+      </button>
+      {trouble && (
+        <p role="alert" className="trouble">
+          {trouble}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Whether a conversation has all the wanted words in its title, workspace or agent. */
+function fits(view: ConversationView, wanted: string): boolean {
+  const text = `${visible(view.title ?? "")} ${view.workspace} ${view.agent}`.toLowerCase();
+  return wanted
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }

@@ -1,0 +1,63 @@
+/** What the run is doing; of one that waits: for what, and what can be done about it. */
+import { useDesk, useSlice } from "../desk.ts";
+import type { Transcript } from "../transcript.ts";
+import { visible } from "../visible.ts";
+import { clock, doing } from "../words_for_people.ts";
+import { Raise } from "./Raise.tsx";
+
+export function RunState({ id, transcript }: { id: string; transcript: Transcript }) {
+  const desk = useDesk();
+  const queued = useSlice((s) => s.conversations?.find((c) => c.id === id)?.run);
+  const { run } = transcript;
+  const detail =
+    run?.state === "waiting" ? run.detail : run?.state === "queued" ? queued?.detail : null;
+  return (
+    <section className="doing" aria-label="The run">
+      <p role="status">
+        {doing(run, transcript.stopping)}
+        {detail && <span className="faint"> {visible(detail)}</span>}
+      </p>
+      {run?.state === "waiting" && run.reason === "approval" && (
+        <button type="button" onClick={() => showPending(transcript)}>
+          Show what is asked
+        </button>
+      )}
+      {run?.state === "waiting" && run.reason === "model" && (
+        <p className="faint">
+          {run.retryAt && `It is tried again at ${clock(run.retryAt)} by itself. `}A message tries
+          it now.
+        </p>
+      )}
+      {run?.state === "waiting" && isLimit(run.reason) && (
+        <>
+          <Raise key={`${id}:${run.reason}`} conversation={id} reason={run.reason} />
+          {run.reason === "context" && (
+            <button type="button" onClick={() => void desk.open(null)}>
+              Go on in a new chat
+            </button>
+          )}
+        </>
+      )}
+    </section>
+  );
+}
+
+export type LimitReason = "turns" | "dollars" | "context";
+
+function isLimit(reason: string | null): reason is LimitReason {
+  return reason === "turns" || reason === "dollars" || reason === "context";
+}
+
+/** Go to the first call that needs a yes. */
+function showPending(transcript: Transcript): void {
+  for (const item of transcript.items) {
+    if (item.kind !== "answer") continue;
+    for (const piece of item.pieces) {
+      if (piece.type !== "call" || piece.approval?.state !== "pending") continue;
+      const card = document.getElementById(`call-${piece.callId}`);
+      card?.scrollIntoView({ block: "center" });
+      card?.querySelector<HTMLElement>("fieldset button")?.focus();
+      return;
+    }
+  }
+}
