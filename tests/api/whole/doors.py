@@ -90,11 +90,11 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(data: Path, **settings: Any) -> AsyncIterator[Doors]:
-    """Start a service on a database of its own and close it at the end."""
+async def open_doors(data: Path, *, script: str = SCRIPT, **settings: Any) -> AsyncIterator[Doors]:
+    """Start a service on a database of its own, whose model plays `script`, and close it at the end."""
     async with AsyncExitStack() as stack:
         database = stack.enter_context(TestDatabases.shared().new(prepare))
-        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
+        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(script)))
         given = Settings.load(
             None,
             data_dir=data / "data",
