@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from flynn.cli import workspaces
 from flynn.cli.client import ROOT, Client
 from flynn.cli.connection import Connection, connected
 from flynn.cli.record import find_running
@@ -48,12 +49,20 @@ async def run(settings: Settings, instructions: str, *, agent: str, directory: P
         if connection.service and settings.anthropic_api_key is None:
             print("flynn: ANTHROPIC_API_KEY is not set, so the model will not answer.", file=sys.stderr)
         async with Client(connection.url, connection.key) as client:
-            place = {"name": workspace_name(directory), "path": str(directory)}
-            workspace = await client.post("/workspaces", place)
-        order = {"instructions": instructions, "agent": agent, "workspace": workspace["name"]}
+            workspace = await _serve(client, directory)
+        order = {"instructions": instructions, "agent": agent, "workspace": workspace}
         ending = await perform(connection.url, connection.key, order, screen)
     conclude(ending, screen, connection, settings)
     return ending.exit_code
+
+
+async def _serve(client: Client, directory: Path) -> str:
+    """The name of the workspace that `directory` is; it becomes one where it is none yet."""
+    for workspace in await workspaces.served(client):
+        if workspace.path == str(directory):
+            return workspace.name
+    made = await client.post("/workspaces", {"name": workspace_name(directory), "path": str(directory)})
+    return str(made["name"])
 
 
 def conclude(ending: Ending, screen: Screen, connection: Connection, settings: Settings) -> None:
