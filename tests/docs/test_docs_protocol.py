@@ -96,13 +96,11 @@ async def cut_after(way: Way, doors: Doors, conversation: str, connections: int)
     way.cut()
 
 
-async def test_every_block_has_its_test() -> None:
+async def test_every_program_has_its_test() -> None:
+    """Commands without a name show the shape of a request, with things of the reader's in it."""
     found = [(each.language, each.name) for each in blocks_of(PROTOCOL)]
-    wanted = [
-        ("bash", "events"),
-        *((language, name) for name in EXAMPLES for language in ("python", "javascript")),
-    ]
-    assert found == wanted
+    programs = [(language, name) for name in EXAMPLES for language in ("python", "javascript")]
+    assert [each for each in found if each != ("bash", "")] == [("bash", "events"), *programs]
 
 
 @both

@@ -55,6 +55,8 @@ class Doors:
     owner_key: str
     workspaces: Path
     owner: httpx2.AsyncClient
+    database_url: str = ""
+    """For what speaks to the database past the doors."""
 
     def client(self, key: str | None) -> httpx2.AsyncClient:
         """A client with `key`; the caller closes it."""
@@ -112,6 +114,7 @@ async def open_doors(data: Path, *, script: str = SCRIPT, **settings: Any) -> As
         workspaces.mkdir()
         (given.data_dir / "workspaces" / "default" / "note.txt").write_text("a note\n")
         doors = Doors(f"http://127.0.0.1:{port_of(listener)}", service.owner_key, workspaces, None)  # type: ignore[arg-type] # set in the next line
+        doors.database_url = given.database_url or ""
         doors.owner = await stack.enter_async_context(doors.client(service.owner_key))
         yield doors
 
