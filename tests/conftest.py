@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.escapes.summary import table
+from tests.node import find_node
 from tests.postgres import TestDatabases
 
 # How fast a machine is says nothing about the code; and tests with a database or a workspace share it between
@@ -80,6 +81,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "browser": _program("chromium", "chromium-browser", "google-chrome"),
     "docker": lambda: _succeeds("docker", "info"),
     "node": _program("node"),
+    "javascript": lambda: find_node() is not None,
     "git": _program("git"),
 }
 """What a test may need, and how to find out whether this machine has it."""

@@ -6,15 +6,22 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer import Typer
+
+from flynn.cli.commands import app
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
-_FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]+`")
 _LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^()\s]+)\)")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6} +(?P<words>.+?)\s*$", re.MULTILINE)
+_COMMAND = re.compile(
+    r"(?:^|[`;|&(])\s*(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?flynn (?P<first>[a-z]\w*)(?: (?P<second>[a-z]\w*))?",
+    re.MULTILINE,
+)
 _SCRIPT = re.compile(r"(?<![\w/-])(?:\./)?(?P<path>scripts/[\w./-]*\w)")
 
 
@@ -49,6 +56,33 @@ def _broken(document: Path, target: str) -> str | None:
     return None
 
 
+def _unknown_commands(text: str) -> set[str]:
+    """Commands of flynn in code, in lines or in blocks, that the command line does not have."""
+    pieces = [block.group() for block in _FENCE.finditer(text)]
+    pieces += _CODE.findall(_FENCE.sub("", text))
+    found = (match for piece in pieces for match in _COMMAND.finditer(piece))
+    return {unknown for match in found if (unknown := _unknown(match["first"], match["second"] or ""))}
+
+
+def _unknown(first: str, second: str) -> str | None:
+    command = _commands().get(first)
+    if command is None:
+        return first
+    return f"{first} {second}" if command and second and second not in command else None
+
+
+@cache
+def _commands() -> dict[str, frozenset[str]]:
+    """The commands of the command line, each with those below it, if it has any."""
+    below = {str(group.name): _names(group.typer_instance) for group in app.registered_groups}
+    return dict.fromkeys(_names(app), frozenset[str]()) | below
+
+
+def _names(commands: Typer | None) -> frozenset[str]:
+    found = commands.registered_commands if commands is not None else []
+    return frozenset(each.name or (each.callback.__name__ if each.callback else "") for each in found)
+
+
 def _name(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
@@ -62,6 +96,16 @@ def test_every_link_resolves(document: Path) -> None:
 def test_every_script_that_is_named_exists(document: Path) -> None:
     named = {found["path"] for found in _SCRIPT.finditer(document.read_text(encoding="utf-8"))}
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_command_that_is_named_exists(document: Path) -> None:
+    assert sorted(_unknown_commands(document.read_text(encoding="utf-8"))) == []
+
+
+def test_the_check_of_commands_finds_what_does_not_exist() -> None:
+    text = "`flynn keys mend x` of `flynn keys`, flynn walks\n```bash\nA=1 flynn play\nflynn keys list\n```"
+    assert sorted(_unknown_commands(text)) == ["keys mend", "play"]
 
 
 def test_every_decision_is_numbered_in_turn_and_listed() -> None:

@@ -115,6 +115,14 @@ async def test_what_was_fetched_is_confirmed_by_the_next_request(polled: Served)
     assert '"two"' in "".join(await asking)
 
 
+async def test_who_says_goodbye_gets_an_answer_to_the_request_that_waits(polled: Served) -> None:
+    poll = await Poll(polled).begin()
+    asking = asyncio.create_task(poll.get())
+    await asyncio.sleep(0.2)
+    assert (await poll.post("41", "1")).status_code == 200
+    assert await asyncio.wait_for(asking, 10) == [""]
+
+
 def async_true(found: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[bool]]:
     async def holds() -> bool:
         return await found() > 0

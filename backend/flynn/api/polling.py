@@ -23,6 +23,7 @@ MOST_CONNECTIONS = 5_000
 """Connections that poll at a time, here."""
 
 _SEPARATOR = "\x1e"
+_CLOSE = "1"
 _OPENED = re.compile(r'^0\{[^}]*"sid":"([^"]+)"')
 
 
@@ -111,12 +112,16 @@ class Polling:
 
         if scope["method"] == "POST":
             message = await receive()
-            self._charge(poller, message.get("body", b""))
+            packets = message.get("body", b"").decode("utf-8", "replace").split(_SEPARATOR)
+            self._charge(poller, packets)
 
             async def again() -> Message:
                 return message
 
             await self._app(scope, again, send)
+            if _CLOSE in packets and poller.drop is not None:
+                # Engine.IO would leave the request that waits without an answer for half a minute.
+                await poller.drop()
             return
         if not begins:
             poller.window.answer()
@@ -130,9 +135,8 @@ class Polling:
         poller.window.passed(sum(packet.startswith("42") for packet in packets))
         poller.window.question()
 
-    def _charge(self, poller: Poller, body: bytes) -> None:
+    def _charge(self, poller: Poller, packets: list[str]) -> None:
         """Count the calls of a POST, whose acknowledgements have to be fetched."""
-        packets = body.decode("utf-8", "replace").split(_SEPARATOR)
         if poller.owed >= MOST_OWED:
             raise TooManyRequests("Fetch the acknowledgements of your calls first.", retry_after=1)
         poller.owed += sum(wants_acknowledgement(packet) for packet in packets)

@@ -124,7 +124,7 @@ class Sockets:
             await client.close()
         self._clients.clear()
 
-    async def _connected(self, sid: str, environ: dict[str, Any], auth: Json) -> bool:
+    async def _connected(self, sid: str, environ: dict[str, Any], auth: Json) -> None:
         scope = environ["asgi.scope"]
         client = self._clients[sid] = Client(
             send=partial(self.server.eio.send, self.server.manager.eio_sid_from_sid(sid, "/")),
@@ -144,11 +144,12 @@ class Sockets:
             if is_passing(found):
                 # Not rejected by name, which a library takes for good: it is to try again.
                 await client.leave(found)
-                return True
+                return
             await client.emit("problem", problem_of(found, request_id=scope[REQUEST_ID]))
+            # A farewell, not `return False`: the library's own way to refuse is a packet with a payload that
+            # socket.io-client takes for a broken one; it would connect again for ever.
+            await self.server.disconnect(sid)
             client.abort_later()
-            return False
-        return True
 
     async def _welcome(self, client: Client, auth: Json) -> None:
         """Authenticate, take up or begin a session, say so, and go on where the session was."""

@@ -5,6 +5,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from flynn.cli import workspaces
 from flynn.cli.client import ROOT, Client
 from flynn.cli.connection import Connection, connected
 from flynn.cli.record import find_running
@@ -45,12 +46,20 @@ async def run(settings: Settings, instructions: str, *, agent: str, directory: P
     screen = Screen()
     async with connected(settings) as connection:
         async with Client(connection.url, connection.key) as client:
-            place = {"name": workspace_name(directory), "path": str(directory)}
-            workspace = await client.post("/workspaces", place)
-        order = {"instructions": instructions, "agent": agent, "workspace": workspace["name"]}
+            workspace = await _serve(client, directory)
+        order = {"instructions": instructions, "agent": agent, "workspace": workspace}
         ending = await perform(connection.url, connection.key, order, screen)
     conclude(ending, screen, connection, settings)
     return ending.exit_code
+
+
+async def _serve(client: Client, directory: Path) -> str:
+    """The name of the workspace that `directory` is; it becomes one where it is none yet."""
+    for workspace in await workspaces.served(client):
+        if workspace.path == str(directory):
+            return workspace.name
+    made = await client.post("/workspaces", {"name": workspace_name(directory), "path": str(directory)})
+    return str(made["name"])
 
 
 def conclude(ending: Ending, screen: Screen, connection: Connection, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from flynn.settings import Settings
 async def show(settings: Settings) -> int:
     """Print all workspaces, one a line."""
     async with connected(settings) as connection, Client(connection.url, connection.key) as client:
-        for workspace in await _all(client):
+        for workspace in await served(client):
             print(_line(workspace))
     return 0
 
@@ -48,13 +48,14 @@ async def members(settings: Settings, name: str, *, add: list[str], remove: list
     return 0
 
 
-async def _all(client: Client) -> list[WorkspaceView]:
+async def served(client: Client) -> list[WorkspaceView]:
+    """All workspaces that the client's key may see."""
     answer = await client.get("/workspaces")
     return [WorkspaceView.model_validate(i) for i in (answer["items"] if isinstance(answer, dict) else [])]
 
 
 async def _id(client: Client, name: str) -> UUID:
-    found = await _all(client)
+    found = await served(client)
     for workspace in found:
         if name in (workspace.name, str(workspace.id)):
             return workspace.id

@@ -55,6 +55,8 @@ class Doors:
     owner_key: str
     workspaces: Path
     owner: httpx2.AsyncClient
+    database_url: str = ""
+    """For what speaks to the database past the doors."""
 
     def client(self, key: str | None) -> httpx2.AsyncClient:
         """A client with `key`; the caller closes it."""
@@ -90,11 +92,11 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(data: Path, **settings: Any) -> AsyncIterator[Doors]:
-    """Start a service on a database of its own and close it at the end."""
+async def open_doors(data: Path, *, script: str = SCRIPT, **settings: Any) -> AsyncIterator[Doors]:
+    """Start a service on a database of its own, whose model plays `script`, and close it at the end."""
     async with AsyncExitStack() as stack:
         database = stack.enter_context(TestDatabases.shared().new(prepare))
-        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
+        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(script)))
         given = Settings.load(
             None,
             data_dir=data / "data",
@@ -112,6 +114,7 @@ async def open_doors(data: Path, **settings: Any) -> AsyncIterator[Doors]:
         workspaces.mkdir()
         (given.data_dir / "workspaces" / "default" / "note.txt").write_text("a note\n")
         doors = Doors(f"http://127.0.0.1:{port_of(listener)}", service.owner_key, workspaces, None)  # type: ignore[arg-type] # set in the next line
+        doors.database_url = given.database_url or ""
         doors.owner = await stack.enter_async_context(doors.client(service.owner_key))
         yield doors
 
