@@ -71,9 +71,10 @@ async def test_going_on_with_a_task_has_the_tasks_rank(served: Served) -> None:
         assert (again["state"], again["priority"]) == ("queued", -5)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("priority", [10, -10, 1.5, "high", True])
-async def test_a_priority_out_of_bounds_is_refused_by_name(served: Served, priority: object) -> None:
-    async with served.http() as http:
+async def test_a_priority_out_of_bounds_is_refused_by_name(shared: Served, priority: object) -> None:
+    async with shared.http() as http:
         refused = await http.post("/api/v1/tasks", json={"instructions": "x", "priority": priority})
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["field"] == "priority"
@@ -116,11 +117,12 @@ def _in_a_week() -> str:
     return f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("time", ["tomorrow", 1_900_000_000, "2026-12-24", "2026-12-24T18:00:00", "in time"])
-async def test_a_time_that_is_none_is_refused_by_name(served: Served, time: object) -> None:
+async def test_a_time_that_is_none_is_refused_by_name(shared: Served, time: object) -> None:
     if time == "in time":
         time = (datetime.now(UTC) + timedelta(days=31)).isoformat()
-    async with served.http() as http:
+    async with shared.http() as http:
         refused = await http.post("/api/v1/tasks", json={"instructions": "x", "not_before": time})
         assert refused.status_code == 422, refused.text
         assert refused.json()["errors"][0]["field"] == "not_before"
