@@ -49,6 +49,10 @@ export PATH="$PWD/.venv/bin:$PATH"
 # No test may meet a real model, a real database or the settings of the person who runs it.
 unset ANTHROPIC_API_KEY ANTHROPIC_BASE_URL DATABASE_URL REDIS_URL POSTGRES_PASSWORD LOG_LEVEL
 
+# Compiled modules and rewritten asserts are kept, whatever the environment says: each of many processes
+# would make them anew.
+unset PYTHONDONTWRITEBYTECODE
+
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 summary=()
@@ -88,6 +92,13 @@ run_slow_tests() {
   run_tests "${JOBS:-$((processors + 1))}" -m slow
 }
 
+# Test processes that start together would each compile all tests; checks leave a processor free for that.
+compiling=
+if [ "$checks" = true ] && [ "${selection[0]}" != none ]; then
+  python -m pytest --collect-only -q >/dev/null 2>&1 &
+  compiling=$!
+fi
+
 if [ "$checks" = true ]; then
   stage format ruff format --check .
   stage lint ruff check .
@@ -98,6 +109,9 @@ if [ "$checks" = true ]; then
   fi
   stage types mypy "${typed[@]}"
   stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
+fi
+if [ -n "$compiling" ]; then
+  wait "$compiling" || true # what is wrong with a test, the stage that runs it says
 fi
 if [ "${selection[0]:-}" != none ]; then
   stage tests run_tests "${JOBS:-$((processors * 2 + 1))}" "${selection[@]}"
