@@ -1,5 +1,6 @@
 """The queue at the doors: who comes first, who comes later, who is told to come again, and how it stands."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -186,6 +187,19 @@ async def test_the_queue_of_all_is_bounded_too(served: Served) -> None:
         refused = await other.post("/api/v1/tasks", json={"instructions": "one too many"})
         assert refused.status_code == 429
         assert "6 runs are queued" in refused.json()["detail"]
+
+
+async def test_those_who_come_in_the_same_instant_get_no_more_than_there_is(served: Served) -> None:
+    async with served.http() as http, served.http("quorra") as other:
+        sent = [
+            client.post("/api/v1/tasks", json={"instructions": "do it"})
+            for _ in range(8)
+            for client in (http, other)
+        ]
+        statuses = [answer.status_code for answer in await asyncio.gather(*sent)]
+        assert sorted(statuses) == [202] * LIMITS.depth + [429] * (16 - LIMITS.depth)
+        for each in (statuses[::2], statuses[1::2]):
+            assert each.count(202) <= LIMITS.principal_depth
 
 
 async def test_an_order_from_before_priorities_is_the_same_order_still(served: Served) -> None:

@@ -43,6 +43,15 @@ class Step:
     stop_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A model call that failed, and where the log says so."""
+
+    event: ev.StepFailed
+    seq: int
+    max_tokens: int
+
+
 @dataclass(slots=True)
 class Call:
     """A tool call that the last adopted message asked for."""
@@ -72,8 +81,8 @@ class RunTotals:
     """The model of the last failed attempt."""
     truncations: int = 0
     """Truncated answers since the last adopted step."""
-    doom: ev.StepFailed | None = None
-    """The failed call that ends the run: its worker may be lost before it has written that end."""
+    failed: FailedStep | None = None
+    """The failed call that nothing has followed yet: its worker may be lost before anything does."""
 
 
 def digest(*parts: Json) -> bytes:
@@ -191,8 +200,7 @@ class Transcript:
         # What there is most of comes first: each case that does not match costs half a microsecond.
         match event:
             case ev.StepStarted():
-                self.last_step_at = recorded.seq
-                self._open(event)
+                self._open(recorded.seq, event)
             case ev.MessageCompleted():
                 self._adopt(event)
             case ev.StepCompleted():
@@ -221,11 +229,12 @@ class Transcript:
                 self.approvals.request(recorded.seq, event)
             case ev.ApprovalExpired():
                 self.approvals.expire(event)
-            case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
+            case ev.RunWaiting():
+                self.run.failed = None
+            case ev.RunQueued() | ev.TaskReported():
                 pass
             case ev.RunStarted():
-                self.entered_at = recorded.seq
-                self._enter(recorded.run_id)
+                self._enter(recorded.seq, recorded.run_id)
             case ev.RunCancelled():
                 if event.content:
                     self._input(recorded.seq, event.content, "note")
@@ -253,15 +262,17 @@ class Transcript:
             prompt_tokens=event.prompt_tokens or held.prompt_tokens,
         )
 
-    def _enter(self, run_id: UUID | None) -> None:
+    def _enter(self, seq: int, run_id: UUID | None) -> None:
+        self.entered_at = seq
         if run_id != self.run.run_id:
             self.run = RunTotals(limits=self._limits, run_id=run_id)
             # An interrupt that was meant for an earlier run has ended with it.
             self.interrupted = None
 
-    def _open(self, event: ev.StepStarted) -> None:
-        self.last_step = event.step
+    def _open(self, seq: int, event: ev.StepStarted) -> None:
+        self.last_step, self.last_step_at = event.step, seq
         self.silent = False
+        self.run.failed = None
         self.open_step = Step(
             event.step,
             tuple(event.input_seqs),
@@ -291,9 +302,7 @@ class Transcript:
     def _fail(self, seq: int, event: ev.StepFailed) -> None:
         step = self._close(event.step)
         self._settle(event.usage, event.nanodollars)
-        # After results that the API did not take were withdrawn, the run goes on.
-        if event.reason == "refused" or (event.reason == "permanent" and not event.withdrawn_steps):
-            self.run.doom = event
+        self.run.failed = FailedStep(event, seq, step.max_tokens)
         match event.reason:
             case "retry" | "broken_stream":
                 self.run.failures += 1
