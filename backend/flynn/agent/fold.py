@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.estimate import tokens_of
 from flynn.agent.shelf import Shelf
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
@@ -121,6 +122,8 @@ class Transcript:
         self.jobs: dict[str, JobStarted | CommandRan] = {}
         """The last evidence of each background job that was ever started here."""
         self.context_tokens = 0
+        self.result_tokens = 0
+        """An estimate of what the results of the last adopted step have, media apart."""
         self.last_step = 0
         self.last_step_at = 0
         self.entered_at = 0
@@ -292,6 +295,7 @@ class Transcript:
         if step.manifest:
             self._messages.append({"role": "user", "content": self.added(list(step.manifest))})
         self._messages.append({"role": "assistant", "content": event.content})
+        self.result_tokens = 0
         self.approvals.forget()
         self.calls = {
             b["id"]: Call(b["id"], b["name"], b["input"], self.run.run_id)
@@ -348,6 +352,7 @@ class Transcript:
     def _finish(self, seq: int, event: ev.ToolFinished) -> None:
         self.calls[event.call_id].started = self.calls[event.call_id].finished = True
         self._input(seq, event.content, "result")
+        self.result_tokens += tokens_of(event.content)
         if event.outcome is Outcome.UNKNOWN:
             # Nobody knows what it left behind: whatever was seen has to be looked at again.
             self.seen.clear()

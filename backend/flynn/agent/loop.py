@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import takewhile
 
+from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
 from flynn.agent.failed_call import rest, sequel
@@ -168,13 +169,17 @@ class Loop:
         """Run the group; a stop ends its calls and leaves them to be closed as cancelled."""
         if self.transcript.last_stop_reason != "tool_use":
             return [finished(call, self.transcript.last_step, self._called_off(call)) for call in group]
+        found: list[ev.ToolFinished] = []
         try:
             async with until(self.stop):
                 if len(group) == 1:
-                    return [await self._finish(group[0])]
-                return [*await together(asyncio.create_task(self._finish(c)) for c in group)]
+                    found = [await self._finish(group[0])]
+                else:
+                    found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        later = len(self.transcript.open_calls()) - len(group)
+        return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
 
     def _held(self, group: list[Call]) -> bool:
         """Whether a call of the group waits for somebody's yes."""
