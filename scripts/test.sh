@@ -49,6 +49,10 @@ export PATH="$PWD/.venv/bin:$PATH"
 # No test may meet a real model, a real database or the settings of the person who runs it.
 unset ANTHROPIC_API_KEY ANTHROPIC_BASE_URL DATABASE_URL REDIS_URL POSTGRES_PASSWORD LOG_LEVEL
 
+# Compiled modules and rewritten asserts are kept, whatever the environment says: each of many processes
+# would make them anew.
+unset PYTHONDONTWRITEBYTECODE
+
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 summary=()
@@ -104,6 +108,12 @@ check_page() {
   fi
   echo "left out for want of node: the page's checks" | tee -a "$output"
 }
+# Test processes that start together would each compile all tests; checks leave a processor free for that.
+compiling=
+if [ "$checks" = true ] && [ "${selection[0]}" != none ]; then
+  python -m pytest --collect-only -q >/dev/null 2>&1 &
+  compiling=$!
+fi
 
 if [ "$checks" = true ]; then
   stage format ruff format --check .
@@ -116,6 +126,9 @@ if [ "$checks" = true ]; then
   stage types mypy "${typed[@]}"
   stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
   stage page check_page
+fi
+if [ -n "$compiling" ]; then
+  wait "$compiling" || true # what is wrong with a test, the stage that runs it says
 fi
 if [ "${selection[0]:-}" != none ]; then
   stage tests run_tests "${JOBS:-$((processors * 2 + 1))}" "${selection[@]}"

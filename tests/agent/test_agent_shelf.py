@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flynn.agent.budget import tokens_of, tokens_of_media
+from flynn.agent.estimate import STEP_TOKENS, tokens_of, tokens_of_media
 from flynn.agent.fold import Transcript
-from flynn.agent.shelf import CONVERSATION_BYTES, CONVERSATION_COUNT, STEP_TOKENS, Shelf
+from flynn.agent.shelf import CONVERSATION_BYTES, CONVERSATION_COUNT, Shelf
 from flynn.domain import events as ev
 from flynn.domain.blob import Blob, filled, references
 from flynn.domain.content import text_block

@@ -72,6 +72,7 @@ async def test_an_approval_is_listed_decided_and_then_stands(served: Served) -> 
         assert (await http.get(f"{path}/approvals", params={"state": "pending"})).json()["items"] == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("body", "field", "words"),
     [
@@ -85,10 +86,10 @@ async def test_an_approval_is_listed_decided_and_then_stands(served: Served) -> 
     ],
 )
 async def test_what_decides_nothing_says_why(
-    served: Served, body: dict[str, Any], field: str, words: str
+    shared: Served, body: dict[str, Any], field: str, words: str
 ) -> None:
-    async with served.http() as http:
-        path, approval = await wait_for_a_yes(served, http)
+    async with shared.http() as http:
+        path, approval = await wait_for_a_yes(shared, http)
         answer = await http.post(approval, json=body)
         assert answer.status_code == 422
         assert field in str(answer.json()["errors"])

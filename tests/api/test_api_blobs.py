@@ -22,6 +22,7 @@ async def keep(served: Served, conversation: str, data: bytes, media_type: Media
     return f"/api/v1/conversations/{conversation}/blobs/{blob.sha256}"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("media_type", "way"),
     [
@@ -33,10 +34,10 @@ async def keep(served: Served, conversation: str, data: bytes, media_type: Media
     ],
 )
 async def test_bytes_are_served_as_what_they_are_and_as_nothing_else(
-    served: Served, media_type: MediaType, way: str
+    shared: Served, media_type: MediaType, way: str
 ) -> None:
-    async with served.http() as http:
-        path = await keep(served, await served.conversation(http), SCRIPT, media_type)
+    async with shared.http() as http:
+        path = await keep(shared, await shared.conversation(http), SCRIPT, media_type)
         answer = await http.get(path)
         assert answer.status_code == 200
         assert answer.content == SCRIPT

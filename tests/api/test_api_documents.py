@@ -10,6 +10,8 @@ from flynn.api import schema
 from flynn.domain.delta import Delta
 from tests.api.served import Served
 
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
 
 async def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
     async with served.http(None) as http:
@@ -62,6 +64,9 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
             assert operation["summary"], where
             assert operation["description"], where
             assert ("security" in operation) == path.startswith("/api/"), where
+            for status, response in operation["responses"].items():
+                if status.startswith(("4", "5")) and (path, status) != ("/ready", "503"):
+                    assert response["content"] == {"application/problem+json": {"schema": PROBLEM}}, where
             assert "403" in operation["responses"], where
             assert not operation.get("deprecated"), where
             for status, answer in operation["responses"].items():

@@ -1,5 +1,6 @@
 """The queue at the doors: who comes first, who comes later, who is told to come again, and how it stands."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -71,9 +72,10 @@ async def test_going_on_with_a_task_has_the_tasks_rank(served: Served) -> None:
         assert (again["state"], again["priority"]) == ("queued", -5)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("priority", [10, -10, 1.5, "high", True])
-async def test_a_priority_out_of_bounds_is_refused_by_name(served: Served, priority: object) -> None:
-    async with served.http() as http:
+async def test_a_priority_out_of_bounds_is_refused_by_name(shared: Served, priority: object) -> None:
+    async with shared.http() as http:
         refused = await http.post("/api/v1/tasks", json={"instructions": "x", "priority": priority})
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["field"] == "priority"
@@ -127,11 +129,12 @@ def _in_a_week() -> str:
     return f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("time", ["tomorrow", 1_900_000_000, "2026-12-24", "2026-12-24T18:00:00", "in time"])
-async def test_a_time_that_is_none_is_refused_by_name(served: Served, time: object) -> None:
+async def test_a_time_that_is_none_is_refused_by_name(shared: Served, time: object) -> None:
     if time == "in time":
         time = (datetime.now(UTC) + timedelta(days=31)).isoformat()
-    async with served.http() as http:
+    async with shared.http() as http:
         refused = await http.post("/api/v1/tasks", json={"instructions": "x", "not_before": time})
         assert refused.status_code == 422, refused.text
         assert refused.json()["errors"][0]["field"] == "not_before"
@@ -195,6 +198,19 @@ async def test_the_queue_of_all_is_bounded_too(served: Served) -> None:
         refused = await other.post("/api/v1/tasks", json={"instructions": "one too many"})
         assert refused.status_code == 429
         assert "6 runs are queued" in refused.json()["detail"]
+
+
+async def test_those_who_come_in_the_same_instant_get_no_more_than_there_is(served: Served) -> None:
+    async with served.http() as http, served.http("quorra") as other:
+        sent = [
+            client.post("/api/v1/tasks", json={"instructions": "do it"})
+            for _ in range(8)
+            for client in (http, other)
+        ]
+        statuses = [answer.status_code for answer in await asyncio.gather(*sent)]
+        assert sorted(statuses) == [202] * LIMITS.depth + [429] * (16 - LIMITS.depth)
+        for each in (statuses[::2], statuses[1::2]):
+            assert each.count(202) <= LIMITS.principal_depth
 
 
 async def test_an_order_from_before_priorities_is_the_same_order_still(served: Served) -> None:

@@ -32,11 +32,17 @@ async def test_a_conversation_from_its_first_word_to_its_end(served: Served) -> 
         assert [(m["role"], m["text"]) for m in page["items"]] == [("user", "Hello")]
 
         raised = await http.post(f"{path}/budget", json={"turns": 500})
-        assert raised.status_code in (200, 422)
+        assert raised.status_code == 200
+        length = (await http.get(path)).json()["last_seq"]
+        assert (await http.post(f"{path}/budget", json={"turns": 500})).json() == raised.json()
+        assert (await http.get(path)).json()["last_seq"] == length
+        lower = await http.post(f"{path}/budget", json={"turns": 400})
+        assert lower.status_code == 422
         stopped = await http.post(f"{path}/interrupt")
         assert stopped.json()["run"]["state"] == "cancelled"
         assert (await http.post(f"{path}/interrupt", json={"reason": "again"})).status_code == 200
-        assert (await http.post(f"{path}/budget", json={"turns": 500})).status_code == 409
+        assert (await http.post(f"{path}/budget", json={"turns": 500})).json()["state"] == "cancelled"
+        assert (await http.post(f"{path}/budget", json={"turns": 600})).status_code == 409
 
 
 async def test_a_conversation_without_a_title_is_named_by_its_first_words(served: Served) -> None:

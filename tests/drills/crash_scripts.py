@@ -78,6 +78,14 @@ turns:
   - faults: [{kind: bad_request}]
     blocks: [{text: Never seen.}]
 ---
+name: background
+match: Let it run
+turns:
+  - blocks:
+      - tool: Bash
+        input: {command: "echo job >> ledger.txt; sleep 86400", run_in_background: true}
+  - blocks: [{text: It runs.}]
+---
 name: small
 match: Say something
 turns: [{blocks: [{text: Something.}]}]

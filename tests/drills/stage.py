@@ -23,6 +23,8 @@ from tests.postgres import TestDatabases
 
 STRICT = Options(binding="strict", unproven="refuse", record=20_000, record_bytes=500_000_000)
 LEASE_SECONDS = 3
+GHOST = "ghost"
+"""An agent that the server knows and no worker does: as after an upgrade that reached them first."""
 
 
 @dataclass
@@ -111,8 +113,9 @@ class Stage:
             await client.aclose()
 
     async def new_server(self) -> None:
-        """Start the server, again if need be."""
-        self.server = await self.nursery.member("server", "serve")
+        """Start the server, again if need be. It knows an agent that no worker serves."""
+        agents = str(self.nursery.place / "agents")
+        self.server = await self.nursery.member("server", "serve", FLYNN_AGENTS_DIR=agents)
 
     async def new_worker(self, arm: tuple[str, int] | None = None) -> None:
         """Start a worker that was not there before."""
@@ -211,7 +214,11 @@ async def open_stage(place: Path, scripts: str, **settings: str) -> AsyncIterato
             redis.url,
             {"FLYNN_LEASE_SECONDS": str(LEASE_SECONDS), "FLYNN_PRINCIPAL_RUNS": "200", **settings},
         )
-        (place / "fleet").mkdir()
+        agents = place / "fleet" / "agents"
+        agents.mkdir(parents=True)
+        (agents / "ghost.md").write_text(
+            f"---\nname: {GHOST}\ndescription: Is not there.\n---\n\nBe silent.\n"
+        )
         await stack.enter_async_context(nursery)
         database = await stack.enter_async_context(asyncpg.create_pool(postgres.dsn, min_size=1, max_size=4))
         stage = Stage(nursery, simulator, postgres.dsn, database)

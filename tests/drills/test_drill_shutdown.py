@@ -24,14 +24,12 @@ from tests.drills.fleet import Fleet, Member
 from tests.eventually import eventually
 from tests.house import prepare
 from tests.postgres import TestDatabase, TestDatabases
+from tests.sandbox.census import Census
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs("bubblewrap")]
 
 PROMISED_SECONDS = 15
-MARK = "86399.25"
-"""Seconds that the commands sleep: known among all processes of the machine by it."""
-
-SCRIPT = f"""
+SCRIPT = """
 name: command
 match: play-command
 loop: true
@@ -39,32 +37,29 @@ turns:
   - blocks:
       - tool: Bash
         input:
-          command: "trap '' TERM INT HUP; echo x >> began.txt; sleep {MARK}; sleep {MARK}"
-  - blocks: [{{text: Done.}}]
+          command: "trap '' TERM INT HUP; echo x >> began.txt; sleep MARK; sleep MARK"
+  - blocks: [{text: Done.}]
 ---
 name: words
 match: play-words
 loop: true
 turns:
-  - {{blocks: [{{text: Said.}}], faults: [{{kind: hang, on_attempt: 1}}]}}
+  - {blocks: [{text: Said.}], faults: [{kind: hang, on_attempt: 1}]}
 """
 
 RUNS = 20
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[SimulatorServer]:
-    async with SimulatorServer(parse_scenarios(SCRIPT)) as found:
+def sleepers() -> Census:
+    """Processes of this test's commands, in whatever sandbox: other drills have theirs at the same time."""
+    return Census()
+
+
+@pytest.fixture
+async def simulator(sleepers: Census) -> AsyncIterator[SimulatorServer]:
+    async with SimulatorServer(parse_scenarios(SCRIPT.replace("MARK", sleepers.mark))) as found:
         yield found
-
-
-def sleepers() -> list[psutil.Process]:
-    """Processes of the commands, in whatever sandbox."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if MARK in (process.info["cmdline"] or [])[-1:]:
-            found.append(process)
-    return found
 
 
 async def workspaces(client: httpx2.AsyncClient, fleet: Fleet, count: int) -> None:
@@ -92,7 +87,7 @@ async def end(member: Member) -> float:
 
 
 async def test_twenty_runs_are_handed_back_and_go_on_elsewhere_at_once(
-    tmp_path: Path, simulator: SimulatorServer
+    tmp_path: Path, simulator: SimulatorServer, sleepers: Census
 ) -> None:
     settings = {"FLYNN_CONCURRENCY": "25", "FLYNN_PRINCIPAL_RUNS": "50", "FLYNN_LEASE_SECONDS": "120"}
     async with AsyncExitStack() as stack:
@@ -111,12 +106,12 @@ async def test_twenty_runs_are_handed_back_and_go_on_elsewhere_at_once(
             async def busy() -> bool:
                 listed = (await client.get(f"{simulator.url}/_simulator/requests")).json()["requests"]
                 asked = sum(r["path"].startswith("/v1/messages") for r in listed)
-                return len(sleepers()) == RUNS // 2 and asked >= RUNS
+                return len(sleepers.pids()) == RUNS // 2 and asked >= RUNS
 
             await eventually(busy, what="ten commands and ten streams", seconds=90)
         second = await fleet.serve("second", worker=True)
         took = await end(first)
-        assert sleepers() == []
+        assert sleepers.pids() == []
         assert took < PROMISED_SECONDS, first.said()[-3000:]
         async with second.http() as client:
             for task in tasks:
@@ -156,7 +151,7 @@ def frozen(postgres: EmbeddedPostgres) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", ["gone", "frozen"])
 async def test_a_worker_ends_in_time_though_its_database_is_away(
-    tmp_path: Path, simulator: SimulatorServer, how: str
+    tmp_path: Path, simulator: SimulatorServer, sleepers: Census, how: str
 ) -> None:
     async with AsyncExitStack() as stack:
         postgres = await stack.enter_async_context(EmbeddedPostgres(tmp_path / "postgres", fsync=False))
@@ -171,19 +166,19 @@ async def test_a_worker_ends_in_time_though_its_database_is_away(
         async with server.http() as client:
             await workspaces(client, fleet, 1)
             await delegate(client, "play-command", "w0")
-            await eventually(lambda: bool(sleepers()), what="the command", seconds=60)
+            await eventually(lambda: bool(sleepers.pids()), what="the command", seconds=60)
         if how == "gone":
             await postgres.stop()
             ends = await asyncio.gather(end(worker), end(server))
         else:
             with frozen(postgres):
                 ends = await asyncio.gather(end(worker), end(server))
-        assert sleepers() == []
+        assert sleepers.pids() == []
         assert max(ends) < PROMISED_SECONDS, worker.said()[-3000:]
 
 
 async def test_who_asks_twice_waits_for_no_grace_and_runs_are_handed_back_all_the_same(
-    tmp_path: Path, simulator: SimulatorServer
+    tmp_path: Path, simulator: SimulatorServer, sleepers: Census
 ) -> None:
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(TestDatabases.shared().new(prepare))
@@ -192,13 +187,13 @@ async def test_who_asks_twice_waits_for_no_grace_and_runs_are_handed_back_all_th
         async with both.http() as client:
             await workspaces(client, fleet, 1)
             task = await delegate(client, "play-command", "w0")
-            await eventually(lambda: bool(sleepers()), what="the command", seconds=60)
+            await eventually(lambda: bool(sleepers.pids()), what="the command", seconds=60)
         both.send(signal.SIGTERM)
         both.send(signal.SIGINT)
         os.sched_yield()
         both.send(signal.SIGINT)
         assert await both.ended(60) == 0, both.said()[-3000:]
-        assert sleepers() == []
+        assert sleepers.pids() == []
         assert "Traceback" not in both.said()
         database = Database(postgres.url, pool_size=1)
         async with database.statement() as connection:

@@ -10,13 +10,11 @@ from uuid import UUID
 import pytest
 
 from flynn.domain import events as ev
-from flynn.domain.errors import LeaseLost
 from flynn.domain.orders import InterruptOrder
 from flynn.domain.run import RunState
 from flynn.simulator import Options
-from flynn.telemetry import crash_point
 from tests.eventually import eventually
-from tests.house import House, TestLease, open_house
+from tests.house import House, open_house
 
 STRICT = Options(binding="strict", unproven="refuse")
 
@@ -125,42 +123,3 @@ async def test_a_model_that_hangs_is_stopped_by_an_interrupt_and_answers_later(t
         await worker
         assert (await house.types(conversation.id))[-2:] == ["step.failed", "run.cancelled"]
         await answers(house, conversation.id)
-
-
-@pytest.mark.parametrize(
-    ("fault", "code"),
-    [
-        ("{kind: bad_request, on_attempt: 1}", "model-permanent"),
-        ("{kind: refusal, on_attempt: 1}", "refused"),
-    ],
-    ids=["permanent", "refused"],
-)
-async def test_a_run_whose_worker_is_lost_before_it_has_failed_fails_without_another_call(
-    tmp_path: Path, fault: str, code: str
-) -> None:
-    async with open_house(tmp_path, script(fault, read_first=False), options=STRICT) as house:
-        conversation = await house.converse()
-        await house.say(conversation.id, "What colour is the sky?")
-        ((run_id, job_id),) = await house.jobs()
-        crash_point.arm(lambda name: lose(name, at="reply.after-commit"))
-        try:
-            with pytest.raises(LeaseLost):
-                await house.runner.run(run_id, TestLease(job_id))
-        finally:
-            crash_point.arm(None)
-        assert (await house.types(conversation.id))[-1] == "step.failed"
-
-        await house.runner.run(run_id, TestLease(job_id, worker="the next one"))
-
-        types = await house.types(conversation.id)
-        assert types[-3:] == ["step.failed", "run.started", "run.failed"]
-        failed = (await house.log(conversation.id))[-1].event
-        assert isinstance(failed, ev.RunFailed)
-        assert failed.code == code
-        await answers(house, conversation.id)
-
-
-def lose(name: str, *, at: str) -> None:
-    """Take the lease away at a crash point."""
-    if name == at:
-        raise LeaseLost("the worker was lost here")

@@ -28,6 +28,7 @@ PLACES = {
     "tool.before-act": "agent/toolbox.py run",
     "command.launched": "sandbox/confined.py __init__",
     "command.ended": "sandbox/confined.py completed",
+    "job.begun": "tools/bash.py _start",
     "file.staged": "workspace/replacement.py put",
     "file.renamed": "workspace/replacement.py put",
     "file.removed": "workspace/restoration.py _remove",
@@ -46,7 +47,13 @@ PLACES = {
     "wake.after-commit": "worker/clock.py _queue",
     "end.before-commit": "worker/endings.py _conclude",
     "end.after-commit": "worker/endings.py complete, worker/endings.py revert, worker/endings.py _end",
+    "refuse.before-commit": "worker/endings.py refuse",
+    "refuse.after-commit": "worker/endings.py refuse",
+    "hand-back.before-commit": "worker/endings.py hand_back",
+    "hand-back.after-commit": "worker/endings.py hand_back",
     "delivery.ended": "worker/engine_delivery.py deliver",
+    "chore.before-commit": "worker/chores.py look",
+    "chore.after-commit": "worker/chores.py look",
     "publish.before": "app/service.py publish",
     "publish.after": "app/service.py publish",
     "message.before-commit": "intake/verbs.py send_message",
@@ -93,13 +100,16 @@ def test_every_point_stands_where_it_is_named_and_no_other_is_reached() -> None:
 
 
 def test_before_a_commit_is_inside_its_transaction_and_after_it_is_not() -> None:
-    rooms = ("worker/claims.py", "worker/clock.py", "intake/verbs.py", "worker/endings.py wait")
+    rooms = (
+        *("worker/claims.py", "worker/clock.py", "worker/chores.py", "intake/verbs.py"),
+        *("worker/endings.py wait", "worker/endings.py refuse", "worker/endings.py hand_back"),
+    )
     seen = 0
     for name, place, within in reached():
         if place.startswith(rooms):
             assert within == name.endswith(".before-commit"), (name, place)
             seen += 1
-    assert seen == 18
+    assert seen == 22
 
 
 def test_a_point_does_nothing_until_it_is_armed_and_nothing_afterwards(

@@ -4,32 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import orjson
-
+from flynn.agent.estimate import tokens_of, tokens_of_media
 from flynn.agent.fold import Transcript
 from flynn.agent.pause import ATTEMPTS, pause_after
 from flynn.agent.turns import Waits
 from flynn.domain import events as ev
-from flynn.domain.blob import references
 from flynn.domain.content import Block
 from flynn.domain.usage import dollars
 from flynn.model.claude import Claude
 from flynn.model.failures import CallFailed, EndpointAway, Permanent
 from flynn.model.prices import worst_case
 from flynn.model.request import ModelRequest
-
-BYTES_PER_TOKEN = 2.5
-"""Low on purpose: an estimate that is too large costs a count, one that is too small the price step."""
-
-
-def tokens_of(blocks: Sequence[Block] | object) -> int:
-    """A high estimate of the tokens of JSON content, media apart."""
-    return int(len(orjson.dumps(blocks)) / BYTES_PER_TOKEN) + 1
-
-
-def tokens_of_media(blocks: Sequence[Block]) -> int:
-    """What the images and documents in `blocks` were estimated at when they were made."""
-    return sum(int(source["tokens"]) for source in references(blocks))
 
 
 class Budget:

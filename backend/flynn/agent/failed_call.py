@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from flynn.agent.choice import Choice
-from flynn.agent.fold import Transcript
+from flynn.agent.fold import FailedStep, Transcript
 from flynn.agent.pause import ATTEMPTS, LONGEST_ASKED, SHORT_PAUSE, pause_after
 from flynn.agent.reply import Reply, received
 from flynn.agent.turns import Failed, Waits
@@ -46,7 +47,7 @@ class FailedCalls:
         match failure:
             case EndpointAway():
                 # It is no attempt: the loop asks whom to call next, or waits.
-                return Reply([self._event(started, failure, "held")])
+                return [self._event(started, failure, "held")]
             case RetryLater():
                 return self._again(transcript, started, failure, failure.retry_after)
             case BrokenStream():
@@ -58,8 +59,7 @@ class FailedCalls:
             case Permanent() if failure.provider_status in _REJECTED and self._shows(transcript, started):
                 return self._taken_back(transcript, started, failure)
             case Permanent():
-                event = self._event(started, failure, "permanent")
-                return Reply([event], Failed("model-permanent", failure.detail))
+                return [self._event(started, failure, "permanent", sequel="fail")]
             case _:
                 raise failure
 
@@ -96,31 +96,27 @@ class FailedCalls:
         if failures >= ATTEMPTS:
             event = self._event(started, failure, reason)
             if self._choice.may_fall_back(transcript, started.model, spent=event.nanodollars):
-                return Reply([event])
+                return [event]
         pause = pause_after(failures, after)
-        retry_at = datetime.now(UTC) + timedelta(seconds=pause)
-        event = self._event(started, failure, reason, retry_at=retry_at)
+        sequel: ev.StepSequel | None = "wait" if after is None else "asked"
         if failures < ATTEMPTS and pause <= SHORT_PAUSE:
-            return Reply([event], pause=pause)
-        detail = f"{failure.detail} (attempt {failures}; the next one at {retry_at:%H:%M:%S} UTC)"
+            sequel = None
+        detail = failure.detail
         if after is not None and after > LONGEST_ASKED:
             detail += (
                 f" The provider asks for a pause of {after / 3600:,.1f} hours; no more than one is kept."
             )
-        return Reply([event], Waits("model", detail, retry_at, asked=after is not None))
+        retry_at = datetime.now(UTC) + timedelta(seconds=pause)
+        return [self._event(started, failure, reason, detail=detail, retry_at=retry_at, sequel=sequel)]
 
     def _truncated(self, started: ev.StepStarted, failure: Truncated) -> Reply:
         """Never run a cut answer's tools: ask again with more room; at the ceiling keep plain text."""
-        event = self._event(started, failure, "truncated")
         if failure.stop_reason == "model_context_window_exceeded":
-            detail = "The prompt has reached the model's context window. Go on in a new conversation."
-            return Reply([event], Waits("context", detail))
-        ceiling = self._choice.ceiling(started.model)
-        if started.params["max_tokens"] < ceiling:
-            return Reply([event])
+            return [self._event(started, failure, "truncated", sequel="wait")]
+        if started.params["max_tokens"] < self._choice.ceiling(started.model):
+            return [self._event(started, failure, "truncated")]
         if not _plain(failure.content):
-            detail = f"The answer did not fit in {ceiling:,} tokens, twice."
-            return Reply([event], Failed("truncated", detail))
+            return [self._event(started, failure, "truncated", sequel="fail")]
         message = MessageReceived(
             message_id=failure.request_id or "truncated",
             model=started.model,
@@ -144,8 +140,9 @@ class FailedCalls:
             withdrawn_steps=[transcript.steps[-1].number] if has_results and transcript.steps else [],
             dropped_seqs=[seq for seq in started.input_seqs if kinds[seq] != "result"],
             content=[text_block(self._refused)],
+            sequel="fail",
         )
-        return Reply([event], Failed("refused", failure.detail))
+        return [event]
 
     def _shows(self, transcript: Transcript, started: ev.StepStarted) -> bool:
         """Whether the call was the first to send some image or document."""
@@ -164,8 +161,58 @@ class FailedCalls:
             "permanent",
             withdrawn_steps=[read.number],
             content=[text_block(self._unreadable)],
+            sequel="fail" if told else None,
         )
-        return Reply([event], Failed("model-permanent", failure.detail) if told else None)
+        return [event]
+
+
+def sequel(transcript: Transcript) -> Failed | Waits | None:
+    """What the last call brings the run to, if it failed and nothing has followed it yet.
+
+    It is in the log, so that the run comes to the same whether its worker lives or another takes over.
+    """
+    failed = transcript.run.failed
+    if failed is None:
+        return None
+    event = failed.event
+    match event.sequel:
+        case None:
+            return None
+        case "fail":
+            return _failure(failed)
+        case "wait" | "asked" if event.reason == "truncated":
+            detail = "The prompt has reached the model's context window. Go on in a new conversation."
+            return Waits("context", detail)
+        case "wait" | "asked":
+            # Words are answered at once, and so is whoever's time has come.
+            at = event.retry_at
+            if at is None or at <= datetime.now(UTC) or transcript.unanswered(after=failed.seq):
+                return None
+            number = transcript.run.failures
+            detail = f"{event.detail} (attempt {number}; the next one at {at:%H:%M:%S} UTC)"
+            return Waits("model", detail, at, after=transcript.seq, asked=event.sequel == "asked")
+        case _:
+            assert_never(event.sequel)
+
+
+def rest(transcript: Transcript) -> float:
+    """Seconds to pause before the next attempt, after a failure that is tried again soon; else 0."""
+    failed = transcript.run.failed
+    if failed is None or failed.event.sequel is not None or failed.event.retry_at is None:
+        return 0.0
+    # The clock of the worker that wrote it may be ahead of ours.
+    left = (failed.event.retry_at - datetime.now(UTC)).total_seconds()
+    return min(max(left, 0.0), SHORT_PAUSE)
+
+
+def _failure(failed: FailedStep) -> Failed:
+    match failed.event.reason:
+        case "refused":
+            return Failed("refused", failed.event.detail)
+        case "truncated":
+            return Failed("truncated", f"The answer did not fit in {failed.max_tokens:,} tokens, twice.")
+        case _:
+            return Failed("model-permanent", failed.event.detail)
 
 
 def _plain(content: Sequence[Block]) -> bool:

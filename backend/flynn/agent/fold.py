@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.estimate import tokens_of
 from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
 from flynn.domain import events as ev
@@ -42,6 +43,15 @@ class Step:
     max_tokens: int
     content: list[Block] | None = None
     stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A model call that failed, and where the log says so."""
+
+    event: ev.StepFailed
+    seq: int
+    max_tokens: int
 
 
 @dataclass(slots=True)
@@ -81,8 +91,8 @@ class RunTotals:
     """The model of the last failed attempt."""
     truncations: int = 0
     """Truncated answers since the last adopted step."""
-    doom: ev.StepFailed | None = None
-    """The failed call that ends the run: its worker may be lost before it has written that end."""
+    failed: FailedStep | None = None
+    """The failed call that nothing has followed yet: its worker may be lost before anything does."""
 
 
 def digest(*parts: Json) -> bytes:
@@ -121,6 +131,8 @@ class Transcript:
         self.jobs: dict[str, JobStarted | CommandRan] = {}
         """The last evidence of each background job that was ever started here."""
         self.context_tokens = 0
+        self.result_tokens = 0
+        """An estimate of what the results of the last adopted step have, media apart."""
         self.last_step = 0
         self.last_step_at = 0
         self.entered_at = 0
@@ -203,8 +215,7 @@ class Transcript:
         # What there is most of comes first: each case that does not match costs half a microsecond.
         match event:
             case ev.StepStarted():
-                self.last_step_at = recorded.seq
-                self._open(event)
+                self._open(recorded.seq, event)
             case ev.MessageCompleted():
                 self._adopt(event)
             case ev.StepCompleted():
@@ -233,11 +244,12 @@ class Transcript:
                 self._revert(recorded.seq, event)
             case ev.ApprovalRequested() | ev.ApprovalDecided() | ev.ApprovalExpired():
                 self.approvals.take(recorded.seq, event)
-            case ev.RunQueued() | ev.RunWaiting() | ev.TaskReported():
+            case ev.RunWaiting():
+                self.run.failed = None
+            case ev.RunQueued() | ev.TaskReported():
                 pass
             case ev.RunStarted():
-                self.entered_at = recorded.seq
-                self._enter(recorded.run_id)
+                self._enter(recorded.seq, recorded.run_id)
             case ev.RunCancelled() | ev.RunCompleted() | ev.RunFailed():
                 self._leave(recorded.seq, event)
             case _:
@@ -268,7 +280,8 @@ class Transcript:
             prompt_tokens=event.prompt_tokens or held.prompt_tokens,
         )
 
-    def _enter(self, run_id: UUID | None) -> None:
+    def _enter(self, seq: int, run_id: UUID | None) -> None:
+        self.entered_at = seq
         if run_id != self.run.run_id:
             self.run = RunTotals(limits=self._limits, run_id=run_id)
             # An interrupt that was meant for an earlier run has ended with it.
@@ -279,9 +292,10 @@ class Transcript:
             self._input(seq, event.content, "note")
         self.interrupted = self.undo = None
 
-    def _open(self, event: ev.StepStarted) -> None:
-        self.last_step = event.step
+    def _open(self, seq: int, event: ev.StepStarted) -> None:
+        self.last_step, self.last_step_at = event.step, seq
         self.silent = False
+        self.run.failed = None
         self.open_step = Step(
             event.step,
             tuple(event.input_seqs),
@@ -301,6 +315,7 @@ class Transcript:
         if step.manifest:
             self._messages.append({"role": "user", "content": self.added(list(step.manifest))})
         self._messages.append({"role": "assistant", "content": event.content})
+        self.result_tokens = 0
         self.approvals.forget()
         self.calls = {
             b["id"]: Call(b["id"], b["name"], b["input"], self.run.run_id)
@@ -311,9 +326,7 @@ class Transcript:
     def _fail(self, seq: int, event: ev.StepFailed) -> None:
         step = self._close(event.step)
         self._settle(event.usage, event.nanodollars)
-        # After results that the API did not take were withdrawn, the run goes on.
-        if event.reason == "refused" or (event.reason == "permanent" and not event.withdrawn_steps):
-            self.run.doom = event
+        self.run.failed = FailedStep(event, seq, step.max_tokens)
         match event.reason:
             case "retry" | "broken_stream":
                 self.run.failures += 1
@@ -359,6 +372,7 @@ class Transcript:
     def _finish(self, seq: int, event: ev.ToolFinished) -> None:
         self.calls[event.call_id].started = self.calls[event.call_id].finished = True
         self._input(seq, event.content, "result")
+        self.result_tokens += tokens_of(event.content)
         if event.outcome is Outcome.UNKNOWN:
             # Nobody knows what it left behind: whatever was seen has to be looked at again.
             self.seen.clear()

@@ -7,10 +7,13 @@ stop. Whatever it finds half done in the transcript it closes first, so resuming
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from itertools import takewhile
 
+from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
+from flynn.agent.failed_call import rest, sequel
 from flynn.agent.fold import Call, Transcript
 from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
@@ -18,7 +21,7 @@ from flynn.agent.query import Query
 from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Words
+from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Waits, Words
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
@@ -58,6 +61,7 @@ class Loop:
         if lost := self._lost():
             yield Append(lost)
             reach("lost.after-commit")
+        await self._rest()
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
@@ -99,13 +103,9 @@ class Loop:
                     continue
                 reach("step.after-commit")
                 results = []
-                reply = await self._ask(started)
-                yield Append(reply.events)
+                yield Append(await self._ask(started))
                 reach("reply.after-commit")
-                if reply.stop:
-                    yield reply.stop
-                elif reply.pause and not await self._pause(reply.pause):
-                    continue
+                await self._rest()
 
     # -- what was half done --------------------------------------------------------------------------
 
@@ -169,13 +169,17 @@ class Loop:
         """Run the group; a stop ends its calls and leaves them to be closed as cancelled."""
         if self.transcript.last_stop_reason != "tool_use":
             return [finished(call, self.transcript.last_step, self._called_off(call)) for call in group]
+        found: list[ev.ToolFinished] = []
         try:
             async with until(self.stop):
                 if len(group) == 1:
-                    return [await self._finish(group[0])]
-                return [*await together(asyncio.create_task(self._finish(c)) for c in group)]
+                    found = [await self._finish(group[0])]
+                else:
+                    found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        later = len(self.transcript.open_calls()) - len(group)
+        return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
 
     def _held(self, group: list[Call]) -> bool:
         """Whether a call of the group waits for somebody's yes."""
@@ -215,23 +219,21 @@ class Loop:
         reach("reply.before-commit")
         return reply
 
-    async def _pause(self, seconds: float) -> bool:
-        """Wait before the next attempt; False when a stop came first."""
-        try:
-            async with until(self.stop):
-                await asyncio.sleep(seconds)
-        except Stopped:
-            return False
-        return True
+    async def _rest(self) -> None:
+        """Pause before the next attempt, after a failure that is tried again soon; a stop ends the pause."""
+        if seconds := rest(self.transcript):
+            with suppress(Stopped):
+                async with until(self.stop):
+                    await asyncio.sleep(seconds)
 
-    def _end(self) -> Completed | Failed | None:
-        """Whether the agent is at its end: nobody waits for an answer, and it has none to give.
+    def _end(self) -> Completed | Failed | Waits | None:
+        """What the last call brings the run to, or whether the agent is at its end.
 
-        Or a lost worker had been told, and had only the end of the run left to write, that it cannot go on.
+        It is when nobody waits for an answer, and it has none to give.
         """
         transcript = self.transcript
-        if doom := transcript.run.doom:
-            return Failed("refused" if doom.reason == "refused" else "model-permanent", doom.detail)
+        if stop := sequel(transcript):
+            return stop
         if transcript.unanswered():
             return None
         if transcript.silent:

@@ -105,7 +105,7 @@ class Query:
         if answer is None:
             nothing = "The run was stopped before the call was made."
             event = ev.StepFailed(step=step.number, reason="cancelled", detail=nothing, settlement="usage")
-            return Reply([event])
+            return [event]
         spent, settlement = settled(
             step.model,
             answer.usage,
@@ -122,7 +122,7 @@ class Query:
             settlement=settlement,
             request_id=answer.request_id,
         )
-        return Reply([event])
+        return [event]
 
 
 def _open(transcript: Transcript) -> Step:

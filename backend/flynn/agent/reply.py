@@ -1,21 +1,12 @@
-"""What a model call came to: events to commit, and what follows from them."""
+"""What a model call came to: events to commit. What follows from them is read from the transcript."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from flynn.agent.turns import Stop
 from flynn.domain import events as ev
 from flynn.model.prices import cost
 from flynn.model.stream import MessageReceived
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a call came to: events to commit, then perhaps a stop, or seconds to pause before the next."""
-
-    events: Sequence[ev.EventData]
-    stop: Stop | None = None
-    pause: float = 0.0
+Reply = Sequence[ev.EventData]
 
 
 def received(started: ev.StepStarted, message: MessageReceived) -> Reply:
@@ -26,35 +17,31 @@ def received(started: ev.StepStarted, message: MessageReceived) -> Reply:
     content = [b for b in message.content if b.get("type") != "text" or b.get("text")]
     if not content:
         detail = "The model ended its turn without a word."
-        return Reply(
-            [
-                ev.StepFailed(
-                    step=step,
-                    reason="empty",
-                    detail=detail,
-                    usage=message.usage,
-                    nanodollars=spent,
-                    settlement="usage",
-                    request_id=message.request_id,
-                )
-            ]
-        )
-    return Reply(
-        [
-            ev.MessageCompleted(
+        return [
+            ev.StepFailed(
                 step=step,
-                message_id=message.message_id,
-                model=message.model,
-                stop_reason=message.stop_reason,
-                content=content,
-            ),
-            ev.StepCompleted(
-                step=step,
+                reason="empty",
+                detail=detail,
                 usage=message.usage,
                 nanodollars=spent,
-                duration_ms=message.duration_ms,
-                first_token_ms=message.first_token_ms,
+                settlement="usage",
                 request_id=message.request_id,
-            ),
+            )
         ]
-    )
+    return [
+        ev.MessageCompleted(
+            step=step,
+            message_id=message.message_id,
+            model=message.model,
+            stop_reason=message.stop_reason,
+            content=content,
+        ),
+        ev.StepCompleted(
+            step=step,
+            usage=message.usage,
+            nanodollars=spent,
+            duration_ms=message.duration_ms,
+            first_token_ms=message.first_token_ms,
+            request_id=message.request_id,
+        ),
+    ]

@@ -7,6 +7,7 @@ made stands here until the journal has committed it with the event that refers t
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 
+from flynn.agent.estimate import STEP_TOKENS
 from flynn.domain.blob import Blob, filled, references
 from flynn.domain.content import Block, Json
 from flynn.domain.errors import BlobMissing
@@ -16,8 +17,6 @@ CONVERSATION_BYTES = 18 * 1024 * 1024
 """Bytes that all media of a conversation may have: 25 MB in base64, of the 32 MB of a request's body."""
 CONVERSATION_COUNT = 500
 """Images and documents of a conversation; a request may have 600 (docs: vision)."""
-STEP_TOKENS = 40_000
-"""Tokens of media that the results of one step may add, as much as one full page of text."""
 
 _DOCUMENT = "application/pdf"
 
@@ -33,11 +32,18 @@ class Shelf:
         self._step = 0
         self._step_tokens = 0
 
-    def refusal(self, step: int, content: Sequence[Block]) -> str | None:
-        """Why media of `content`, made in `step`, cannot be added; None when they can."""
+    def step_tokens(self, step: int) -> int:
+        """The tokens of the media that were made in `step`."""
+        return self._step_tokens if step == self._step else 0
+
+    def refusal(self, step: int, content: Sequence[Block], *, beside: int = 0) -> str | None:
+        """Why media of `content`, made in `step`, cannot be added; None when they can.
+
+        `beside` are the tokens that other results of the step have.
+        """
         wanted = list(references(content))
-        taken = self._step_tokens if step == self._step else 0
-        if taken + sum(source["tokens"] for source in wanted) > STEP_TOKENS:
+        taken = beside + self.step_tokens(step)
+        if wanted and taken + sum(source["tokens"] for source in wanted) > STEP_TOKENS:
             return (
                 "The images and documents that were read in this step are too much for one message. "
                 "Read this one again, by itself, or fewer pages of it."

@@ -8,13 +8,13 @@ from time import monotonic
 from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Call, Transcript
 from flynn.agent.gate import Gate
-from flynn.agent.shelf import Shelf
 from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult
 from flynn.sandbox.command import Sandbox
 from flynn.telemetry.crash_point import reach
 from flynn.tools.job import Jobs
+from flynn.tools.spill import Spill, fresh_name, owner_of_outputs
 from flynn.tools.tool import ToolContext
 from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
@@ -78,6 +78,15 @@ class Toolbox:
         reach("tool.after-act")
         return result
 
+    async def keep(self, text: str) -> str:
+        """Write a text to a file that the agent can read; gives the words that say where, or why not."""
+        spill = Spill(self._scratch, fresh_name("r"), owner_of_outputs(self._workspace.path))
+        spill.add(text)
+        await spill.close()
+        if spill.failure is not None:
+            return f"The whole could not be kept: {spill.failure.rstrip('.')}. Make the call by itself."
+        return f"The whole is in {spill.path}; read there what you need of it."
+
     async def end_jobs(self) -> None:
         """End the run's background jobs; nothing of them is alive when this returns."""
         await self._jobs.end("Killed: the run came to an end or a pause.")
@@ -90,19 +99,19 @@ async def finish(
     began = monotonic()
     result = await toolbox.run(call, transcript, on_output)
     if result.blobs:
-        result = _shelved(transcript.shelf, step, result)
+        result = _shelved(transcript, step, result)
     transcript.originals.put(result.originals)
     return finished(call, step, result, round((monotonic() - began) * 1000))
 
 
-def _shelved(shelf: Shelf, step: int, result: ToolResult) -> ToolResult:
+def _shelved(transcript: Transcript, step: int, result: ToolResult) -> ToolResult:
     """`result`, its media on the shelf; or an error where there is no room for them."""
     if isinstance(result.content, str):
         return result
-    refusal = shelf.refusal(step, result.content)
+    refusal = transcript.shelf.refusal(step, result.content, beside=transcript.result_tokens)
     if refusal is not None:
         return ToolResult.error(refusal)
-    shelf.put(step, result.content, result.blobs)
+    transcript.shelf.put(step, result.content, result.blobs)
     return result
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import socketio
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -15,7 +16,7 @@ from flynn.api.approvals import approval_doors
 from flynn.api.authentication import Authenticator
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
-from flynn.api.door import answer_json
+from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
@@ -23,7 +24,7 @@ from flynn.api.model_key import ModelKeys, model_key_doors
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.page import Page, page_doors
 from flynn.api.polling import Polling
-from flynn.api.problem import headers_of, named, problem_of
+from flynn.api.problem import Problem, headers_of, named, problem_of
 from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import task_doors
@@ -171,6 +172,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
+        _, problem = models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)
+        document["components"]["schemas"] |= problem["$defs"]
         document["components"]["securitySchemes"] = {
             "key": {"type": "http", "scheme": "bearer", "description": "A key of this service: `fly_…`"}
         }

@@ -30,6 +30,9 @@ StepFailure = Literal[
 ]
 """Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away."""
 
+StepSequel = Literal["wait", "asked", "fail"]
+"""What a failed call brings the run to. `asked`: it waits until a time that the provider named."""
+
 Settlement = Literal["usage", "prompt", "worst_case"]
 """What a failed call was charged by: the usage that the provider reported; the prompt as reported and an
 answer at its limit; or the whole reservation, since nothing is known."""
@@ -217,6 +220,8 @@ class StepFailed(_Event):
     (a refusal takes what was refused with it). `content` tells the model so, if anything has to be told.
     `settlement` says what `nanodollars` follows from; `usage` is what is known, a lower bound unless it is
     "usage". (Logs from before it was written have none.)
+    `sequel` is what it brings the run to, whichever worker sees to that; without one the call is made again,
+    at `retry_at` if there is one.
     """
 
     type: Literal["step.failed"] = "step.failed"
@@ -227,6 +232,7 @@ class StepFailed(_Event):
     nanodollars: int = 0
     settlement: Settlement | None = None
     retry_at: datetime | None = None
+    sequel: StepSequel | None = None
     request_id: str | None = None
     withdrawn_steps: list[int] = []
     dropped_seqs: list[int] = []

@@ -140,6 +140,7 @@ async def accept(
         queued = ev.RunQueued.model_validate({"reason": reason})
         recorded = await log.append(connection, conversation.id, run.id, [message, queued])
         await admit(connection, rules.admission)
+        await runs.check_depth(connection, principal.id, rules.admission)
         return recorded, run
     follows: list[ev.EventData] = []
     if run.state is RunState.WAITING and run.reason in ("model", "approval"):

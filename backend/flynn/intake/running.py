@@ -66,19 +66,25 @@ async def raise_budget(
     *,
     rules: Rules,
 ) -> tuple[RunView, list[ev.Recorded]]:
-    """Lift limits. Raises Conflict without an open run, InvalidInput for a limit that would fall."""
+    """Lift limits. Raises Conflict without an open run, InvalidInput for a limit that would fall.
+
+    An order that is sent again is answered and changes nothing, also when the run is over by then.
+    """
     await act_in_conversation(connection, principal, conversation_id)
     await runs.lock_conversation(connection, conversation_id)
-    run = await runs.open_run(connection, conversation_id)
-    if run is None:
-        raise Conflict("There is no open run whose limits could be raised; send a message to start one.")
-    raised = _raised(run, order)
     event = ev.BudgetRaised(
         principal=principal.name,
         turns=order.turns,
         nanodollars=None if order.dollars is None else nanodollars(order.dollars),
         prompt_tokens=order.prompt_tokens,
     )
+    run = await runs.open_run(connection, conversation_id)
+    known = run or await runs.latest_run(connection, conversation_id)
+    if known is not None and await _resent(connection, known, event):
+        return known.view(), []
+    if run is None:
+        raise Conflict("There is no open run whose limits could be raised; send a message to start one.")
+    raised = _raised(run, order)
     follows: list[ev.EventData] = [event]
     run = await runs.set_limits(connection, run.id, raised)
     if run.state is RunState.WAITING:
@@ -88,6 +94,13 @@ async def raise_budget(
     await admit(connection, rules.admission)
     await runs.announce_input(connection, conversation_id)
     return run.view(), recorded
+
+
+async def _resent(connection: AsyncConnection, run: RunRow, event: ev.BudgetRaised) -> bool:
+    """Whether the same was done to the run already, and it has not waited for anything since."""
+    types = ("budget.raised", "run.waiting")
+    before = await log.latest(connection, run.conversation_id, run.id, types)
+    return before is not None and before.event == event
 
 
 def _raised(run: RunRow, order: BudgetOrder) -> Limits:

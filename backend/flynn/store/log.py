@@ -5,9 +5,10 @@ and no two writers. A worker's append also names its epoch; when no row answers,
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.errors import LeaseLost, NotFound
@@ -35,6 +36,10 @@ _EPOCH = text("SELECT epoch FROM conversations WHERE id = :c")
 _READ = text(
     "SELECT seq, type, run_id, at, data FROM events WHERE conversation_id = :c AND seq > :after "
     "ORDER BY seq LIMIT :limit"
+)
+_LATEST = text(
+    "SELECT seq, type, run_id, at, data FROM events WHERE conversation_id = :c AND run_id = :r "
+    "AND type = ANY(CAST(:types AS text[])) ORDER BY seq DESC LIMIT 1"
 )
 
 
@@ -98,14 +103,24 @@ async def read(
 ) -> list[Recorded]:
     """Events of a conversation after `after_seq`, in order; all of them when `limit` is None."""
     rows = await connection.execute(_READ, {"c": conversation_id, "after": after_seq, "limit": limit})
+    return [_recorded(conversation_id, row) for row in rows]
+
+
+async def latest(
+    connection: AsyncConnection, conversation_id: UUID, run_id: UUID, types: Sequence[str]
+) -> Recorded | None:
+    """The last event of a run that has one of these types."""
+    parameters = {"c": conversation_id, "r": run_id, "types": list(types)}
+    row = (await connection.execute(_LATEST, parameters)).one_or_none()
+    return _recorded(conversation_id, row) if row is not None else None
+
+
+def _recorded(conversation_id: UUID, row: Row[Any]) -> Recorded:
     # The columns have their types; only what is in the event has to be read.
-    return [
-        Recorded.model_construct(
-            conversation_id=conversation_id,
-            seq=row.seq,
-            at=row.at,
-            run_id=row.run_id,
-            event=EVENT.validate_python({**row.data, "type": row.type}),
-        )
-        for row in rows
-    ]
+    return Recorded.model_construct(
+        conversation_id=conversation_id,
+        seq=row.seq,
+        at=row.at,
+        run_id=row.run_id,
+        event=EVENT.validate_python({**row.data, "type": row.type}),
+    )

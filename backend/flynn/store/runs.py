@@ -157,8 +157,8 @@ async def queue_run(
 ) -> RunRow:
     """Insert a queued run for a locked conversation that has no open one.
 
-    With `depth`, raises QueueFull when too many are queued already. The count takes no lock, so those who
-    come at the same time may all find the last place free.
+    With `depth`, raises QueueFull when too many are queued already. The count takes no lock: those who come
+    at the same time may all find the last place free, until `check_depth` looks again.
     """
     parameters = {
         "id": uuid4(),
@@ -180,12 +180,26 @@ async def queue_run(
     return _run(row)
 
 
+async def check_depth(connection: AsyncConnection, principal_id: UUID, depth: AdmissionLimits) -> None:
+    """Raise QueueFull when there are too many with the run that was just queued for the principal.
+
+    Under the lock of `admit`, which others that queue one take too: so only so many find a place.
+    """
+    found = (await connection.execute(_QUEUED, {"p": principal_id})).one()
+    if found.everyone > depth.depth or found.own > depth.principal_depth:
+        raise _refusal(found.everyone - 1, found.own - 1, depth)
+
+
 async def _full(connection: AsyncConnection, principal_id: UUID, depth: AdmissionLimits) -> QueueFull:
     found = (await connection.execute(_QUEUED, {"p": principal_id})).one()
-    if found.own >= depth.principal_depth:
-        said = f"{found.own:,} runs of yours are queued already; at most {depth.principal_depth:,} may be."
+    return _refusal(found.everyone, found.own, depth)
+
+
+def _refusal(everyone: int, own: int, depth: AdmissionLimits) -> QueueFull:
+    if own >= depth.principal_depth:
+        said = f"{own:,} runs of yours are queued already; at most {depth.principal_depth:,} may be."
     else:
-        said = f"{found.everyone:,} runs are queued already; at most {depth.depth:,} may be."
+        said = f"{everyone:,} runs are queued already; at most {depth.depth:,} may be."
     return QueueFull(
         f"{said} Nothing was taken: send it again in {FULL_RETRY_SECONDS:.0f} seconds or later.",
         retry_after=FULL_RETRY_SECONDS,

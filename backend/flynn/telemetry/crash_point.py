@@ -30,6 +30,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "tool.before-act": "One call is about to act.",
         "command.launched": "The process tree of a command was started.",
         "command.ended": "The process tree of a command is gone; nobody was told how it ended.",
+        "job.begun": "A command goes on in the background; the call that started it has not answered.",
         "file.staged": "New content is on the disk under a name of its own.",
         "file.renamed": "New content has taken its name.",
         "file.removed": "A file that is not to be there any more is gone.",
@@ -50,7 +51,14 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "wake.after-commit": "A run whose time has come is queued; nobody was told.",
         "end.before-commit": "The run's end is written, its transaction open.",
         "end.after-commit": "The run is over; nobody was told.",
+        "refuse.before-commit": "The end of a run that cannot be claimed is written, its transaction open.",
+        "refuse.after-commit": "A run that cannot be claimed is over; nobody was told.",
+        "hand-back.before-commit": "A worker that ends has written that it lets go, its transaction open.",
+        "hand-back.after-commit": "A worker that ends has let go of the run; its job is not handed back.",
         "delivery.ended": "The run was let go of; its job is still there.",
+        # What is done regularly.
+        "chore.before-commit": "A chore is done, the transaction open that says so.",
+        "chore.after-commit": "A chore is done for its slot.",
         # Telling the watchers.
         "publish.before": "Committed events are about to be handed to the bus.",
         "publish.after": "Committed events were handed to the bus.",

@@ -12,6 +12,7 @@ from flynn.domain.errors import SandboxUnavailable, WorkspaceError
 from flynn.domain.evidence import CommandRan
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.sandbox.command import Command
+from flynn.telemetry.crash_point import reach
 from flynn.tools.capture import MAX_FAILURE, MAX_RESULT, Capture
 from flynn.tools.ending import ending
 from flynn.tools.job import MOST_JOBS, Job, Jobs
@@ -150,6 +151,7 @@ async def _start(asked: BashArguments, context: ToolContext) -> ToolResult:
     fence = _permitted(context)
     jobs.start(job, context.sandbox)
     await job.wait(_FALSE_START_SECONDS)
+    reach("job.begun")
     if job.refused is not None:
         job.end()
         fence.check()  # as above

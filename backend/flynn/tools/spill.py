@@ -11,7 +11,7 @@ from flynn.workspace.output_store import LARGEST_FILE, create_output, shown_path
 
 
 def fresh_name(kind: str) -> str:
-    """A name for an output that no other has: of a background job ("b") or another command ("c")."""
+    """A name for an output that no other has: of a job ("b"), another command ("c"), another result ("r")."""
     return f"{kind}{secrets.token_hex(5)}"
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import get_logger
 
 CATCH_UP = 10
@@ -82,5 +83,7 @@ class Chores:
                 slot = chore.slot(now)
             await chore.act(connection, slot)
             await connection.execute(_DONE, {"name": chore.name, "at": slot + chore.period})
+            reach("chore.before-commit")
+        reach("chore.after-commit")
         self._log.info("a chore is done", chore=chore.name, slot=slot.isoformat())
         return True

@@ -167,6 +167,8 @@ class Endings:
                 [ev.RunQueued(reason="resume")],
                 epoch=journal.epoch,
             )
+            reach("hand-back.before-commit")
+        reach("hand-back.after-commit")
         # The transcript is done with; whoever watches is told.
         journal.publish(recorded)
 
@@ -193,6 +195,8 @@ class Endings:
             recorded = await conclude(
                 connection, conversation, run, event, epoch=None, successor=None, admission=self.admission
             )
+            reach("refuse.before-commit")
+        reach("refuse.after-commit")
         publish(recorded)
 
     async def _conclude(

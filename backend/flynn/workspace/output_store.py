@@ -21,7 +21,7 @@ MOST_BYTES = 256 * 1024 * 1024
 LARGEST_FILE = 80_000_000
 """Bytes of one output: what a sandbox lets a command write, and what that writes while it is killed."""
 _LOOKED_AT = 4_096
-_OURS = re.compile(r"[bc][0-9a-f]{10}\.txt")
+_OURS = re.compile(r"[bcr][0-9a-f]{10}\.txt")
 
 
 def shown_path(name: str) -> str:
