@@ -108,6 +108,7 @@ check_page() {
   fi
   echo "left out for want of node: the page's checks" | tee -a "$output"
 }
+
 # Test processes that start together would each compile all tests; checks leave a processor free for that.
 compiling=
 if [ "$checks" = true ] && [ "${selection[0]}" != none ]; then

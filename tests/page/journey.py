@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from playwright.async_api import Locator, Page, expect
 
@@ -10,6 +11,8 @@ from tests.conftest import ROOT
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 """WCAG 2.1 at level AA."""
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 async def say(page: Page, words: str) -> None:

@@ -1,12 +1,11 @@
 """The page for everybody: without a mouse, on a narrow screen, in both schemes, by WCAG 2.1 AA."""
 
 import re
-from typing import Literal
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.page.journey import begin, card, focused, say, tab_to, violations
+from tests.page.journey import SCHEMES, begin, card, focused, say, tab_to, violations
 from tests.page.stage import Stage
 
 pytestmark = [
@@ -18,7 +17,6 @@ pytestmark = [
 
 SETTINGS = {"FLYNN_RUN_MAX_TURNS": "3"}
 
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 SCRIPT = r"""
 name: work

@@ -1,6 +1,5 @@
 """The scripted example on the page: played without a key, its worker killed in the middle of a command."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.conftest import ROOT
+from tests.page.journey import SCHEMES, violations
 from tests.page.stage import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
@@ -23,13 +22,6 @@ async def stage(tmp_path: Path, browser: Browser) -> AsyncIterator[Stage]:
         yield found
 
 
-async def violations(page: Page) -> list[str]:
-    script = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
-    await page.evaluate(await asyncio.to_thread(script.read_text))
-    found = await page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
-    return [f"{v['id']}: {node['html']}" for v in found["violations"] for node in v["nodes"]]
-
-
 async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
     stage: Stage, page: Page
 ) -> None:
@@ -41,10 +33,9 @@ async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
     await expect(running).to_contain_text("passed", timeout=90_000)
     await expect(running).to_contain_text("running…")
     await expect(banner).to_contain_text(re.compile(r"process \d+ \(at work\)"))
-    for scheme in ("light", "dark"):
-        await page.emulate_media(
-            reduced_motion="reduce", color_scheme="dark" if scheme == "dark" else "light"
-        )
+    await page.emulate_media(reduced_motion="reduce")
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
         assert await violations(page) == []
     await banner.get_by_role("button", name="Kill the worker now (SIGKILL)").click()
     await expect(banner).to_contain_text("was killed in the middle of a command")

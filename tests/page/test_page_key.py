@@ -10,9 +10,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from flynn.simulator import Options, SimulatorServer, parse_scenarios
-from tests.conftest import ROOT
+from tests.page.journey import SCHEMES, conversation, say, violations
 from tests.page.stage import Stage
-from tests.page.test_page_chat import SCHEMES, conversation, say, violations
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("browser")]
 
@@ -87,16 +86,13 @@ async def test_a_key_is_asked_for_tried_and_used(stage: Stage) -> None:
 
 
 async def test_the_field_passes_axe_and_is_for_admins_alone(stage: Stage) -> None:
-    script = await asyncio.to_thread(
-        (ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js").read_text
-    )
     page = await stage.visit()
     await give(page, "sk-plain-nobodys")
     await expect(page.get_by_role("alert").filter(has_text="refuses this key")).to_be_visible()
     await page.emulate_media(reduced_motion="reduce")
     for scheme in SCHEMES:
         await page.emulate_media(color_scheme=scheme)
-        assert await violations(page, script) == []
+        assert await violations(page) == []
     made = await page.evaluate(
         """async (key) => (await (await fetch("/api/v1/keys", {
           method: "POST",

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from playwright.async_api import expect
 
+from tests.page.journey import conversation, say
 from tests.page.stage import Stage
-from tests.page.test_page_chat import conversation, say
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
 
