@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.page.journey import SCHEMES, violations
 from tests.page.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs("browser", "bubblewrap")]
 
 STEP = "- name: Run agent creation tests"
 

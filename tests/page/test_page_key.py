@@ -13,7 +13,7 @@ from flynn.simulator import Options, SimulatorServer, parse_scenarios
 from tests.page.journey import SCHEMES, conversation, say, violations
 from tests.page.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("browser")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs("browser")]
 
 KEY = "sk-plain-77c1e2-of-the-page"
 SCRIPT = "name: well\nturns: [{blocks: [{text: Here I am.}]}]\n"

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.page.journey import conversation, say
 from tests.page.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("browser", "bubblewrap")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs("browser", "bubblewrap")]
 
 SCRIPT = r"""
 name: slowly
@@ -75,7 +75,7 @@ async def test_a_change_is_undone_from_its_card(stage: Stage) -> None:
     assert (made / "new.txt").read_text() == "mine\n"
     # While the agent is at work none is offered; then it can be asked for again.
     await say(page, "go on")
-    await expect(page.get_by_text("At work")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text="At work…")).to_be_visible()
     await expect(write.get_by_role("button", name=re.compile("^Undo"))).to_have_count(0)
     await asyncio.to_thread((stage.workspace / "go").touch)
     await expect(page.get_by_text("Went on.")).to_be_visible()
