@@ -267,7 +267,7 @@ OUTSIDE = st.tuples(st.just("outside"), st.sampled_from(NAMES), st.sampled_from(
 UNDO = st.tuples(st.just("undo"), st.integers(0, 9), st.none())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(WRITE, OUTSIDE, UNDO, UNDO), min_size=1, max_size=14))
 def test_files_are_what_a_list_of_their_contents_says(
     steps: list[tuple[str, str | int, bytes | None]],

@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.domain.original import CONVERSATION_BYTES, Original
 
 _SAVE = text("""
+WITH older AS (
+  SELECT sha256, sum(octet_length(data)) OVER (ORDER BY kept_at DESC, sha256) AS bytes
+  FROM originals WHERE conversation_id = :c AND sha256 <> ALL(CAST(:digests AS text[]))
+), gone AS (
+  DELETE FROM originals o USING older
+  WHERE o.conversation_id = :c AND o.sha256 = older.sha256 AND older.bytes + :bytes > :most
+)
 INSERT INTO originals (conversation_id, sha256, data)
 SELECT :c, o.* FROM unnest(CAST(:digests AS text[]), CAST(:datas AS bytea[])) o
 ON CONFLICT (conversation_id, sha256) DO UPDATE SET kept_at = clock_timestamp()""")
-_MAKE_ROOM = text("""
-DELETE FROM originals o USING (
-  SELECT sha256, sum(octet_length(data)) OVER (ORDER BY kept_at DESC, sha256) AS bytes
-  FROM originals WHERE conversation_id = :c) newer
-WHERE o.conversation_id = :c AND o.sha256 = newer.sha256 AND newer.bytes > :most""")
 _READ = text("SELECT data FROM originals WHERE conversation_id = :c AND sha256 = :digest")
 _KEPT = text("SELECT 1 FROM originals WHERE conversation_id = :c AND sha256 = :digest")
 
@@ -39,9 +41,10 @@ async def save(
         "c": conversation_id,
         "digests": [original.sha256 for original in originals],
         "datas": [original.data for original in originals],
+        "bytes": sum(len(original.data) for original in originals),
+        "most": most,
     }
     await connection.execute(_SAVE, parameters)
-    await connection.execute(_MAKE_ROOM, {"c": conversation_id, "most": most})
 
 
 async def read(connection: AsyncConnection, conversation_id: UUID, sha256: str) -> bytes | None:

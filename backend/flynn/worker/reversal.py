@@ -55,6 +55,7 @@ class Reversal:
         target = undo.request.target
         tool, changes = await self._changes(held, target)
         try:
+            # No tool changes more than one file in a call: of a refusal it is true that nothing was changed.
             for change in changes:
                 await self._restore(held, workspace, change)
         except WorkspaceError as error:
