@@ -17,13 +17,13 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from tests.conftest import ROOT
-from tests.drills.fleet import Member, free_port
+from tests.drills.fleet import Member
 from tests.drills.follower import Follower
 from tests.drills.long_run import long_run
 from tests.drills.place import Place, open_fleet, own_redis
 from tests.eventually import eventually
 from tests.live.redis_server import RedisServer
-from tests.loopback import CLEAR
+from tests.loopback import CLEAR, free_port
 
 pytestmark = [
     pytest.mark.slow,
