@@ -20,7 +20,7 @@ import httpx2
 from flynn.workspace.volume import make_volume
 from tests.loopback import CLEAR, free_port
 
-READY_SECONDS = 120
+READY_SECONDS = 240
 """How long a process may take to say that it is there, on a machine that does much else."""
 
 
