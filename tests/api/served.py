@@ -38,6 +38,7 @@ from flynn.telemetry.metrics import Metrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
+from tests.loopback import CLEAR
 from tests.postgres import TestDatabase, TestDatabases
 
 MESSAGE_MAX = 100_000
@@ -74,7 +75,9 @@ class Served:
         """A client with the key of that name."""
         if key is not None:
             headers["Authorization"] = f"Bearer {self.keys[key]}"
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx2.AsyncClient(
+            base_url=self.url, headers=headers, timeout=20, trust_env=False, verify=CLEAR
+        )
 
     async def key(self, name: str, *scopes: str) -> str:
         """Make a key for a principal of that name."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Shell, free_port
+from tests.cli.conftest import Shell
+from tests.loopback import free_port
 
 SCENARIO = """\
 name: listing

@@ -4,25 +4,22 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
-import httpx2
 import psutil
 import pytest
 import pytest_asyncio
 
-from flynn.simulator import SimulatorServer, parse_scenarios
-from tests.drills.fleet import Fleet, Member
+from tests.drills.fleet import Member
 from tests.drills.follower import Follower
 from tests.drills.long_run import long_run
+from tests.drills.place import Place, open_fleet
 from tests.eventually import eventually
-from tests.house import prepare
-from tests.postgres import TestDatabases
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.needs("bubblewrap"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
@@ -58,30 +55,12 @@ turns:
 """
 
 
-class Place:
-    """One server with a worker, and a client with the owner's key."""
+class Stand(Place):
+    """One server with a worker."""
 
-    def __init__(self, fleet: Fleet, server: Member, http: httpx2.AsyncClient) -> None:
-        self.fleet, self.server, self.http = fleet, server, http
-        self._workspaces = 0
-
-    async def conversation(self) -> str:
-        """A conversation in a workspace of its own."""
-        self._workspaces += 1
-        name = f"w{self._workspaces}"
-        path = self.fleet.shared / name
-        await asyncio.to_thread(path.mkdir)
-        made = await self.http.post("/api/v1/workspaces", json={"name": name, "path": str(path)})
-        assert made.status_code == 201, made.text
-        opened = await self.http.post("/api/v1/conversations", json={"workspace": name})
-        assert opened.status_code == 201, opened.text
-        return str(opened.json()["id"])
-
-    async def log(self, conversation: str) -> list[dict[str, Any]]:
-        """All events of a conversation."""
-        found = await self.http.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
-        items: list[dict[str, Any]] = found.json()["items"]
-        return items
+    @property
+    def server(self) -> Member:
+        return self.servers[0]
 
     async def key(self, name: str) -> str:
         """A key with all rights."""
@@ -90,17 +69,14 @@ class Place:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
-        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
-        directory = tmp_path_factory.mktemp("clients")
-        fleet = await stack.enter_async_context(Fleet(directory, postgres.url, simulator.url))
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+    async with open_fleet(tmp_path_factory.mktemp("clients"), SCRIPT) as fleet:
         server = await fleet.serve("server", worker=True)
-        yield Place(fleet, server, await stack.enter_async_context(server.http()))
+        async with server.http() as http:
+            yield Stand(fleet, [server], http)
 
 
-async def test_a_client_that_drops_twenty_times_holds_exactly_the_log(place: Place) -> None:
+async def test_a_client_that_drops_twenty_times_holds_exactly_the_log(place: Stand) -> None:
     conversation = await place.conversation()
     follower = Follower(place.server.url, place.server.key, conversation)
     await follower.connect()
@@ -124,7 +100,7 @@ async def test_a_client_that_drops_twenty_times_holds_exactly_the_log(place: Pla
     await follower.close()
 
 
-async def test_who_joins_in_the_middle_of_a_stream_has_its_words_from_the_first(place: Place) -> None:
+async def test_who_joins_in_the_middle_of_a_stream_has_its_words_from_the_first(place: Stand) -> None:
     conversation = await place.conversation()
     first = Follower(place.server.url, place.server.key, conversation)
     await first.connect()
@@ -171,7 +147,7 @@ class Stopped:
         self.transport.pause_reading()
 
 
-async def test_a_consumer_that_stops_costs_little_and_harms_nobody(place: Place) -> None:
+async def test_a_consumer_that_stops_costs_little_and_harms_nobody(place: Stand) -> None:
     """A command streams about 80 MB; memory is compared with the same stream before, to a reader only."""
     process = psutil.Process(place.server.pid)
     most = 0
@@ -211,7 +187,7 @@ async def test_a_consumer_that_stops_costs_little_and_harms_nobody(place: Place)
     await reader.close()
 
 
-async def test_a_service_that_is_told_to_end_lets_its_viewers_go_first(place: Place) -> None:
+async def test_a_service_that_is_told_to_end_lets_its_viewers_go_first(place: Stand) -> None:
     """The last drill of this file: the server ends with it."""
     conversation = await place.conversation()
     follower = Follower(place.server.url, place.server.key, conversation)

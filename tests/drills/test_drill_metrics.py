@@ -11,9 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flynn.simulator import SimulatorServer, parse_scenarios
-from tests.drills.fleet import Fleet, free_port
+from tests.drills.fleet import Fleet
 from tests.eventually import eventually
 from tests.house import prepare
+from tests.loopback import free_port
 from tests.postgres import TestDatabases
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -17,18 +16,18 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.conftest import ROOT
-from tests.drills.fleet import Fleet, Member, free_port
+from tests.drills.fleet import Member
 from tests.drills.follower import Follower
 from tests.drills.long_run import long_run
+from tests.drills.place import Place, open_fleet, own_redis
 from tests.eventually import eventually
-from tests.house import prepare
 from tests.live.redis_server import RedisServer
-from tests.postgres import TestDatabases
+from tests.loopback import CLEAR, free_port
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.needs("haproxy", "redis-server", "bubblewrap"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
@@ -62,65 +61,41 @@ def proxy(place: Path, members: list[Member]) -> Iterator[str]:
             process.wait(10)
 
 
-class Place:
-    """Three servers, a worker, a Redis and the proxy."""
+class Front(Place):
+    """Three servers, a worker and a Redis behind the proxy at `url`."""
 
-    def __init__(self, fleet: Fleet, servers: list[Member], redis: RedisServer, url: str) -> None:
-        self.fleet, self.servers, self.redis, self.url = fleet, servers, redis, url
-        self.key = servers[0].key
+    redis: RedisServer
+    url: str
 
-    def http(self, **more: Any) -> httpx2.AsyncClient:
-        """A client of the proxy."""
+    @property
+    def key(self) -> str:
+        return self.servers[0].key
+
+    def asking(self) -> httpx2.AsyncClient:
+        """A new client of the proxy, which sends it to whom it likes."""
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=70, trust_env=False, **more)
-
-    async def log(self, conversation: str) -> list[dict[str, Any]]:
-        """All events of a conversation."""
-        async with self.http() as http:
-            found = await http.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
-        items: list[dict[str, Any]] = found.json()["items"]
-        return items
-
-    async def conversation(self) -> str:
-        """A conversation in a new workspace on the shared volume."""
-        async with self.http() as http:
-            name = f"w{len(list(self.fleet.shared.iterdir()))}"
-            path = self.fleet.shared / name
-            path.mkdir()
-            made = await http.post("/api/v1/workspaces", json={"name": name, "path": str(path)})
-            assert made.status_code == 201, made.text
-            opened = await http.post("/api/v1/conversations", json={"workspace": name})
-        assert opened.status_code == 201, opened.text
-        return str(opened.json()["id"])
+        return httpx2.AsyncClient(
+            base_url=self.url, headers=headers, timeout=70, trust_env=False, verify=CLEAR
+        )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    directory = tmp_path_factory.mktemp("proxy")
     async with AsyncExitStack() as stack:
-        directory = tmp_path_factory.mktemp("proxy")
-        redis = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flynn-redis-"))))
-        redis.start()
-        stack.callback(redis.stop)
-        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
-        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
+        redis = stack.enter_context(own_redis())
         fleet = await stack.enter_async_context(
-            Fleet(
-                directory,
-                postgres.url,
-                simulator.url,
-                redis_url=redis.url,
-                settings={"FLYNN_SOCKET_POLLING": "true"},
-            )
+            open_fleet(directory, SCRIPT, redis_url=redis.url, FLYNN_SOCKET_POLLING="true")
         )
         names = ("one", "two", "three")
         servers = list(await asyncio.gather(*(fleet.serve(name) for name in names)))
         await fleet.work("worker")
-        url = stack.enter_context(proxy(directory, servers))
-        found = Place(fleet, servers, redis, url)
+        found = Front(fleet, servers, await stack.enter_async_context(servers[2].http()))
+        found.redis, found.url = redis, stack.enter_context(proxy(directory, servers))
 
         async def up() -> bool:
             try:
-                async with found.http() as http:
+                async with found.asking() as http:
                     return (await http.get("/ready")).status_code == 200
             except httpx2.TransportError:
                 return False
@@ -129,7 +104,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         yield found
 
 
-async def instances(place: Place, conversation: str) -> int:
+async def instances(place: Front, conversation: str) -> int:
     """How many processes have somebody who watches the conversation."""
     redis = Redis.from_url(place.redis.url, protocol=2)
     try:
@@ -138,7 +113,7 @@ async def instances(place: Place, conversation: str) -> int:
         await redis.aclose()
 
 
-async def test_websocket_needs_no_stickiness_and_outlives_its_process(place: Place) -> None:
+async def test_websocket_needs_no_stickiness_and_outlives_its_process(place: Front) -> None:
     """Six clients over three processes follow one run; one process is killed in the middle of it."""
     conversation = await place.conversation()
     followers = [Follower(place.url, place.key, conversation) for _ in range(6)]
@@ -166,7 +141,7 @@ async def test_websocket_needs_no_stickiness_and_outlives_its_process(place: Pla
         await follower.close()
 
 
-async def test_polling_works_with_the_cookie(place: Place) -> None:
+async def test_polling_works_with_the_cookie(place: Front) -> None:
     conversation = await place.conversation()
     followers = [Follower(place.url, place.key, conversation, "polling") for _ in range(4)]
     for follower in followers:
@@ -181,18 +156,18 @@ async def test_polling_works_with_the_cookie(place: Place) -> None:
         await follower.close()
 
 
-async def test_polling_without_the_cookie_fails_in_words(place: Place) -> None:
+async def test_polling_without_the_cookie_fails_in_words(place: Front) -> None:
     """Requests of one connection reach other processes, and are refused there; nothing hangs."""
     answers: list[httpx2.Response] = []
     begin = {"EIO": "4", "transport": "polling"}
     for _ in range(4):
-        async with place.http() as http:
+        async with place.asking() as http:
             opened = await http.get("/socket.io/", params=begin)
         assert opened.status_code == 200
         assert "FLYNN_PROCESS" in opened.headers["set-cookie"]
         query = {**begin, "sid": json.loads(opened.text[1:])["sid"]}
         for _ in range(3):
-            async with place.http() as http:  # a new one, without the cookie
+            async with place.asking() as http:  # a new one, without the cookie
                 answers.append(await http.post("/socket.io/", params=query, content="40"))
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses[400] >= 1, statuses
@@ -202,7 +177,7 @@ async def test_polling_without_the_cookie_fails_in_words(place: Place) -> None:
             assert "cookie" in answer.json()["detail"]
 
 
-async def test_a_process_that_is_told_to_end_sends_its_clients_to_another(place: Place) -> None:
+async def test_a_process_that_is_told_to_end_sends_its_clients_to_another(place: Front) -> None:
     conversation = await place.conversation()
     followers = [Follower(place.url, place.key, conversation) for _ in range(4)]
     for follower in followers:

@@ -1,28 +1,22 @@
 """Redis stopped, hung and emptied while runs go on: work goes on, and clients catch up from the log."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from flynn.simulator import SimulatorServer, parse_scenarios
-from tests.drills.fleet import Fleet, Member
+from tests.drills.fleet import Member
 from tests.drills.follower import Follower
 from tests.drills.long_run import long_run
+from tests.drills.place import Place, open_fleet, own_redis
 from tests.eventually import eventually
-from tests.house import prepare
 from tests.live.redis_server import RedisServer
-from tests.postgres import TestDatabases
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.needs("redis-server", "bubblewrap"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
@@ -35,33 +29,18 @@ turns:
 {long_run(steps=8, words=20, seconds=0.5)}"""
 
 
-class Place:
+class Pair(Place):
     """Two servers, a worker and a Redis of their own."""
 
-    def __init__(self, fleet: Fleet, servers: list[Member], redis: RedisServer, http: httpx2.AsyncClient):
-        self.fleet, self.servers, self.redis, self.http = fleet, servers, redis, http
-        self._workspaces = 0
+    redis: RedisServer
 
     async def followed(self) -> tuple[str, list[Follower]]:
         """A conversation, and a follower of it at each server."""
-        self._workspaces += 1
-        name = f"w{self._workspaces}"
-        path = self.fleet.shared / name
-        await asyncio.to_thread(path.mkdir)
-        made = await self.http.post("/api/v1/workspaces", json={"name": name, "path": str(path)})
-        assert made.status_code == 201, made.text
-        opened = await self.http.post("/api/v1/conversations", json={"workspace": name})
-        conversation = str(opened.json()["id"])
+        conversation = await self.conversation()
         followers = [Follower(server.url, server.key, conversation) for server in self.servers]
         for follower in followers:
             await follower.connect()
         return conversation, followers
-
-    async def log(self, conversation: str) -> list[dict[str, Any]]:
-        """All events of a conversation."""
-        found = await self.http.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
-        items: list[dict[str, Any]] = found.json()["items"]
-        return items
 
     async def all_say(self, state: str) -> None:
         """Wait until both servers say of their live part that it is so, and that they are ready."""
@@ -96,23 +75,19 @@ class Place:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    async with AsyncExitStack() as stack:
-        directory = tmp_path_factory.mktemp("redis")
-        redis = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flynn-redis-"))))
-        redis.start()
-        stack.callback(redis.stop)
-        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
-        simulator = await stack.enter_async_context(SimulatorServer(parse_scenarios(SCRIPT)))
-        fleet = await stack.enter_async_context(
-            Fleet(directory, postgres.url, simulator.url, redis_url=redis.url)
-        )
-        servers = list(await asyncio.gather(fleet.serve("one"), fleet.serve("two")))
-        await fleet.work("worker")
-        yield Place(fleet, servers, redis, await stack.enter_async_context(servers[0].http()))
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
+    directory = tmp_path_factory.mktemp("redis")
+    with own_redis() as redis:
+        async with open_fleet(directory, SCRIPT, redis_url=redis.url) as fleet:
+            servers = list(await asyncio.gather(fleet.serve("one"), fleet.serve("two")))
+            await fleet.work("worker")
+            async with servers[0].http() as http:
+                pair = Pair(fleet, servers, http)
+                pair.redis = redis
+                yield pair
 
 
-async def test_redis_is_killed_in_the_middle_of_a_run(place: Place) -> None:
+async def test_redis_is_killed_in_the_middle_of_a_run(place: Pair) -> None:
     conversation, followers = await place.followed()
     await followers[0].say("begin")
     await followers[1].until("tool.finished", count=2)
@@ -124,7 +99,7 @@ async def test_redis_is_killed_in_the_middle_of_a_run(place: Place) -> None:
     await place.words_travel_again()
 
 
-async def test_redis_hangs_in_the_middle_of_a_run(place: Place) -> None:
+async def test_redis_hangs_in_the_middle_of_a_run(place: Pair) -> None:
     conversation, followers = await place.followed()
     await followers[0].say("begin")
     await followers[1].until("tool.finished", count=2)
@@ -140,7 +115,7 @@ async def test_redis_hangs_in_the_middle_of_a_run(place: Place) -> None:
     await place.words_travel_again()
 
 
-async def test_redis_is_emptied_in_the_middle_of_a_run(place: Place) -> None:
+async def test_redis_is_emptied_in_the_middle_of_a_run(place: Pair) -> None:
     conversation, followers = await place.followed()
     await followers[0].say("begin")
     await followers[1].until("tool.finished", count=2)
@@ -155,7 +130,7 @@ async def test_redis_is_emptied_in_the_middle_of_a_run(place: Place) -> None:
     await place.all_hold_the_log(conversation, [*followers, late])
 
 
-async def test_a_lost_publication_that_nothing_follows_is_found_all_the_same(place: Place) -> None:
+async def test_a_lost_publication_that_nothing_follows_is_found_all_the_same(place: Pair) -> None:
     """The last event is published while Redis is dead, and nothing after it: only the log tells of it."""
     conversation, followers = await place.followed()
     await followers[0].say("begin")

@@ -13,7 +13,8 @@ from typing import Any, Self
 import httpx2
 from playwright.async_api import Browser, ConsoleMessage, Page
 
-from tests.drills.fleet import READY_SECONDS, Fleet, free_port
+from tests.drills.fleet import READY_SECONDS, Fleet
+from tests.loopback import free_port
 
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>

@@ -9,6 +9,7 @@ import pytest
 from anthropic import AsyncAnthropic
 
 from flynn.simulator import Options, Scenario, SimulatorServer, parse_scenarios
+from tests.loopback import CLEAR
 
 Start = Callable[..., Awaitable[tuple[SimulatorServer, AsyncAnthropic]]]
 Dial = Callable[..., Awaitable[httpx2.AsyncClient]]
@@ -48,7 +49,7 @@ async def dial() -> AsyncIterator[Dial]:
             script: str | Sequence[Scenario] = "", options: Options | None = None
         ) -> httpx2.AsyncClient:
             server = await stack.enter_async_context(SimulatorServer(_scenarios(script), options))
-            client = httpx2.AsyncClient(base_url=server.url, headers=HEADERS, trust_env=False)
+            client = httpx2.AsyncClient(base_url=server.url, headers=HEADERS, trust_env=False, verify=CLEAR)
             return await stack.enter_async_context(client)
 
         yield begin
