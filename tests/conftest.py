@@ -105,8 +105,10 @@ def _may_be_missing() -> set[str]:
     return {name.strip() for name in os.environ.get("FLYNN_MAY_SKIP", "").split(",")}
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a `needs` marker with a name that nobody knows."""
+    """Refuse a `needs` marker with a name that nobody knows, once xdist has written down its groups."""
+    _keep_groups(items)
     for item in items:
         for marker in item.iter_markers("needs"):
             unknown = [name for name in marker.args if name not in PREREQUISITES]
@@ -115,6 +117,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     f"{item.nodeid}: needs({', '.join(map(repr, marker.args))}): "
                     f"known are {', '.join(sorted(PREREQUISITES))}"
                 )
+
+
+def _keep_groups(items: list[pytest.Item]) -> None:
+    """Let `xdist_group` count: pytest 9.2 keeps a test's id elsewhere than xdist 3.8 writes its group to."""
+    for item in items:
+        grouped, kept = getattr(item, "_nodeid", None), getattr(item, "_id", None)
+        if grouped is not None and kept is not None:
+            item._id = type(kept).parse(grouped)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

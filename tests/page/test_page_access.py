@@ -168,6 +168,8 @@ async def test_every_view_passes_axe(open_stage: Stage, visitor: Page) -> None:
         await closed.first.click()
     await in_both_schemes(visitor, "all cards")
 
+
+async def test_every_state_passes_axe(open_stage: Stage, visitor: Page) -> None:
     await begin(visitor, "take long")
     await expect(card(visitor, "Bash")).to_contain_text("begun")
     await say(visitor, "late words")

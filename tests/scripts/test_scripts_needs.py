@@ -73,3 +73,22 @@ def test_an_unknown_prerequisite_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, 'import pytest\n\n@pytest.mark.needs("bwrap")\ndef test_one() -> None: ...\n')
     assert done.returncode == 4
     assert "needs('bwrap'): known are browser, bubblewrap, " in done.stdout + done.stderr
+
+
+GROUPED = """
+import os
+
+import pytest
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("number", range(12))
+def test_a_group(number: int) -> None:
+    print("ran in", os.environ["PYTEST_XDIST_WORKER"])
+"""
+
+
+def test_a_group_of_tests_stays_in_one_process(tmp_path: Path) -> None:
+    done = run(tmp_path, GROUPED, "-n", "2", "--dist", "loadgroup", "-rP")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("ran in gw") == 12
+    assert len({line for line in done.stdout.splitlines() if line.startswith("ran in gw")}) == 1

@@ -4,7 +4,8 @@ import type { ConversationView } from "../protocol.ts";
 import { standing } from "../standing.ts";
 import { visible } from "../visible.ts";
 
-export function Entry({ view }: { view: ConversationView }) {
+/** `chosen` is called when it is gone to, the open one too. */
+export function Entry({ view, chosen }: { view: ConversationView; chosen: () => void }) {
   const desk = useDesk();
   const current = useSlice((s) => s.current === view.id);
   const transcript = useSlice((s) => s.transcripts[view.id]);
@@ -16,7 +17,10 @@ export function Entry({ view }: { view: ConversationView }) {
         type="button"
         className="entry"
         aria-current={current ? "page" : undefined}
-        onClick={() => void desk.open(view.id)}
+        onClick={() => {
+          chosen();
+          void desk.open(view.id);
+        }}
       >
         <span className={`dot ${look}`} aria-hidden="true" />
         <span className="title">{visible(view.title ?? "New conversation")}</span>

@@ -1,5 +1,5 @@
 /** Conversations and tasks, each with how it stands. On a narrow screen it opens over the conversation. */
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
 import type { ConversationView } from "../protocol.ts";
 import { Refused } from "../rest.ts";
@@ -15,11 +15,8 @@ const MANY = 8;
 export function Sidebar({ begin }: { begin: () => void }) {
   const desk = useDesk();
   const conversations = useSlice((s) => s.conversations);
-  const current = useSlice((s) => s.current);
   const [open, setOpen] = useState(false);
   const [wanted, setWanted] = useState("");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what was chosen is looked at, not the list
-  useEffect(() => setOpen(false), [current]);
   const found = (conversations ?? []).filter((c) => fits(c, wanted));
   const tasks = found.filter((c) => c.task_id !== null);
   const chats = found.filter((c) => c.task_id === null);
@@ -69,8 +66,8 @@ export function Sidebar({ begin }: { begin: () => void }) {
         {conversations === null && <p className="faint">Loading…</p>}
         {conversations?.length === 0 && <p className="faint">No conversations yet.</p>}
         {wanted && found.length === 0 && <p className="faint">None of these has such words.</p>}
-        <List name="Tasks" of={tasks} />
-        <List name="Chats" of={chats} />
+        <List name="Tasks" of={tasks} chosen={() => setOpen(false)} />
+        <List name="Chats" of={chats} chosen={() => setOpen(false)} />
         <Older desk={desk} />
       </div>
       <Keys />
@@ -79,14 +76,14 @@ export function Sidebar({ begin }: { begin: () => void }) {
   );
 }
 
-function List({ name, of }: { name: string; of: ConversationView[] }) {
+function List({ name, of, chosen }: { name: string; of: ConversationView[]; chosen: () => void }) {
   if (of.length === 0) return null;
   return (
     <section>
       <h2 id={`list-${name}`}>{name}</h2>
       <ul aria-labelledby={`list-${name}`}>
         {of.map((c) => (
-          <Entry key={c.id} view={c} />
+          <Entry key={c.id} view={c} chosen={chosen} />
         ))}
       </ul>
     </section>
