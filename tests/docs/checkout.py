@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cli.conftest import Reader, free_port
+from tests.cli.conftest import Reader
 from tests.conftest import ROOT
 from tests.docs.blocks import ADDRESS, Block
+from tests.loopback import free_port
 
 _PROGRAM = """#!{python}
 from flynn.cli import main

@@ -9,8 +9,9 @@ import pytest
 
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.api.javascript import javascript
-from tests.drills.fleet import Fleet, free_port
+from tests.drills.fleet import Fleet
 from tests.house import prepare
+from tests.loopback import free_port
 from tests.postgres import TestDatabases
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("javascript")]
