@@ -118,6 +118,14 @@ def test_every_decision_is_numbered_in_turn_and_listed() -> None:
         assert {"context", "decision", "consequences"} <= _anchors(ROOT / "docs" / "decisions" / name)
 
 
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {(document.parent / target).resolve() for document in DOCUMENTS for target in _links(document)}
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    assert [picture.name for picture in pictures if picture not in shown] == []
+    assert [picture.name for picture in pictures if picture.stat().st_size > 300_000] == []
+    assert "page.png" in {picture.name for picture in pictures}
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     block = re.search(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert block is not None

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,8 @@ async def finish(process: asyncio.subprocess.Process, seconds: float = SECONDS) 
     try:
         output, errors = await asyncio.wait_for(process.communicate(), seconds)
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         output, errors = await process.communicate()
         raise AssertionError(f"it did not end: {output.decode()}\n{errors.decode()}") from None
     assert process.returncode is not None

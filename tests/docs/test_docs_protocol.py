@@ -194,7 +194,12 @@ async def test_follow_over_sse(doors: Doors, language: str, tmp_path: Path) -> N
 @pytest.mark.slow
 async def test_the_curl_goes_on_after_an_event(doors: Doors, tmp_path: Path) -> None:
     conversation = await doors.conversation()
-    await said(doors, conversation, "What is in this repository?")
+    await said(doors, conversation, "Update CI pipeline to run agent creation tests")
+
+    async def over() -> bool:
+        return bool((await doors.seen(conversation))[-1]["type"] == "run.completed")
+
+    await eventually(over, what="the answer", seconds=30)
     text = block(PROTOCOL, "bash", "events").with_address(doors.url)
     variables = {"FLYNN_KEY": doors.owner_key, "ID": conversation}
     program = await start(text.replace("curl", "exec curl"), "bash", tmp_path, variables=variables)
@@ -209,4 +214,5 @@ async def test_the_curl_goes_on_after_an_event(doors: Doors, tmp_path: Path) -> 
     program.kill()
     await program.communicate()
     last = (await doors.seen(conversation))[-1]["seq"]
+    assert last >= 8
     assert seqs == list(range(8, last + 1))
