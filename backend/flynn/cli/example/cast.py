@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import Any, TextIO
 
-from flynn.app.example import Listen
+from flynn.app.cast import Listen
 from flynn.cli.example.warm_process import WarmProcess
 from flynn.domain.content import Json
 from flynn.domain.errors import FlynnError
@@ -34,7 +34,7 @@ _log = get_logger("flynn.example")
 
 
 class ForkedWorker:
-    """A worker process, as the service sees it (see flynn.app.example.Player)."""
+    """A worker process, as the service sees it (see flynn.app.cast.Player)."""
 
     def __init__(self, pid: int, stream: socket.socket) -> None:
         self.pid = pid
@@ -81,7 +81,7 @@ class ForkedWorker:
 
 
 class ForkingCast:
-    """Plays the example (see flynn.app.example.Cast)."""
+    """Plays the example (see flynn.app.cast.Cast)."""
 
     def __init__(
         self, *, watchable: bool = True, warm: WarmProcess | None = None, log: TextIO | None = None
