@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from typing import Any, TextIO
 
@@ -64,7 +64,7 @@ class ForkedWorker:
         if not self.gone.is_set():
             self.killed = True
             self.number = None
-            os.kill(self.pid, signal.SIGKILL)
+            self._send(signal.SIGKILL)
 
     def dismiss(self, *, urgent: bool = False) -> None:
         """Ask it to end, in order; `urgent`: without giving what it is at any time."""
@@ -72,7 +72,12 @@ class ForkedWorker:
             self._writer.write_eof()
         self._dismissed = True
         if urgent and not self.gone.is_set():
-            os.kill(self.pid, signal.SIGTERM)
+            self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        # Its end may have come just now, and not be heard yet.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def _hear(self, kind: str, value: Json) -> None:
         if kind == "number" and not self.killed:
