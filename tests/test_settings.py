@@ -12,7 +12,7 @@ import pytest
 from flynn.app.rules import fallback_of
 from flynn.domain.addresses import libpq_url
 from flynn.domain.errors import ConfigurationError
-from flynn.settings import MODEL_ALIASES, VARIABLES, Settings
+from flynn.settings import MODEL_ALIASES, VARIABLES, Settings, plain_environment
 from flynn.telemetry.redaction import redact
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -272,3 +272,11 @@ def test_a_fallback_model_is_checked_at_the_start() -> None:
         of("gpt")
     with pytest.raises(ConfigurationError, match="Allowed is a model that takes efforts"):
         of("claude-haiku-4-5")
+
+
+def test_a_process_of_ours_is_started_without_settings_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*VARIABLES, "AWS_SECRET_ACCESS_KEY", "PATH"):
+        monkeypatch.setenv(name, "/some/value")
+    environment = plain_environment()
+    assert environment["PATH"] == "/some/value"
+    assert not environment.keys() & {*VARIABLES, "AWS_SECRET_ACCESS_KEY"}

@@ -34,6 +34,7 @@ async def test_it_is_for_admins_only(shared: Served) -> None:
         found = (await http.get("/api/v1/example")).json()
         assert found["state"] == "not-offered"
         assert "scope admin" in found["detail"]
+        assert found["workspaces"] == found["workers"] == []
         crash = {"conversation_id": str(uuid4())}
         for path, body in (("/api/v1/example", None), ("/api/v1/example/crash", crash)):
             refused = await http.post(path, json=body)

@@ -139,6 +139,12 @@ async def test_two_workers_are_lost_in_one_play_and_then_the_service_in_another(
         await check(play, place, lost=2)
         assert "No Bash call is running" in await refusal(http, 409, play.conversation)
 
+        # Members see that the model is scripted, and nothing else of it.
+        shown = await member_sees(http, play.workspace)
+        assert shown[0]["workspaces"] == []
+        assert len(shown[1]["workspaces"]) == 1
+        assert all(s["state"] == "not-offered" and s["workers"] == [] and s["task"] is None for s in shown)
+
         said = {"text": "Now deploy it to production."}
         await http.post(f"/api/v1/conversations/{play.conversation}/messages", json=said)
         await eventually(lambda: answered(play, "This is a scripted model"), what="an answer", seconds=60)
@@ -156,6 +162,17 @@ async def test_two_workers_are_lost_in_one_play_and_then_the_service_in_another(
         play.http = http
         assert (await play.ended())["state"] == "completed"
         await check(play, place, lost=1)
+
+
+async def member_sees(http: httpx2.AsyncClient, workspace: str) -> list[dict[str, Any]]:
+    """What another principal is told of the example before and after it is a member of `workspace`."""
+    made = (await http.post("/api/v1/keys", json={"name": "quorra", "scopes": ["delegate"]})).json()
+    found = (await http.get("/api/v1/workspaces")).json()["items"]
+    place = next(w["id"] for w in found if w["name"] == workspace)
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    before = (await http.get(EXAMPLE, headers=headers)).json()
+    assert (await http.put(f"/api/v1/workspaces/{place}/members/quorra")).status_code == 200
+    return [before, (await http.get(EXAMPLE, headers=headers)).json()]
 
 
 async def both(http: httpx2.AsyncClient) -> bool:

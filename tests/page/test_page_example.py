@@ -33,16 +33,16 @@ async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
     await expect(running).to_contain_text("passed", timeout=90_000)
     await expect(running).to_contain_text("running…")
     await expect(banner).to_contain_text(re.compile(r"process \d+ \(at work\)"))
-    await page.emulate_media(reduced_motion="reduce")
-    for scheme in SCHEMES:
-        await page.emulate_media(color_scheme=scheme)
-        assert await violations(page) == []
     await banner.get_by_role("button", name="Kill the worker now (SIGKILL)").click()
     await expect(banner).to_contain_text("was killed in the middle of a command")
     await expect(running).to_contain_text("outcome unknown", timeout=60_000)
     await expect(page.get_by_text("Another worker took the run over.")).to_be_visible()
     await expect(banner).to_contain_text("looks at the state before it does anything again")
     await expect(page.get_by_text("Before I do anything again I look at the state")).to_be_visible()
+    await page.emulate_media(reduced_motion="reduce")
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        assert await violations(page) == []
     report = page.get_by_role("region", name="Report of the task")
     await expect(report).to_contain_text("completed", timeout=90_000)
     await expect(report).to_contain_text("+3 −0")

@@ -3,6 +3,7 @@
 Nothing here starts the work itself: that is an ordinary task, posted to /tasks.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -13,12 +14,14 @@ from flynn.domain.errors import Conflict
 from flynn.domain.example import CrashOrder, ExampleCrash, ExampleView
 from flynn.domain.principal import Principal
 
+FOR_ADMINS = "The example is played for keys with the scope admin."
+
 
 class Example(Protocol):
     """What the doors need of the example."""
 
-    async def view(self) -> ExampleView:
-        """How it stands."""
+    async def view(self, principal: Principal) -> ExampleView:
+        """How it stands; whoever is no admin learns only which workspaces are its own."""
 
     async def prepare(self, principal: Principal) -> ExampleView:
         """Have a fresh copy to work on, and workers on their way. Raises Conflict when it is not offered."""
@@ -33,11 +36,9 @@ class NotOffered:
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
-    async def view(self) -> ExampleView:
+    async def view(self, principal: Principal) -> ExampleView:
         """See Example.view."""
-        return ExampleView(
-            state="not-offered", detail=self._reason, task=None, workspaces=[], workers=[], lease_seconds=0
-        )
+        return withheld(self._reason if principal.admin else FOR_ADMINS)
 
     async def prepare(self, principal: Principal) -> ExampleView:
         """See Example.prepare."""
@@ -50,7 +51,16 @@ class NotOffered:
         raise Conflict(self._reason)
 
 
-_FOR_ADMINS = NotOffered("The example is played for keys with the scope admin.")
+def withheld(reason: str, workspaces: Sequence[UUID] = ()) -> ExampleView:
+    """An example that is not played for who asks, and the workspaces of it that they may see."""
+    return ExampleView(
+        state="not-offered",
+        detail=reason,
+        task=None,
+        workspaces=list(workspaces),
+        workers=[],
+        lease_seconds=0,
+    )
 
 
 def example_doors(example: Example) -> APIRouter:
@@ -59,8 +69,11 @@ def example_doors(example: Example) -> APIRouter:
 
     @doors.get("", response_model=ExampleView, responses=declared())
     async def get_example(principal: Reader) -> Response:
-        """How the scripted example stands on this instance of the service, and who works on it."""
-        return answer(await (example if principal.admin else _FOR_ADMINS).view())
+        """How the scripted example stands on this instance of the service, and who works on it.
+
+        Without an admin's key it is not offered; workspaces that one is a member of are named all the same.
+        """
+        return answer(await example.view(principal))
 
     @doors.post("", status_code=202, response_model=ExampleView, responses=declared(409))
     async def prepare_example(principal: Admin) -> Response:

@@ -7,12 +7,13 @@ handed in; here is when it plays, on what, and which worker may be killed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
-from flynn.api.example import NotOffered
+from flynn.api.example import FOR_ADMINS, NotOffered, withheld
+from flynn.app.cast import Cast, Player
 from flynn.app.database import Address
 from flynn.app.example_copy import EXAMPLES, copy_example, example_volume, new_name
 from flynn.domain.content import Json
@@ -37,9 +38,12 @@ LOOK_SECONDS = 2.0
 SMALL = {"concurrency": 2, "pool_size": 3, "pool_overflow": 3}
 """Settings of the workers, which have little to do."""
 
+RETRY_SECONDS = 60.0
+"""After how long a cast that failed is tried again for a run that waits; being prepared tries it at once."""
+
 NOT_OFFERED = NotOffered(
-    "This service does not play the scripted example: with a database of one's own it has to be asked to, "
-    "by FLYNN_EXAMPLE=on."
+    "This service does not play the scripted example: FLYNN_EXAMPLE is off, or it is auto and DATABASE_URL "
+    "names a database of one's own. FLYNN_EXAMPLE=on has it played."
 )
 
 _log = get_logger("flynn.example")
@@ -48,47 +52,6 @@ _log = get_logger("flynn.example")
 def offers_example(settings: Settings) -> bool:
     """Whether the settings let the example be played: unless told otherwise, on the embedded database."""
     return settings.example == "on" or (settings.example == "auto" and settings.database_url is None)
-
-
-Listen = Callable[[asyncio.StreamReader, Callable[[str, Json], None]], Awaitable[None]]
-"""Publishes what comes over the stream, until it ends, and hands the rest to the function."""
-
-
-class Player(Protocol):
-    """A worker process of the example."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-
-    @property
-    def number(self) -> int | None:
-        """Its number in the queue's tables, None before it has one."""
-
-    def kill(self) -> None:
-        """Send it SIGKILL."""
-
-
-class Cast(Protocol):
-    """What plays: a scripted model and two workers, one in the place of each that is lost."""
-
-    async def enter(self, settings: Settings, volume: Volume, listen: Listen) -> None:
-        """Come on, with the service's own settings; workers get their numbers when they are there.
-
-        `listen` takes in what a worker says. Raises FlynnError when they cannot.
-        """
-
-    def players(self) -> Sequence[Player]:
-        """The workers that live."""
-
-    def trouble(self) -> str | None:
-        """Why no worker comes on any more."""
-
-    def wind_down(self, *, urgent: bool = False) -> None:
-        """Let the workers begin to hand back what they hold."""
-
-    async def leave(self) -> None:
-        """Go, all of them. Safe to call again, and without having entered."""
 
 
 class ScriptedExample:
@@ -122,6 +85,7 @@ class ScriptedExample:
         self._up = False
         self._ending = False
         self._needed_at = 0.0
+        self._tried_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "ScriptedExample":
@@ -139,14 +103,18 @@ class ScriptedExample:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._cast.leave()
 
-    async def view(self) -> ExampleView:
+    async def view(self, principal: Principal) -> ExampleView:
         """See Example.view."""
         workspaces: list[UUID] = []
         held: list[open_calls.HeldRun] = []
         if self._volume is not None:
             async with self._database.statement() as connection:
-                workspaces = await open_calls.workspaces_on(connection, self._volume.id)
+                workspaces = await open_calls.workspaces_on(
+                    connection, self._volume.id, principal.id, admin=principal.admin
+                )
                 held = await open_calls.held_runs(connection, self._volume.id)
+        if not principal.admin:
+            return withheld(FOR_ADMINS, workspaces)
         whose = {run.worker: run.conversation_id for run in held}
         workers = [_worker(player, whose) for player in self._cast.players()]
         failure = self._failure or self._cast.trouble()
@@ -178,7 +146,7 @@ class ScriptedExample:
         async with self._lock:
             await self._fresh_copy(principal)
             self._raise()
-        return await self.view()
+        return await self.view(principal)
 
     async def crash(self, principal: Principal, conversation_id: UUID) -> ExampleCrash:
         """See Example.crash."""
@@ -240,6 +208,7 @@ class ScriptedExample:
             return
         if self._raising is None:
             self._failure = None
+            self._tried_at = self._needed_at
             self._raising = self._begin(self._enter(self._volume))
 
     async def _enter(self, volume: Volume) -> None:
@@ -270,7 +239,9 @@ class ScriptedExample:
         except OUTAGES as error:
             _log.warning("whether the example is needed cannot be seen", error=str(error))
             return
-        if wanted:
+        broken = self._failure is not None or self._cast.trouble() is not None
+        patience = RETRY_SECONDS if broken else 0.0
+        if wanted and asyncio.get_running_loop().time() >= self._tried_at + patience:
             self._raise()
 
     async def _look_after(self) -> None:
@@ -288,8 +259,13 @@ class ScriptedExample:
     def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a part of the example broke", exc_info=error)
 
 
 def _worker(player: Player, whose: dict[int, UUID]) -> ExampleWorker:

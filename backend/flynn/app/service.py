@@ -12,9 +12,10 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
+from flynn.app.cast import Cast
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
-from flynn.app.example import NOT_OFFERED, Cast, ScriptedExample, offers_example
+from flynn.app.example import NOT_OFFERED, ScriptedExample, offers_example
 from flynn.app.model import Model
 from flynn.app.model_key import ModelKeys
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of

@@ -22,7 +22,10 @@ _DEMAND = text("""
 SELECT EXISTS (SELECT 1 FROM runs r JOIN workspaces w ON w.id = r.workspace_id
   WHERE w.volume_id = :v AND r.state IN ('queued', 'running'))""")
 _BEGUN = text("SELECT EXISTS (SELECT 1 FROM conversations c WHERE c.workspace_id = :w)")
-_WORKSPACES = text("SELECT id FROM workspaces WHERE volume_id = :v ORDER BY created_at, id")
+_WORKSPACES = text("""
+SELECT w.id FROM workspaces w WHERE w.volume_id = :v AND (:admin OR EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p))
+ORDER BY w.created_at, w.id""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ async def is_begun(connection: AsyncConnection, workspace_id: UUID) -> bool:
     return bool(await connection.scalar(_BEGUN, {"w": workspace_id}))
 
 
-async def workspaces_on(connection: AsyncConnection, volume_id: UUID) -> list[UUID]:
-    """The workspaces of the volume, oldest first."""
-    return list(await connection.scalars(_WORKSPACES, {"v": volume_id}))
+async def workspaces_on(
+    connection: AsyncConnection, volume_id: UUID, principal_id: UUID, *, admin: bool
+) -> list[UUID]:
+    """The workspaces of the volume that the principal is a member of, all for an admin; oldest first."""
+    parameters = {"v": volume_id, "p": principal_id, "admin": admin}
+    return list(await connection.scalars(_WORKSPACES, parameters))

@@ -103,14 +103,15 @@ function Banner({
     }
   };
   const running = runningBash(transcript);
-  const offered = running !== null && running.callId !== crash?.call_id;
+  const mine = example.state !== "not-offered";
+  const offered = mine && running !== null && running.callId !== crash?.call_id;
   return (
     <section className="scripted" aria-label="Scripted example">
       <p>
         <strong>Scripted example:</strong> the model's words come from a file, played by a simulator
         on this machine; queue, log, tools, sandbox and files are real.
       </p>
-      {open && <p className="faint">{workers(example)}</p>}
+      {open && mine && <p className="faint">{workers(example)}</p>}
       {offered && (
         <p className="row">
           <button type="button" className="danger" disabled={busy} onClick={() => void kill()}>

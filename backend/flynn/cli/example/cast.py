@@ -9,11 +9,11 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from typing import Any, TextIO
 
-from flynn.app.example import Listen
+from flynn.app.cast import Listen
 from flynn.cli.example.warm_process import WarmProcess
 from flynn.domain.content import Json
 from flynn.domain.errors import FlynnError
@@ -34,7 +34,7 @@ _log = get_logger("flynn.example")
 
 
 class ForkedWorker:
-    """A worker process, as the service sees it (see flynn.app.example.Player)."""
+    """A worker process, as the service sees it (see flynn.app.cast.Player)."""
 
     def __init__(self, pid: int, stream: socket.socket) -> None:
         self.pid = pid
@@ -64,7 +64,7 @@ class ForkedWorker:
         if not self.gone.is_set():
             self.killed = True
             self.number = None
-            os.kill(self.pid, signal.SIGKILL)
+            self._send(signal.SIGKILL)
 
     def dismiss(self, *, urgent: bool = False) -> None:
         """Ask it to end, in order; `urgent`: without giving what it is at any time."""
@@ -72,7 +72,12 @@ class ForkedWorker:
             self._writer.write_eof()
         self._dismissed = True
         if urgent and not self.gone.is_set():
-            os.kill(self.pid, signal.SIGTERM)
+            self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        # Its end may have come just now, and not be heard yet.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def _hear(self, kind: str, value: Json) -> None:
         if kind == "number" and not self.killed:
@@ -81,7 +86,7 @@ class ForkedWorker:
 
 
 class ForkingCast:
-    """Plays the example (see flynn.app.example.Cast)."""
+    """Plays the example (see flynn.app.cast.Cast)."""
 
     def __init__(
         self, *, watchable: bool = True, warm: WarmProcess | None = None, log: TextIO | None = None
