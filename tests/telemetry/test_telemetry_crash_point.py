@@ -109,7 +109,7 @@ def test_before_a_commit_is_inside_its_transaction_and_after_it_is_not() -> None
         if place.startswith(rooms):
             assert within == name.endswith(".before-commit"), (name, place)
             seen += 1
-    assert seen == 22
+    assert seen == 24
 
 
 def test_a_point_does_nothing_until_it_is_armed_and_nothing_afterwards(
