@@ -24,7 +24,7 @@ from flynn.api.polling import Polling
 from flynn.api.problem import headers_of, named, problem_of
 from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
-from flynn.api.tasks import task_doors
+from flynn.api.tasks import callback_doors, task_doors
 from flynn.api.things import agent_doors, key_doors, schema_door
 from flynn.api.workspaces import workspace_doors
 from flynn.domain.errors import FlynnError
@@ -90,6 +90,7 @@ def create_api(
         approval_doors(intake=intake, views=views),
         blob_doors(views=views),
         task_doors(intake=intake, views=views, hub=hub),
+        callback_doors(views=views),
         agent_doors(agents),
         workspace_doors(intake.workspaces),
         file_doors(intake.workspaces),

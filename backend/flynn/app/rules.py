@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
+from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError, InvalidInput
 from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.run import Limits
@@ -108,4 +109,5 @@ def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mou
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
         workspaces_each=settings.workspaces_each,
+        destinations=Destinations.of(settings.webhook_hosts),
     )

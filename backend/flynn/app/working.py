@@ -20,11 +20,13 @@ from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.chores import Chores
 from flynn.worker.clock import Clock
+from flynn.worker.courier import Courier
 from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
 from flynn.worker.sweeper import Sweeper
+from flynn.worker.webhook import Webhooks
 from flynn.worker.workplace import Caps
 
 GRACE_SECONDS = 3.0
@@ -89,8 +91,9 @@ async def open_worker(
     )
     chores = Chores(database, chores_of(settings))
     sweeper = Sweeper(caps.scratch)
+    courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores)
+    parts = (engine, signals, clock, presence, sweeper, chores, courier)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -14,8 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    model_validator,
 )
 
+from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
+from flynn.domain.destination import Destination
+from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import MESSAGE_PRIORITY
 
@@ -57,6 +61,15 @@ def _rfc_3339(value: object) -> object:
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
+
+
+def _web_address(url: str) -> str:
+    return Destination.read(url).url
+
+
+CallbackUrl = Annotated[str, AfterValidator(_web_address)]
+CallbackSecret = Annotated[str, AfterValidator(check_secret)]
+EventType = Annotated[str, AfterValidator(check_type), Field(json_schema_extra={"enum": list(EVENT_TYPES)})]
 
 
 class _Order(BaseModel):
@@ -133,6 +146,32 @@ class TaskOrder(_Order):
     )
     not_before: Time | None = Field(
         default=None, description="The task is queued and does not start before; at most 30 days ahead"
+    )
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="Where events of the task are posted to, by Standard Webhooks"
+    )
+    callback_events: Annotated[list[EventType], Field(min_length=1, max_length=len(EVENT_TYPES))] | None = (
+        Field(default=None, description=f"Types of events to post; left out: {', '.join(NOTEWORTHY)}")
+    )
+    callback_secret: CallbackSecret | None = Field(
+        default=None,
+        repr=False,
+        description="What posts are signed with: whsec_ and the base64 of 24 to 64 random bytes. Left out, "
+        "one is made, and shown in the answer to this order only",
+    )
+
+    @model_validator(mode="after")
+    def _callback(self) -> Self:
+        if self.callback_url is None and (self.callback_events or self.callback_secret):
+            raise ValueError("callback_events and callback_secret need a callback_url")
+        return self
+
+
+class ReplayOrder(_Order):
+    """Deliver to a task's callback again, from the event after `after_seq` on, or from where it stands."""
+
+    after_seq: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
+        default=None, description="Left out: the first event that was not delivered comes next"
     )
 
 

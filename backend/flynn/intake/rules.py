@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flynn.domain.destination import Destinations
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits
 from flynn.store.admission import AdmissionLimits
@@ -15,7 +16,7 @@ class Rules:
     """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block,
     `interrupted` is what the model is told of a stopped run, `modes` of each permission mode.
     `workspace_quota` is the default of workspaces that the service makes, `workspaces_each` how many of
-    them it makes for one principal."""
+    them it makes for one principal, `destinations` where tasks may be called back."""
 
     limits: Limits
     admission: AdmissionLimits
@@ -28,6 +29,7 @@ class Rules:
     mounts: Mounts = field(default_factory=Mounts)
     workspace_quota: int | None = None
     workspaces_each: int = 20
+    destinations: Destinations = field(default_factory=Destinations)
 
     def quota(self, *, made: bool, given: int | None) -> int | None:
         """Most bytes that a workspace may take: as given, else the default for those the service made."""

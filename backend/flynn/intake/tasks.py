@@ -12,13 +12,15 @@ from flynn.domain import events as ev
 from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import TaskOrder
 from flynn.domain.principal import Principal
-from flynn.intake import conversations, messages
+from flynn.intake import callbacks, conversations, messages
 from flynn.intake.rules import Rules
 from flynn.store import runs
 from flynn.telemetry.redaction import redact
 
 LONGEST_DELAY = timedelta(days=30)
 """How far ahead a task may be put off."""
+
+_LATER = ("priority", "not_before", "callback_url", "callback_events", "callback_secret")
 
 _CLAIM = text("""
 INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
@@ -41,7 +43,7 @@ async def delegate(
     """Commit a task with its conversation and run; with a known key, return the task it brought in.
 
     Secrets in its words are redacted before anything is written. Raises QueueFull, and InvalidInput for a
-    time too far ahead.
+    time too far ahead and for a callback to where none may be.
 
     A second post with the same key waits here until the first has committed.
     """
@@ -52,6 +54,7 @@ async def delegate(
         if known is not None:
             return known, []
     _check_time(order.not_before)
+    callbacks.check(order, rules)
     conversation_id = await conversations.create(
         connection,
         principal,
@@ -71,6 +74,7 @@ async def delegate(
             "instructions": instructions,
         },
     )
+    await callbacks.keep(connection, principal, order, task_id, conversation_id)
     conversation = await runs.lock_conversation(connection, conversation_id)
     message = messages.first_words(principal, conversation, instructions, rules)
     recorded, _run = await messages.accept(
@@ -99,7 +103,7 @@ def _digest(order: TaskOrder) -> str:
     # Fields that orders had not always have no part in it at their defaults: a resend across an upgrade
     # is the same order.
     fields = TaskOrder.model_fields
-    plain = {name for name in ("priority", "not_before") if getattr(order, name) == fields[name].default}
+    plain = {name for name in _LATER if getattr(order, name) == fields[name].default}
     return hashlib.sha256(order.model_dump_json(exclude=plain).encode("utf-8", "replace")).hexdigest()
 
 

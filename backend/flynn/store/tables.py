@@ -211,6 +211,33 @@ tasks = Table(
     Index("tasks_created_at_idx", "created_at", "id"),
 )
 
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("task_id", UUID(as_uuid=True), ForeignKey("tasks.id"), primary_key=True),
+    Column(
+        "conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), nullable=False, unique=True
+    ),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("secret", Text, nullable=False, comment="signs with it, so it is kept as it is"),
+    Column("made_here", Boolean, nullable=False, comment="whether the secret is, so that it was shown"),
+    Column("delivered_seq", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="failed, at the next event"),
+    _at("failing_since"),
+    Column("last_error", Text),
+    _at("last_attempt_at"),
+    Column("next_at", DateTime(timezone=True), comment="null while there is nothing to deliver"),
+    _at("dead_at"),
+    Column("lease_id", UUID(as_uuid=True), comment="of the round that delivers now"),
+    _at("leased_until"),
+    _at("created_at", nullable=False),
+    Index("callbacks_next_at_idx", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    Index("callbacks_leased_idx", "principal_id", postgresql_where=text("lease_id IS NOT NULL")),
+    Index("callbacks_created_at_idx", "created_at", "task_id"),
+)
+
 blobs = Table(
     "blobs",
     metadata,

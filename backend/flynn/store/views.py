@@ -15,6 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.blob import Blob
+from flynn.domain.callback import CallbackState
 from flynn.domain.content import text_of
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
@@ -24,6 +25,7 @@ from flynn.domain.run import RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import (
     ApprovalView,
+    CallbackView,
     ConversationView,
     KeyView,
     MessageView,
@@ -31,7 +33,7 @@ from flynn.domain.views import (
     RunView,
     TaskView,
 )
-from flynn.store import approvals, blobs, log
+from flynn.store import approvals, blobs, callbacks, log
 from flynn.store.database import Database
 from flynn.store.mounts import MOUNTED
 
@@ -50,31 +52,48 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
-  CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away
+  CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away{callback}
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
+{called}
 LEFT JOIN LATERAL (
   SELECT * FROM runs WHERE conversation_id = c.id ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
 WHERE {may_see} {filter}"""
 
 
-def _conversations(*, task: str, filtered: str) -> str:
-    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, filter=filtered, mounted=MOUNTED)
+def _conversations(*, tasks: bool, filtered: str) -> str:
+    return _CONVERSATIONS.format(
+        may_see=_MAY_SEE,
+        task="" if tasks else "LEFT",
+        callback=f", {callbacks.COLUMNS}" if tasks else "",
+        called="LEFT JOIN callbacks k ON k.task_id = t.id" if tasks else "",
+        filter=filtered,
+        mounted=MOUNTED,
+    )
 
 
-_ONE = text(_conversations(task="LEFT", filtered="AND c.id = :c"))
-_TASK = text(_conversations(task="", filtered="AND t.id = :t"))
+_ONE = text(_conversations(tasks=False, filtered="AND c.id = :c"))
+_TASK = text(_conversations(tasks=True, filtered="AND t.id = :t"))
 _AFTER = """
 AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
 {state} ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"""
-_LIST = text(_conversations(task="LEFT", filtered=_AFTER.format(state="")))
+_LIST = text(_conversations(tasks=False, filtered=_AFTER.format(state="")))
 _TASKS = text(
     _conversations(
-        task="",
+        tasks=True,
         filtered=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
     )
 )
+_CALLBACKS = text(f"""
+SELECT k.task_id AS id, k.created_at, {callbacks.COLUMNS}
+FROM callbacks k JOIN conversations c ON c.id = k.conversation_id
+WHERE {_MAY_SEE}
+  AND (CAST(:at AS timestamptz) IS NULL
+       OR (k.created_at, k.task_id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
+  AND (CAST(:state AS text) IS NULL OR CAST(:state AS text) = CASE
+       WHEN k.dead_at IS NOT NULL THEN 'dead' WHEN k.attempts > 0 THEN 'failing' ELSE 'active' END)
+ORDER BY k.created_at DESC, k.task_id DESC LIMIT :limit""")  # noqa: S608  # constants only
 _SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)  # noqa: S608  # constants only
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
@@ -190,6 +209,19 @@ class Views:
         """Tasks, newest first."""
         rows = await self._page(_TASKS, principal, cursor, limit, state=state.value if state else None)
         return Page(items=[_task(r) for r in rows[:limit]], next=_next(rows, limit))
+
+    async def callbacks(
+        self,
+        principal: Principal,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        state: CallbackState | None = None,
+    ) -> Page[CallbackView]:
+        """Callbacks of tasks, newest first."""
+        rows = await self._page(_CALLBACKS, principal, cursor, limit, state=state)
+        found = [view for row in rows[:limit] if (view := callbacks.callback_of(row)) is not None]
+        return Page(items=found, next=_next(rows, limit))
 
     async def unseen(self, pairs: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
         """Those (principal, conversation) of `pairs` where the one may not see the other; in one query."""
@@ -310,6 +342,7 @@ def _task(row: Row[Any]) -> TaskView:
         created_at=row.task_created_at,
         ended_at=row.ended_at,
         report=Report.model_validate(row.report) if row.report and state.final else None,
+        callback=callbacks.callback_of(row),
     )
 
 
