@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Shell, free_port
+from tests.conftest import ROOT
 
 SCENARIO = """\
 name: listing
 match: List the files
+loop: true
 turns:
   - blocks:
       - tool: Bash
@@ -32,6 +35,7 @@ def between(text: str, start: str, end: str | None = None) -> str:
     return rest.split(end, 1)[0] if end else rest
 
 
+@pytest.mark.timeout(300)
 def test_keys_paste_and_a_second_service_is_refused(
     shell: Shell, simulator: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -61,6 +65,20 @@ def test_keys_paste_and_a_second_service_is_refused(
     proven = json.loads(report)
     assert proven["prose"] == "The shell says found-it."
     assert [(c["command"], c["exit_code"]) for c in proven["evidence"]["commands"]] == [("echo found-it", 0)]
+
+    said = shlex.split(between(made.stdout, "For Claude Code:\n\n", "\n"))
+    assert said[:6] == ["claude", "mcp", "add", "--transport", "http", "flynn"]
+    assert said[7:] == ["--header", f"Authorization: Bearer {key}"]
+    example = between((ROOT / "docs" / "mcp.md").read_text(), "```python\n", "```")
+    delegated = subprocess.run(
+        [sys.executable, "-I", "-c", example],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"FLYNN_URL": said[6].removesuffix("/mcp"), "FLYNN_KEY": key},
+        check=True,
+    )
+    assert delegated.stdout == "The shell says found-it.\n"
 
     listed = shell.flynn("keys", "list")
     line = next(line for line in listed.stdout.splitlines() if "quorra" in line)

@@ -18,6 +18,7 @@ from flynn.api.conversations import conversation_doors
 from flynn.api.door import answer_json
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.mcp import mcp_door
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.page import Page, page_doors
 from flynn.api.polling import Polling
@@ -100,6 +101,7 @@ def create_api(
     ):
         api.include_router(doors)
     app.include_router(api)
+    app.include_router(mcp_door(intake=intake, views=views, hub=hub, max_bytes=max_bytes))
     app.include_router(operation_doors(ready, scrape))
     app.include_router(reference_doors(app))
     app.include_router(page_doors(page))
