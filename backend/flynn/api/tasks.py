@@ -10,7 +10,7 @@ from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answe
 from flynn.domain.callback import CallbackState
 from flynn.domain.delta import Delta
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, ReplayOrder, TaskOrder
+from flynn.domain.orders import MessageOrder, ReplayOrder, TaskOrder, Time
 from flynn.domain.principal import Principal
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
@@ -55,12 +55,36 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
     @doors.get("", response_model=Page[TaskView], responses=declared())
     async def list_tasks(
         principal: Reader,
+        *,
         cursor: Cursor = None,
         limit: Limit = 50,
-        state: Annotated[RunState | None, Query(description="Only tasks in this state")] = None,
+        state: Annotated[
+            list[RunState] | None, Query(description="Only tasks in this state; may be given several times")
+        ] = None,
+        agent: Annotated[str | None, Query(max_length=200, description="Only tasks of this agent")] = None,
+        workspace: Annotated[
+            str | None, Query(max_length=200, description="Only tasks in this workspace, by name or id")
+        ] = None,
+        created_after: Annotated[
+            Time | None, Query(description="Only tasks delegated after this time")
+        ] = None,
+        created_before: Annotated[
+            Time | None, Query(description="Only tasks delegated before this time")
+        ] = None,
     ) -> Response:
         """Tasks that this key may see, newest first."""
-        return answer(await views.tasks(principal, cursor=cursor, limit=limit, state=state))
+        return answer(
+            await views.tasks(
+                principal,
+                cursor=cursor,
+                limit=limit,
+                states=state,
+                agent=agent,
+                workspace=workspace,
+                since=created_after,
+                until=created_before,
+            )
+        )
 
     @doors.get("/{task_id}", response_model=TaskView, responses=declared(404))
     async def get_task(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain import events as ev
-from flynn.domain.errors import InvalidInput
+from flynn.domain.errors import Conflict, InvalidInput
 from flynn.domain.orders import TaskOrder
 from flynn.domain.principal import Principal
 from flynn.intake import callbacks, conversations, messages
@@ -22,6 +22,7 @@ LONGEST_DELAY = timedelta(days=30)
 
 _LATER = ("priority", "not_before", "callback_url", "callback_events", "callback_secret")
 
+_BEGIN = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
 _CLAIM = text("""
 INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
 ON CONFLICT DO NOTHING RETURNING task_id""")
@@ -45,7 +46,7 @@ async def delegate(
     Secrets in its words are redacted before anything is written. Raises QueueFull, and InvalidInput for a
     time too far ahead and for a callback to where none may be.
 
-    A second post with the same key waits here until the first has committed.
+    Raises Conflict while another post with the same key is being carried out.
     """
     instructions = redact(messages.check(order.instructions, rules))
     task_id = uuid4()
@@ -110,6 +111,12 @@ def _digest(order: TaskOrder) -> str:
 async def _known(
     connection: AsyncConnection, principal: Principal, key: str, order: TaskOrder, task_id: UUID
 ) -> UUID | None:
+    if not await connection.scalar(_BEGIN, {"p": str(principal.id), "key": key}):
+        raise Conflict(
+            f"An order with the Idempotency-Key {key!r} is just being taken; send this one again in a second "
+            "to get its answer.",
+            retry_after=1,
+        )
     digest = _digest(order)
     parameters = {"p": principal.id, "key": key, "digest": digest, "task": task_id}
     if (await connection.execute(_CLAIM, parameters)).one_or_none() is not None:

@@ -82,7 +82,14 @@ _LIST = text(_conversations(tasks=False, filtered=_AFTER.format(state="")))
 _TASKS = text(
     _conversations(
         tasks=True,
-        filtered=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
+        filtered=_AFTER.format(
+            state="""
+AND (CAST(:states AS text[]) IS NULL OR r.state = ANY(CAST(:states AS text[])))
+AND (CAST(:agent AS text) IS NULL OR c.agent = CAST(:agent AS text))
+AND (CAST(:workspace AS text) IS NULL OR CAST(:workspace AS text) IN (w.name, CAST(w.id AS text)))
+AND (CAST(:since AS timestamptz) IS NULL OR t.created_at > CAST(:since AS timestamptz))
+AND (CAST(:until AS timestamptz) IS NULL OR t.created_at < CAST(:until AS timestamptz))"""
+        ),
     )
 )
 _CALLBACKS = text(f"""
@@ -204,10 +211,26 @@ class Views:
         *,
         cursor: str | None = None,
         limit: int = 50,
-        state: RunState | None = None,
+        states: Sequence[RunState] | None = None,
+        agent: str | None = None,
+        workspace: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[TaskView]:
-        """Tasks, newest first."""
-        rows = await self._page(_TASKS, principal, cursor, limit, state=state.value if state else None)
+        """Tasks, newest first: those in one of `states`, of `agent`, in `workspace` (a name or an id), made
+        after `since` and before `until`; all where these are None.
+        """
+        rows = await self._page(
+            _TASKS,
+            principal,
+            cursor,
+            limit,
+            states=[state.value for state in states] if states else None,
+            agent=agent,
+            workspace=workspace,
+            since=since,
+            until=until,
+        )
         return Page(items=[_task(r) for r in rows[:limit]], next=_next(rows, limit))
 
     async def callbacks(
