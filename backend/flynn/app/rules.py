@@ -105,6 +105,7 @@ def rules_of(settings: Settings, prompts: Prompts, sandbox: Sandbox, mounts: Mou
         forbidden_roots=own_places(settings),
         opening=opening,
         interrupted=prompts.note("interrupted"),
+        brief=prompts.task,
         modes={mode: prompts.mode(mode) for mode in PermissionMode},
         mounts=mounts,
         workspace_quota=settings.workspace_quota,

@@ -25,6 +25,7 @@ from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
+from flynn.worker.schedule import Schedule
 from flynn.worker.sweeper import Sweeper
 from flynn.worker.webhook import Webhooks
 from flynn.worker.workplace import Caps
@@ -82,6 +83,7 @@ async def open_worker(
     )
     clock = Clock(database, admission=rules.admission, publish=publish)
     model.when_it_answers(clock.model_answers)
+    schedule = Schedule(database, rules=rules, publish=publish)
     presence = Presence(
         database,
         volumes=caps.mounts.volumes,
@@ -93,7 +95,7 @@ async def open_worker(
     sweeper = Sweeper(caps.scratch)
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores, courier)
+    parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -21,7 +22,7 @@ from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
 from flynn.domain.destination import Destination
 from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import MESSAGE_PRIORITY
+from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -129,6 +130,37 @@ class BudgetOrder(_Order):
     prompt_tokens: Annotated[int, Field(ge=1_000, le=1_000_000)] | None = None
 
 
+def _within(path: str) -> str:
+    if not path.isprintable() or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError("should be a path relative to the workspace's root, without ..")
+    return path
+
+
+def _link(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
+        raise ValueError("should be a web address such as https://team.example/page")
+    return url
+
+
+_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class TaskContext(_Order):
+    """What belongs to a task. Files and links are named to the agent, earlier tasks are told of."""
+
+    files: Annotated[list[Annotated[_Short, AfterValidator(_within)]], Field(max_length=100)] = Field(
+        default=[], description="Paths in the workspace, relative to its root"
+    )
+    links: Annotated[list[Annotated[_Short, AfterValidator(_link)]], Field(max_length=50)] = Field(
+        default=[], description="Web addresses; the agent has no network, and is told so"
+    )
+    tasks: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default=[],
+        description="Earlier tasks whose changed files and account it is told: over, or among `after`",
+    )
+
+
 class TaskOrder(_Order):
     """Delegate a task: `{instructions}` alone is enough.
 
@@ -146,6 +178,21 @@ class TaskOrder(_Order):
     )
     not_before: Time | None = Field(
         default=None, description="The task is queued and does not start before; at most 30 days ahead"
+    )
+    acceptance_criteria: Annotated[list[_Short], Field(max_length=50)] = Field(
+        default=[], description="What has to hold when it is done, one by one"
+    )
+    context: TaskContext = Field(default=TaskContext(), description="What belongs to it")
+    after: Annotated[list[UUID], Field(max_length=50)] = Field(
+        default=[], description="Tasks that have to be over before this one starts"
+    )
+    after_failed: AfterFailed = Field(
+        default="fail",
+        description="When one of them failed or was cancelled: `fail` ends this task as failed, `skip` as "
+        "cancelled, both without a start",
+    )
+    deadline: Time | None = Field(
+        default=None, description="The task is stopped then, unless it is over; at most 30 days ahead"
     )
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where events of the task are posted to, by Standard Webhooks"

@@ -1,11 +1,16 @@
 """A run: the agent at work, from a trigger to a stop."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 MESSAGE_PRIORITY = 10
 """Priority of runs that answer a message in a conversation; tasks have a lower one, 0 unless told so."""
+
+
+AfterFailed = Literal["fail", "skip"]
+"""What a task does when one that it comes after failed or was cancelled: fail too, or be cancelled."""
 
 
 class RunState(StrEnum):

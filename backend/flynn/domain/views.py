@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flynn.domain.callback import CallbackState
 from flynn.domain.content import Json
+from flynn.domain.orders import TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import RunState
+from flynn.domain.run import AfterFailed, RunState
 
 
 class _View(BaseModel):
@@ -163,6 +164,11 @@ class TaskView(_View):
     ended_at: datetime | None = None
     report: Report | None = None
     callback: CallbackView | None = None
+    acceptance_criteria: list[str] = []
+    context: TaskContext = TaskContext()
+    after: list[UUID] = Field(default=[], description="Tasks that it comes after")
+    after_failed: AfterFailed | None = None
+    deadline: datetime | None = Field(default=None, description="It is stopped then, unless it is over")
 
 
 class NewTask(TaskView):

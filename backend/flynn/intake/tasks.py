@@ -13,6 +13,8 @@ from flynn.domain.errors import Conflict, InvalidInput
 from flynn.domain.orders import TaskOrder
 from flynn.domain.principal import Principal
 from flynn.intake import callbacks, conversations, messages
+from flynn.intake.access import see_task
+from flynn.intake.briefing import brief_of, kept
 from flynn.intake.rules import Rules
 from flynn.store import runs
 from flynn.telemetry.redaction import redact
@@ -20,7 +22,10 @@ from flynn.telemetry.redaction import redact
 LONGEST_DELAY = timedelta(days=30)
 """How far ahead a task may be put off."""
 
-_LATER = ("priority", "not_before", "callback_url", "callback_events", "callback_secret")
+_LATER = (
+    *("priority", "not_before", "after", "after_failed", "deadline", "acceptance_criteria", "context"),
+    *("callback_url", "callback_events", "callback_secret"),
+)
 
 _BEGIN = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
 _CLAIM = text("""
@@ -28,8 +33,10 @@ INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :k
 ON CONFLICT DO NOTHING RETURNING task_id""")
 _FIND = text("SELECT digest, task_id FROM idempotency_keys WHERE principal_id = :p AND key = :key")
 _INSERT = text("""
-INSERT INTO tasks (id, conversation_id, principal_id, title, instructions)
-VALUES (:id, :c, :p, :title, :instructions)""")
+INSERT INTO tasks (id, conversation_id, principal_id, title, instructions, after, after_failed, deadline,
+                   acceptance_criteria, context)
+VALUES (:id, :c, :p, :title, :instructions, CAST(:after AS uuid[]), :after_failed, :deadline,
+        CAST(:criteria AS text[]), CAST(:context AS json))""")
 
 
 async def delegate(
@@ -54,8 +61,11 @@ async def delegate(
         known = await _known(connection, principal, idempotency_key, order, task_id)
         if known is not None:
             return known, []
-    _check_time(order.not_before)
+    _check_times(order)
+    for place, before in enumerate(order.after):
+        await see_task(connection, principal, before, field=f"after.{place}")
     callbacks.check(order, rules)
+    brief = await brief_of(connection, principal, order, rules)
     conversation_id = await conversations.create(
         connection,
         principal,
@@ -73,11 +83,16 @@ async def delegate(
             "p": principal.id,
             "title": redact(order.title) if order.title else order.title,
             "instructions": instructions,
+            "after": list(dict.fromkeys(order.after)) or None,
+            "after_failed": order.after_failed if order.after else None,
+            "deadline": order.deadline,
+            "criteria": [redact(criterion) for criterion in order.acceptance_criteria] or None,
+            "context": kept(order.context),
         },
     )
     await callbacks.keep(connection, principal, order, task_id, conversation_id)
     conversation = await runs.lock_conversation(connection, conversation_id)
-    message = messages.first_words(principal, conversation, instructions, rules)
+    message = messages.first_words(principal, conversation, instructions, rules, brief=brief)
     recorded, _run = await messages.accept(
         connection,
         conversation,
@@ -88,16 +103,26 @@ async def delegate(
         rules=rules,
         priority=order.priority,
         not_before=order.not_before,
+        after=list(dict.fromkeys(order.after)),
+        deadline=order.deadline,
     )
     return task_id, recorded
 
 
-def _check_time(not_before: datetime | None) -> None:
-    if not_before is not None and not_before > datetime.now(UTC) + LONGEST_DELAY:
-        raise InvalidInput(
-            f"not_before: should be at most {LONGEST_DELAY.days} days ahead.",
-            errors=[{"field": "not_before", "message": f"should be at most {LONGEST_DELAY.days} days ahead"}],
+def _check_times(order: TaskOrder) -> None:
+    now = datetime.now(UTC)
+    problems = [
+        {"field": name, "message": f"should be at most {LONGEST_DELAY.days} days ahead"}
+        for name in ("not_before", "deadline")
+        if (at := getattr(order, name)) is not None and at > now + LONGEST_DELAY
+    ]
+    if order.deadline is not None and order.deadline <= max(now, order.not_before or now):
+        problems.append(
+            {"field": "deadline", "message": "should be in the future, and later than not_before"}
         )
+    if problems:
+        said = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
+        raise InvalidInput(f"{said}.", errors=problems)
 
 
 def _digest(order: TaskOrder) -> str:

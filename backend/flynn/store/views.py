@@ -19,6 +19,7 @@ from flynn.domain.callback import CallbackState
 from flynn.domain.content import text_of
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
+from flynn.domain.orders import TaskContext
 from flynn.domain.principal import Principal, Scope, key_digest
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
@@ -50,6 +51,7 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
+  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, r.after AS held_by,
   r.id AS run_id, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away{callback}
@@ -321,6 +323,9 @@ def _why(row: Row[Any]) -> tuple[str | None, str | None]:
     """The reason and detail of a run's state, also where a queued one waits for its time or volume."""
     if row.state == RunState.QUEUED and row.not_before is not None and row.not_before > datetime.now(UTC):
         return "delayed", f"The run starts at {row.not_before:%Y-%m-%d %H:%M:%S} UTC, as the order says."
+    if row.state == RunState.QUEUED and row.held_by:
+        held_by = ", ".join(str(task) for task in row.held_by)
+        return "after", f"It comes after tasks of which one is not over: {held_by}."
     if row.away is None:
         return row.reason, row.detail
     return "volume-away", (
@@ -366,6 +371,11 @@ def _task(row: Row[Any]) -> TaskView:
         ended_at=row.ended_at,
         report=Report.model_validate(row.report) if row.report and state.final else None,
         callback=callbacks.callback_of(row),
+        acceptance_criteria=list(row.acceptance_criteria or ()),
+        context=TaskContext.model_validate(row.context or {}),
+        after=list(row.after or ()),
+        after_failed=row.after_failed,
+        deadline=row.deadline,
     )
 
 

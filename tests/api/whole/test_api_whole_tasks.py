@@ -65,3 +65,21 @@ async def test_fifty_posts_at_once_are_one_task(doors: Doors) -> None:
     assert {task for status, task in answers if status == 202} == {again[1]}
     listed = (await doors.owner.get("/api/v1/tasks", params={"limit": 500})).json()["items"]
     assert [task["id"] for task in listed if task["instructions"] == "All at once"] == [again[1]]
+
+
+async def test_a_task_after_another_starts_when_that_one_is_over(doors: Doors) -> None:
+    first = await doors.task("Go slowly")
+    second = await doors.task("Look around", after=[first["id"]], context={"tasks": [first["id"]]})
+    third = await doors.task("Look around", after=[first["id"], second["id"]], after_failed="skip")
+    ended = [await doors.ended(task["id"]) for task in (first, second, third)]
+    assert [task["state"] for task in ended] == ["completed"] * 3
+    starts = []
+    for task in ended:
+        events = await doors.seen(task["conversation_id"])
+        starts += [e["at"] for e in events if e["type"] in ("run.started", "task.reported")]
+    assert starts == sorted(starts)
+    told = [e["data"] for e in await doors.seen(second["conversation_id"]) if e["type"] == "message.sent"]
+    assert len(told) == 2
+    assert told[1]["principal"] == "flynn"
+    assert f"An earlier task ({first['id']}), completed. It changed no files." in told[1]["text"]
+    assert "one two three four five six" in told[1]["text"]

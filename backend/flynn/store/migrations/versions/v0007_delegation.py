@@ -1,4 +1,4 @@
-"""Callbacks: where tasks' clients are told of events, and how far each has been.
+"""Delegation: callbacks and how far each has been, tasks that come after others, deadlines, context.
 
 Revision ID: 0007
 """
@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
 
 revision = "0007"
 down_revision = "0005"
@@ -26,7 +26,16 @@ _TIME = DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the table; tasks of before have no callback."""
+    """Make the table and columns; tasks of before have none of it."""
+    op.add_column("tasks", Column("after", ARRAY(_ID), comment="tasks that it comes after"))
+    op.add_column("tasks", Column("after_failed", Text, comment="what it does when one of them failed"))
+    op.add_column("tasks", Column("acceptance_criteria", ARRAY(Text)))
+    op.add_column("tasks", Column("context", JSON, comment="files, links, earlier tasks"))
+    op.add_column("tasks", Column("deadline", _TIME))
+    op.add_column("runs", Column("after", ARRAY(_ID), comment="held until these tasks are over"))
+    op.add_column("runs", Column("deadline", _TIME, comment="stopped then; null once it is"))
+    op.create_index("runs_held_idx", "runs", ["id"], postgresql_where=text("after IS NOT NULL"))
+    op.create_index("runs_deadline_idx", "runs", ["deadline"], postgresql_where=text("deadline IS NOT NULL"))
     op.create_table(
         "callbacks",
         Column("task_id", _ID, ForeignKey("tasks.id"), primary_key=True),
