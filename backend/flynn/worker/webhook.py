@@ -138,7 +138,7 @@ class Guard(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of `host`. Raises AddressRefused if one of them may not be called."""
         found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+            host, port, family=family, type=socket.SOCK_STREAM
         )
         for address in found:
             self.judge(str(address[4][0]))
