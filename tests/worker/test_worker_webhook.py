@@ -3,6 +3,7 @@
 import datetime
 import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ async def test_a_name_that_leads_inside_is_not_called(
     def look_up(host: str, port: int, *_: object, **__: object) -> list[Any]:
         """The name server is outside of the house, and a client's own may say anything."""
         asked.append(host)
+        assert threading.current_thread().name.startswith("flynn-lookup"), "not where tools read files"
         kinds = [socket.AF_INET6 if ":" in a else socket.AF_INET for a in addresses]
         return [
             (kind, socket.SOCK_STREAM, 6, "", (address, port))

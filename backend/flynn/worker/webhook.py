@@ -8,8 +8,10 @@ no redirect followed, no cookie kept, no body read.
 import asyncio
 import socket
 import ssl
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import aiohttp
@@ -23,6 +25,9 @@ from flynn.telemetry.redaction import redact
 
 TIMEOUT_SECONDS = 10.0
 """How long a post may take, from the look-up of the name to the answer's status."""
+
+LOOKUPS = 16
+"""Names that are looked up at a time."""
 
 GONE = 410
 """The status by which a receiver says that it wants no more (Standard Webhooks)."""
@@ -65,6 +70,8 @@ class Webhooks:
     ) -> None:
         self._destinations = destinations
         self._tls: ssl.SSLContext | Literal[True] = tls or True
+        # Threads of their own: a name server that hangs is not to take those that tools read files in.
+        self._lookups = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="flynn-lookup")
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._seconds = timeout_seconds
 
@@ -75,7 +82,7 @@ class Webhooks:
             self._destinations.check(destination)
         except ValueError as error:
             return Answer("refused", f"The address {error}.")
-        guard = Guard(trusted=self._destinations.trusts(destination))
+        guard = Guard(trusted=self._destinations.trusts(destination), lookups=self._lookups)
         try:
             status = await self._status(destination, post, guard)
         except TimeoutError:
@@ -126,20 +133,21 @@ class Webhooks:
 class Guard(AbstractResolver):
     """Looks names up and makes sockets, both only where the destination may lead.
 
-    `trusted` destinations may lead anywhere. `refused` is the address that was not called.
+    `trusted` destinations may lead anywhere; `lookups` are the threads to look up in. `refused` is the
+    address that was not called.
     """
 
-    def __init__(self, *, trusted: bool) -> None:
+    def __init__(self, *, trusted: bool, lookups: Executor | None = None) -> None:
         self._trusted = trusted
+        self._lookups = lookups
         self.refused: str | None = None
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The addresses of `host`. Raises AddressRefused if one of them may not be called."""
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM
-        )
+        look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
         for address in found:
             self.judge(str(address[4][0]))
         return [
