@@ -267,6 +267,7 @@ async def test_what_is_no_message_is_refused(served: Served, body: bytes, status
         assert large.status_code == 413
 
 
+@pytest.mark.slow
 async def test_another_process_answers_as_well(
     served: Served, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -321,6 +322,7 @@ async def test_the_service_starts_without_the_protocols_package() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 async def test_a_wait_is_over_when_the_service_ends(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with serve(tmp_path_factory.mktemp("ending")) as served, connected(served, "owner") as client:
         made = await call(client, "delegate_task", instructions="Look around")

@@ -111,9 +111,8 @@ async def test_what_comes_after_a_failed_one_ends_as_asked(served: Served, asked
     third = await post(served, after=[second["id"]], after_failed=asked)
     waiting = asyncio.create_task(show(served, third, wait=30))
     await cancel(served, first)
-    running = asyncio.create_task(schedule(served).run())
+    assert [await schedule(served).look() for _ in range(3)] == [1, 1, 0], "one after the other"
     ended = await waiting
-    await abandon(running)
     assert ended["state"] == state
     assert (await show(served, second))["state"] == state
     report = (await show(served, second))["report"]
