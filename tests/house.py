@@ -190,6 +190,7 @@ async def open_house(
                 bash=sandbox.report.backend is not None,
             ),
             interrupted=prompts.note("interrupted"),
+            brief=prompts.task,
             modes={mode: prompts.mode(mode) for mode in PermissionMode},
             default_workspace="house",
         )

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flynn.domain import addresses
+from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError
 from flynn.telemetry.redaction import register_secret
 
@@ -48,6 +49,14 @@ def _origins(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(addresses.origin(part) for part in value.split(",") if part.strip())
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    hosts = tuple(part.strip() for part in value.split(",") if part.strip())
+    Destinations.of(hosts)
+    return hosts
 
 
 def _directories(value: object) -> object:
@@ -168,6 +177,13 @@ class Settings(BaseSettings):
         "Origins of foreign web pages that may connect, separated by commas; the service's own page "
         "always may.",
         "a list such as https://team.example,http://localhost:5173",
+    )
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = _setting(
+        "FLYNN_WEBHOOK_HOSTS",
+        (),
+        "Hosts that callbacks of tasks may be posted to wherever they are, over plain http too, separated by "
+        "commas, with or without a port; all others have to be public, and https.",
+        "a list of hosts such as quorra.internal,10.0.0.5:8080",
     )
     socket_polling: bool = _setting(
         "FLYNN_SOCKET_POLLING",

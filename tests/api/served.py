@@ -14,6 +14,7 @@ import socketio
 import uvicorn
 
 from flynn.agent.agent_catalog import load_agents
+from flynn.agent.prompt import Prompts
 from flynn.api.page import Page
 from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.api.server import create_api
@@ -230,6 +231,7 @@ async def serve(
         forbidden_roots=(),
         opening=lambda name, path: f"{name} {path}",
         interrupted="stopped",
+        brief=Prompts(ROOT / "prompts").task,
         modes={mode: f"the mode is {mode.value}" for mode in PermissionMode},
         default_workspace="default",
         mounts=mounts or Mounts(),

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+from sqlalchemy import text
 
 from tests.api.served import Served
 
@@ -137,6 +138,76 @@ async def test_a_task_is_accepted_waited_for_and_cancelled(served: Served) -> No
         listed = (await http.get("/api/v1/tasks", params={"state": "cancelled"})).json()["items"]
         assert [t["id"] for t in listed] == [posted.json()["id"]]
         assert (await http.get("/api/v1/tasks", params={"state": "running"})).json()["items"] == []
+
+
+async def test_of_two_posts_with_one_key_the_second_is_told_to_come_back(served: Served) -> None:
+    async with served.http() as http, served.database.engine.connect() as connection:
+        order = {"instructions": "Update CI"}
+        key = {"Idempotency-Key": "in-flight"}
+        owner = (await served.views.authenticate(served.keys["owner"])).id
+        # A post that is not through: its transaction has the key, and nothing is committed.
+        held = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
+        assert await connection.scalar(held, {"p": str(owner), "key": "in-flight"})
+        early = await http.post("/api/v1/tasks", json=order, headers=key)
+        assert (early.status_code, early.json()["code"]) == (409, "conflict")
+        assert early.headers["retry-after"] == "1"
+        other = await http.post("/api/v1/tasks", json=order, headers={"Idempotency-Key": "another"})
+        assert other.status_code == 202, "another key waits for nothing"
+        await connection.rollback()
+        assert (await http.post("/api/v1/tasks", json=order, headers=key)).status_code == 202
+
+
+async def test_fifty_posts_at_once_with_one_key_are_one_task(served: Served) -> None:
+    async with served.http() as http:
+
+        async def post() -> httpx2.Response:
+            return await http.post(
+                "/api/v1/tasks", json={"instructions": "Once"}, headers={"Idempotency-Key": "fifty"}
+            )
+
+        answers = await asyncio.gather(*(post() for _ in range(50)))
+        assert {answer.status_code for answer in answers} <= {202, 409}
+        again = (await post()).json()["id"]
+        assert {answer.json()["id"] for answer in answers if answer.status_code == 202} == {again}
+        listed = (await http.get("/api/v1/tasks")).json()["items"]
+        assert [task["id"] for task in listed] == [again]
+
+
+async def test_tasks_are_found_by_state_agent_workspace_and_time(served: Served, tmp_path: Path) -> None:
+    async with served.http() as http:
+        elsewhere = tmp_path / "elsewhere"
+        await asyncio.to_thread(elsewhere.mkdir)
+        made = await http.post("/api/v1/workspaces", json={"name": "elsewhere", "path": str(elsewhere)})
+        first, second, third = [
+            (await http.post("/api/v1/tasks", json={"instructions": "x", "workspace": name})).json()
+            for name in ("default", "elsewhere", "default")
+        ]
+        await http.post(f"/api/v1/tasks/{first['id']}/cancel")
+
+        async def found(*query: tuple[str, str]) -> list[str]:
+            answer = await http.get("/api/v1/tasks", params=list(query))
+            assert answer.status_code == 200, answer.text
+            return [task["id"] for task in answer.json()["items"]]
+
+        every = [third["id"], second["id"], first["id"]]
+        assert await found() == every
+        assert await found(("state", "cancelled")) == [first["id"]]
+        assert await found(("state", "cancelled"), ("state", "queued"), ("state", "running")) == every
+        assert await found(("workspace", "elsewhere")) == [second["id"]]
+        assert await found(("workspace", made.json()["id"])) == [second["id"]]
+        assert await found(("workspace", "nowhere")) == []
+        assert await found(("agent", "flynn-dev")) == every
+        assert await found(("agent", "nobody")) == []
+        assert await found(("created_after", second["created_at"])) == [third["id"]]
+        assert await found(("created_before", second["created_at"])) == [first["id"]]
+        assert await found(("workspace", "default"), ("state", "queued"), ("limit", "1")) == [third["id"]]
+        for wrong in (
+            ("state", "done"),
+            ("created_after", "7"),
+            ("created_after", "2026-11-26"),
+            ("owner", "x"),
+        ):
+            assert (await http.get("/api/v1/tasks", params=[wrong])).status_code == 422, wrong
 
 
 async def test_waiting_for_a_task_ends_when_the_time_is_up(served: Served) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.conftest import ROOT
 from tests.loopback import free_port
 
 SCENARIO = """\
 name: listing
 match: List the files
+loop: true
 turns:
   - blocks:
       - tool: Bash
@@ -34,6 +37,7 @@ def between(text: str, start: str, end: str | None = None) -> str:
     return rest.split(end, 1)[0] if end else rest
 
 
+@pytest.mark.timeout(300)
 def test_keys_paste_and_a_second_service_is_refused(
     shell: Shell, simulator: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -63,6 +67,20 @@ def test_keys_paste_and_a_second_service_is_refused(
     proven = json.loads(report)
     assert proven["prose"] == "The shell says found-it."
     assert [(c["command"], c["exit_code"]) for c in proven["evidence"]["commands"]] == [("echo found-it", 0)]
+
+    said = shlex.split(between(made.stdout, "For Claude Code:\n\n", "\n"))
+    assert said[:6] == ["claude", "mcp", "add", "--transport", "http", "flynn"]
+    assert said[7:] == ["--header", f"Authorization: Bearer {key}"]
+    example = between((ROOT / "docs" / "mcp.md").read_text(), "```python\n", "```")
+    delegated = subprocess.run(
+        [sys.executable, "-I", "-c", example],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"FLYNN_URL": said[6].removesuffix("/mcp"), "FLYNN_KEY": key},
+        check=True,
+    )
+    assert delegated.stdout == "The shell says found-it.\n"
 
     listed = shell.flynn("keys", "list")
     line = next(line for line in listed.stdout.splitlines() if "quorra" in line)

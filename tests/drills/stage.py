@@ -41,7 +41,11 @@ class Client:
         while True:
             server = self.stage.server
             try:
-                return await self.stage.requests_to(server).request(method, path, **more)
+                answer = await self.stage.requests_to(server).request(method, path, **more)
+                if answer.status_code != 409 or "retry-after" not in answer.headers:
+                    return answer
+                # What a dead server began is not yet known to be over.
+                await asyncio.sleep(float(answer.headers["retry-after"]))
             except httpx2.TransportError:
                 # Nobody answered: whether it was done, only asking again tells.
                 await eventually(

@@ -68,7 +68,7 @@ class Load:
                 await asyncio.sleep(0.2)
                 continue
             self.answers[answer.status_code] += 1
-            if answer.status_code == 503:
+            if answer.status_code == 503 or (answer.status_code == 409 and "being taken" in answer.text):
                 assert "retry-after" in answer.headers
                 await asyncio.sleep(0.5)
                 continue

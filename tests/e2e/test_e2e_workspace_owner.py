@@ -84,7 +84,8 @@ async def results(service: Service, workspace: str) -> list[str]:
     """What the model was told by the tools of a task in `workspace`."""
     owner = await service.views.authenticate(service.owner_key)
     order = TaskOrder(instructions="go", workspace=workspace)
-    task, _ = await service.intake.delegate_task(owner, order, idempotency_key=None)
+    delegated, _ = await service.intake.delegate_task(owner, order, idempotency_key=None)
+    task = await service.views.task(owner, delegated.id)
     async with asyncio.timeout(60):
         while not task.state.final:
             await asyncio.sleep(0.05)

@@ -45,6 +45,7 @@ BODIES: dict[str, dict[str, object] | None] = {
         "decision": "allow",
         "call_digest": "0" * 64,
     },
+    "POST /api/v1/tasks/{task_id}/callback/replay": {"after_seq": 0},
     "POST /api/v1/tasks/{task_id}/cancel": None,
     "POST /api/v1/tasks/{task_id}/messages": {"text": "let me in"},
     "PATCH /api/v1/workspaces/{workspace_id}": {"name": "taken-over"},
@@ -131,7 +132,11 @@ async def alice(served: Served) -> Alice:
         said = {"text": "for her eyes only"}
         sent = await http.post(f"/api/v1/conversations/{conversation}/messages", json=said)
         assert sent.status_code == 202, sent.text
-        work = {"instructions": "for her eyes only", "workspace": "alices-own"}
+        work = {
+            "instructions": "for her eyes only",
+            "workspace": "alices-own",
+            "callback_url": "https://quorra.example/alices-own",
+        }
         task = await http.post("/api/v1/tasks", json=work)
         assert task.status_code == 202, task.text
     return Alice(made.json(), conversation, task.json())

@@ -3,6 +3,7 @@ conversation, notes, and the descriptions of tools. All words live in a director
 
     system.md       before the agent's own prompt; knows the names of its tools and nothing else
     opening.md      heads the first user message: workspace, date, platform
+    task.md         stands behind a task's instructions: criteria, files, links, earlier tasks
     notes/*.md      one for each thing that can happen in between; stored as sent
     tools/*.md      one for each tool, plain Markdown
 
@@ -20,6 +21,7 @@ import jinja2
 from jinja2 import meta
 
 from flynn.agent.agent_file import AgentFile
+from flynn.domain.brief import Brief
 from flynn.domain.content import Block, text_block
 from flynn.domain.errors import ConfigurationError
 from flynn.domain.permission import PermissionMode
@@ -50,6 +52,7 @@ _FACTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "opening": frozenset(
             {"workspace_name", "workspace_path", "date", "platform", "bash", "bash_reason", "sandboxed"}
         ),
+        "task": frozenset({"criteria", "files", "links", "earlier"}),
     }
 )
 
@@ -67,7 +70,7 @@ class Prompts:
         )
         self._templates: dict[str, jinja2.Template] = {}
         self._facts: dict[str, frozenset[str]] = {}
-        names = ("system", "opening", *(f"notes/{note}" for note in NOTES))
+        names = ("system", "opening", "task", *(f"notes/{note}" for note in NOTES))
         for name in names:
             source = _read(directory / f"{name}.md")
             try:
@@ -119,6 +122,16 @@ class Prompts:
                 "sandboxed": sandboxed,
             },
         )
+
+    def task(self, brief: Brief) -> str:
+        """The text that stands behind a task's instructions."""
+        facts = {
+            "criteria": brief.criteria,
+            "files": brief.files,
+            "links": brief.links,
+            "earlier": brief.earlier,
+        }
+        return self._render("task", facts)
 
     def note(self, name: NoteName, **facts: object) -> str:
         """The words for what happened. Raises TypeError unless `facts` are exactly those it speaks of."""

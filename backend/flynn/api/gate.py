@@ -20,7 +20,7 @@ from flynn.domain.errors import FlynnError, PayloadTooLarge
 from flynn.telemetry.logging import bind, get_logger
 
 PRINCIPAL = "flynn.principal"
-"""Key in the ASGI scope of the principal that is asking, on every path under /api/."""
+"""Key in the ASGI scope of the principal that is asking, on every path under /api/ and at /mcp."""
 
 REQUEST_ID = "flynn.request_id"
 WIRE = "flynn.wire"
@@ -95,7 +95,7 @@ class Gate:
             await self._poll(scope, receive, send, headers)
             return
         with bind(request_id=scope[REQUEST_ID]):
-            if path.startswith("/api/"):
+            if _needs_key(path):
                 principal = await self._authenticator.header(headers.get(b"authorization", ""))
                 scope[PRINCIPAL] = principal
                 with bind(principal=principal.name):
@@ -152,7 +152,7 @@ class Gate:
     def _outgoing(self, scope: Scope, headers: dict[bytes, str], request_id: str) -> Headers:
         """The headers that every answer to this request carries."""
         more = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
-        if scope["path"].startswith("/api/"):
+        if _needs_key(scope["path"]):
             more.append((_CACHE_CONTROL, b"no-store"))
         origin = headers.get(b"origin", "")
         if origin:
@@ -196,10 +196,15 @@ _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, "
+        b"Mcp-Protocol-Version, Mcp-Method, Mcp-Name",
     ),
     (b"access-control-max-age", b"600"),
 ]
+
+
+def _needs_key(path: str) -> bool:
+    return path.startswith("/api/") or path == "/mcp"
 
 
 def _first(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from flynn.api.problem import Problem
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.events import EventData
+from flynn.domain.events import EVENT_TYPES, EventData
 from flynn.domain.orders import (
     ApprovalOrder,
     ConversationOrder,
@@ -23,9 +23,6 @@ from flynn.domain.views import Acknowledgement, ApprovalView, ConversationView, 
 from flynn.live.presence import MOST_NAMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-EVENT_TYPES = tuple(str(event.model_fields["type"].default) for event in get_args(EventData))
-"""Every type of event, as it stands in an envelope."""
 
 
 class Envelope(BaseModel):

@@ -20,6 +20,7 @@ from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
 from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.mcp import mcp_door
 from flynn.api.model_key import ModelKeys, model_key_doors
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.page import Page, page_doors
@@ -27,7 +28,7 @@ from flynn.api.polling import Polling
 from flynn.api.problem import Problem, headers_of, named, problem_of
 from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
-from flynn.api.tasks import task_doors
+from flynn.api.tasks import callback_doors, task_doors
 from flynn.api.things import agent_doors, key_doors, schema_door
 from flynn.api.workspaces import workspace_doors
 from flynn.domain.errors import FlynnError
@@ -98,6 +99,7 @@ def create_api(
         approval_doors(intake=intake, views=views),
         blob_doors(views=views),
         task_doors(intake=intake, views=views, hub=hub),
+        callback_doors(views=views),
         agent_doors(agents),
         workspace_doors(intake.workspaces),
         file_doors(intake.workspaces),
@@ -109,6 +111,7 @@ def create_api(
     ):
         api.include_router(doors)
     app.include_router(api)
+    app.include_router(mcp_door(intake=intake, views=views, hub=hub, max_bytes=max_bytes))
     app.include_router(operation_doors(ready, scrape))
     app.include_router(reference_doors(app))
     app.include_router(page_doors(page))

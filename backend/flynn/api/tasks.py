@@ -7,13 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 
 from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answer, declared
+from flynn.domain.callback import CallbackState
 from flynn.domain.delta import Delta
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, TaskOrder
+from flynn.domain.orders import MessageOrder, ReplayOrder, TaskOrder, Time
 from flynn.domain.principal import Principal
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
-from flynn.domain.views import Acknowledgement, Page, TaskView
+from flynn.domain.views import Acknowledgement, CallbackView, NewTask, Page, TaskView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
 from flynn.live.presence import Present
@@ -31,7 +32,7 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
     """The routes under /tasks."""
     doors = APIRouter(prefix="/tasks", tags=["tasks"], route_class=Door)
 
-    @doors.post("", status_code=202, response_model=TaskView, responses=declared(409, 429, body=True))
+    @doors.post("", status_code=202, response_model=NewTask, responses=declared(409, 429, body=True))
     async def delegate_task(
         principal: Delegator,
         order: TaskOrder,
@@ -54,12 +55,36 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
     @doors.get("", response_model=Page[TaskView], responses=declared())
     async def list_tasks(
         principal: Reader,
+        *,
         cursor: Cursor = None,
         limit: Limit = 50,
-        state: Annotated[RunState | None, Query(description="Only tasks in this state")] = None,
+        state: Annotated[
+            list[RunState] | None, Query(description="Only tasks in this state; may be given several times")
+        ] = None,
+        agent: Annotated[str | None, Query(max_length=200, description="Only tasks of this agent")] = None,
+        workspace: Annotated[
+            str | None, Query(max_length=200, description="Only tasks in this workspace, by name or id")
+        ] = None,
+        created_after: Annotated[
+            Time | None, Query(description="Only tasks delegated after this time")
+        ] = None,
+        created_before: Annotated[
+            Time | None, Query(description="Only tasks delegated before this time")
+        ] = None,
     ) -> Response:
         """Tasks that this key may see, newest first."""
-        return answer(await views.tasks(principal, cursor=cursor, limit=limit, state=state))
+        return answer(
+            await views.tasks(
+                principal,
+                cursor=cursor,
+                limit=limit,
+                states=state,
+                agent=agent,
+                workspace=workspace,
+                since=created_after,
+                until=created_before,
+            )
+        )
 
     @doors.get("/{task_id}", response_model=TaskView, responses=declared(404))
     async def get_task(
@@ -100,6 +125,32 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         """Say something to the agent that works on a task, or worked on it."""
         task = await views.task(principal, task_id)
         return answer(await intake.send_message(principal, task.conversation_id, order), 202)
+
+    @doors.post(
+        "/{task_id}/callback/replay", response_model=CallbackView, responses=declared(404, 409, body=True)
+    )
+    async def replay_callback(
+        principal: Delegator, task_id: UUID, order: ReplayOrder | None = None
+    ) -> Response:
+        """Deliver to the task's callback again, also when it had given up. The body may be left out."""
+        return answer(await intake.replay_callback(principal, task_id, order or ReplayOrder()))
+
+    return doors
+
+
+def callback_doors(*, views: Views) -> APIRouter:
+    """The route /callbacks."""
+    doors = APIRouter(prefix="/callbacks", tags=["tasks"], route_class=Door)
+
+    @doors.get("", response_model=Page[CallbackView], responses=declared())
+    async def list_callbacks(
+        principal: Reader,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+        state: Annotated[CallbackState | None, Query(description="Only callbacks in this state")] = None,
+    ) -> Response:
+        """Callbacks of tasks that this key may see, newest first: how far each has been."""
+        return answer(await views.callbacks(principal, cursor=cursor, limit=limit, state=state))
 
     return doors
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
+from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError, InvalidInput
 from flynn.domain.permission import PermissionMode, PermissionRules
 from flynn.domain.run import Limits
@@ -115,9 +116,11 @@ def rules_of(
         forbidden_roots=own_places(settings),
         opening=opening,
         interrupted=prompts.note("interrupted"),
+        brief=prompts.task,
         modes={mode: prompts.mode(mode) for mode in PermissionMode},
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
         workspaces_each=settings.workspaces_each,
         keyless=keyless,
+        destinations=Destinations.of(settings.webhook_hosts),
     )

@@ -22,11 +22,14 @@ from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.chores import Chores
 from flynn.worker.clock import HASTE_SECONDS, Clock
+from flynn.worker.courier import Courier
 from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
+from flynn.worker.schedule import Schedule
 from flynn.worker.sweeper import Sweeper
+from flynn.worker.webhook import Webhooks
 from flynn.worker.workplace import Caps
 
 GRACE_SECONDS = 3.0
@@ -96,6 +99,7 @@ async def open_worker(
     if model.key.read():
         # Runs may have waited for just that: a service that was started again with a key.
         clock.model_answers()
+    schedule = Schedule(database, rules=rules, publish=publish)
     presence = Presence(
         database,
         volumes=caps.mounts.volumes,
@@ -105,8 +109,9 @@ async def open_worker(
     )
     chores = Chores(database, chores_of(settings))
     sweeper = Sweeper(caps.scratch)
+    courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores)
+    parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

@@ -49,6 +49,10 @@ print(task["state"], task["detail"] or "")
 print(json.dumps(task["report"], indent=2))
 """
 
+CLAUDE = """\
+claude mcp add --transport http flynn {url}/mcp --header 'Authorization: Bearer {key}'
+"""
+
 READING = "curl -sS {url}{root}/agents -H 'Authorization: Bearer {key}'\n"
 
 
@@ -83,7 +87,10 @@ def shown(made: NewKey, url: str) -> str:
     head = f"Key of {made.name} ({', '.join(made.scopes)}), shown only now:\n\n{made.key}\n\n"
     if {Scope.DELEGATE.value, Scope.ADMIN.value}.isdisjoint(made.scopes):
         return f"{head}In a shell:\n\n{READING.format(**filled)}"
-    return f"{head}In a shell:\n\n{CURL.format(**filled)}\nIn Python:\n\n{PYTHON.format(**filled)}"
+    return (
+        f"{head}For Claude Code:\n\n{CLAUDE.format(**filled)}\nIn a shell:\n\n{CURL.format(**filled)}\n"
+        f"In Python:\n\n{PYTHON.format(**filled)}"
+    )
 
 
 async def show(settings: Settings) -> int:

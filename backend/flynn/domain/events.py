@@ -7,7 +7,7 @@ and the fold (flynn.agent.fold) concatenates stored blocks in manifest order.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -335,6 +335,9 @@ Event = Annotated[EventData, Field(discriminator="type")]
 
 EVENT: TypeAdapter[EventData] = TypeAdapter(Event)
 """Reads and checks an event's `{"type": …, …}`."""
+
+EVENT_TYPES = tuple(str(event.model_fields["type"].default) for event in get_args(EventData))
+"""Every type of event, as it stands in an envelope."""
 
 
 class Recorded(BaseModel):

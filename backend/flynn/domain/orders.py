@@ -2,7 +2,8 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -14,10 +15,14 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    model_validator,
 )
 
+from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
+from flynn.domain.destination import Destination
+from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import MESSAGE_PRIORITY
+from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -57,6 +62,15 @@ def _rfc_3339(value: object) -> object:
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
+
+
+def _web_address(url: str) -> str:
+    return Destination.read(url).url
+
+
+CallbackUrl = Annotated[str, AfterValidator(_web_address)]
+CallbackSecret = Annotated[str, AfterValidator(check_secret)]
+EventType = Annotated[str, AfterValidator(check_type), Field(json_schema_extra={"enum": list(EVENT_TYPES)})]
 
 
 class _Order(BaseModel):
@@ -125,6 +139,37 @@ class BudgetOrder(_Order):
     prompt_tokens: Annotated[int, Field(ge=1_000, le=1_000_000)] | None = None
 
 
+def _within(path: str) -> str:
+    if not path.isprintable() or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError("should be a path relative to the workspace's root, without ..")
+    return path
+
+
+def _link(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
+        raise ValueError("should be a web address such as https://team.example/page")
+    return url
+
+
+_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class TaskContext(_Order):
+    """What belongs to a task. Files and links are named to the agent, earlier tasks are told of."""
+
+    files: Annotated[list[Annotated[_Short, AfterValidator(_within)]], Field(max_length=100)] = Field(
+        default=[], description="Paths in the workspace, relative to its root"
+    )
+    links: Annotated[list[Annotated[_Short, AfterValidator(_link)]], Field(max_length=50)] = Field(
+        default=[], description="Web addresses; the agent has no network, and is told so"
+    )
+    tasks: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default=[],
+        description="Earlier tasks whose changed files and account it is told: over, or among `after`",
+    )
+
+
 class TaskOrder(_Order):
     """Delegate a task: `{instructions}` alone is enough.
 
@@ -142,6 +187,47 @@ class TaskOrder(_Order):
     )
     not_before: Time | None = Field(
         default=None, description="The task is queued and does not start before; at most 30 days ahead"
+    )
+    acceptance_criteria: Annotated[list[_Short], Field(max_length=50)] = Field(
+        default=[], description="What has to hold when it is done, one by one"
+    )
+    context: TaskContext = Field(default=TaskContext(), description="What belongs to it")
+    after: Annotated[list[UUID], Field(max_length=50)] = Field(
+        default=[], description="Tasks that have to be over before this one starts"
+    )
+    after_failed: AfterFailed = Field(
+        default="fail",
+        description="When one of them failed or was cancelled: `fail` ends this task as failed, `skip` as "
+        "cancelled, both without a start",
+    )
+    deadline: Time | None = Field(
+        default=None, description="The task is stopped then, unless it is over; at most 30 days ahead"
+    )
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="Where events of the task are posted to, by Standard Webhooks"
+    )
+    callback_events: Annotated[list[EventType], Field(min_length=1, max_length=len(EVENT_TYPES))] | None = (
+        Field(default=None, description=f"Types of events to post; left out: {', '.join(NOTEWORTHY)}")
+    )
+    callback_secret: CallbackSecret | None = Field(
+        default=None,
+        repr=False,
+        description="What posts are signed with: whsec_ and the base64 of 24 to 64 random bytes. Left out, "
+        "one is made, and shown in the answer to this order only",
+    )
+
+    @model_validator(mode="after")
+    def _callback(self) -> Self:
+        if self.callback_url is None and (self.callback_events or self.callback_secret):
+            raise ValueError("callback_events and callback_secret need a callback_url")
+        return self
+
+
+class ReplayOrder(_Order):
+    """Deliver to a task's callback again, from the event after `after_seq` on, or from where it stands."""
+
+    after_seq: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
+        default=None, description="Left out: the first event that was not delivered comes next"
     )
 
 

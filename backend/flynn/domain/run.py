@@ -12,6 +12,9 @@ MESSAGE_PRIORITY = 10
 RunKind = Literal["agent", "undo"]
 """What a run does: the agent works, or what one of its calls did is undone."""
 
+AfterFailed = Literal["fail", "skip"]
+"""What a task does when one that it comes after failed or was cancelled: fail too, or be cancelled."""
+
 
 class RunState(StrEnum):
     """Where a run is. The last three are final."""

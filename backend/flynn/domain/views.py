@@ -6,10 +6,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flynn.domain.callback import CallbackState
 from flynn.domain.content import Json
+from flynn.domain.orders import TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import RunKind, RunState
+from flynn.domain.run import AfterFailed, RunKind, RunState
 
 
 class _View(BaseModel):
@@ -134,6 +136,25 @@ class MessageView(_View):
     message_id: str
 
 
+class CallbackView(_View):
+    """Where a task's client is told of events, and how far it has been.
+
+    `active` is well, `failing` tries its next event again at `next_attempt_at`, `dead` has given up until it
+    is replayed.
+    """
+
+    task_id: UUID
+    url: str = Field(description="Without its query")
+    events: list[str]
+    state: CallbackState
+    delivered_seq: int = Field(description="Every wanted event up to this seq was delivered")
+    attempts: int = Field(description="Failed ones, at the event that comes next")
+    last_error: str | None = None
+    last_attempt_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    dead_at: datetime | None = None
+
+
 class TaskView(_View):
     """A delegated task. `state` is that of the agent's latest run; `report` is there when it is over."""
 
@@ -152,6 +173,20 @@ class TaskView(_View):
     created_at: datetime
     ended_at: datetime | None = None
     report: Report | None = None
+    callback: CallbackView | None = None
+    acceptance_criteria: list[str] = []
+    context: TaskContext = TaskContext()
+    after: list[UUID] = Field(default=[], description="Tasks that it comes after")
+    after_failed: AfterFailed | None = None
+    deadline: datetime | None = Field(default=None, description="It is stopped then, unless it is over")
+
+
+class NewTask(TaskView):
+    """A task as its client first sees it: the only time that a signing secret made here is shown."""
+
+    callback_secret: str | None = Field(
+        default=None, description="What posts to callback_url are signed with; null when the order named one"
+    )
 
 
 class AgentView(_View):

@@ -11,6 +11,10 @@ from flynn.domain.principal import Principal
 _VISIBLE = text("""
 SELECT 1 FROM conversations c WHERE c.id = :c AND (:admin OR c.principal_id = :p OR EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))""")
+_TASK = text("""
+SELECT 1 FROM tasks t JOIN conversations c ON c.id = t.conversation_id
+WHERE t.id = :t AND (:admin OR c.principal_id = :p OR EXISTS (
+  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))""")
 _ACTS = text("""
 SELECT w.name, EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p) AS member
@@ -30,6 +34,14 @@ async def see_conversation(connection: AsyncConnection, principal: Principal, co
     parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
     if (await connection.execute(_VISIBLE, parameters)).one_or_none() is None:
         raise NotFound(f"There is no conversation {conversation_id}.")
+
+
+async def see_task(connection: AsyncConnection, principal: Principal, task_id: UUID, *, field: str) -> None:
+    """Raise InvalidInput, naming the order's `field`, unless `principal` may see the task."""
+    parameters = {"t": task_id, "p": principal.id, "admin": principal.admin}
+    if (await connection.execute(_TASK, parameters)).one_or_none() is None:
+        message = f"there is no task {task_id}"
+        raise InvalidInput(f"{field}: {message}.", errors=[{"field": field, "message": message}])
 
 
 async def act_in_conversation(

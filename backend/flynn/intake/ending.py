@@ -68,7 +68,12 @@ async def conclude(
     )
     if successor is not None:
         following = await runs.queue_run(
-            connection, conversation, run.principal_id, successor, priority=run.priority
+            connection,
+            conversation,
+            run.principal_id,
+            successor,
+            priority=run.priority,
+            deadline=run.deadline,
         )
         recorded += await log.append(
             connection, conversation.id, following.id, [ev.RunQueued(reason="successor")]

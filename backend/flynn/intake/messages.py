@@ -1,6 +1,7 @@
 """Words for the agent: committed once, whatever is sent again."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -120,11 +121,14 @@ async def accept(
     rules: Rules,
     priority: int = MESSAGE_PRIORITY,
     not_before: datetime | None = None,
+    after: Sequence[UUID] = (),
+    deadline: datetime | None = None,
 ) -> tuple[list[ev.Recorded], RunRow]:
     """Append `message` to a locked conversation, and see to it that a run answers it.
 
-    A new run has `priority` and starts at `not_before` at the earliest. Raises QueueFull where there would
-    have to be a new one, and ModelKeyMissing where nobody would answer.
+    A new run has `priority`, starts at `not_before` at the earliest and when the tasks `after` are over, and
+    is stopped at `deadline`. Raises QueueFull where there would have to be a new one, and ModelKeyMissing
+    where nobody would answer.
     """
     rules.need_model(Place(conversation.volume_id, conversation.workspace_path))
     if run is None:
@@ -135,6 +139,8 @@ async def accept(
             rules.limits,
             priority=priority,
             not_before=not_before,
+            after=after,
+            deadline=deadline,
             depth=rules.admission,
         )
         queued = ev.RunQueued.model_validate({"reason": reason})
@@ -163,10 +169,13 @@ def title_of(words: str) -> str:
 
 
 def first_words(
-    principal: Principal, conversation: ConversationRow, words: str, rules: Rules
+    principal: Principal, conversation: ConversationRow, words: str, rules: Rules, *, brief: str | None = None
 ) -> ev.MessageSent:
-    """The message that opens a conversation."""
-    return _message(principal, conversation, words, None, rules)
+    """The message that opens a conversation; `brief` stands behind the words."""
+    message = _message(principal, conversation, words, None, rules)
+    if brief is None:
+        return message
+    return message.model_copy(update={"content": [*message.content, text_block(brief)]})
 
 
 def _message(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flynn.domain.brief import Brief
+from flynn.domain.destination import Destinations
 from flynn.domain.model_key import ModelKeyMissing
 from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits
@@ -14,10 +16,11 @@ from flynn.workspace.mounts import Mounts, Place
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block,
-    `interrupted` is what the model is told of a stopped run, `modes` of each permission mode.
-    `workspace_quota` is the default of workspaces that the service makes, `workspaces_each` how many of
-    them it makes for one principal. `keyless` says whether this process runs the agent and has no key for
-    the model now."""
+    `brief` what a task's agent is told beside its instructions; `interrupted` is what the model is told of a
+    stopped run, `modes` of each permission mode. `workspace_quota` is the default of workspaces that the
+    service makes, `workspaces_each` how many of them it makes for one principal, `destinations` where tasks
+    may be called back. `keyless` says whether this process runs the agent and has no key for the model
+    now."""
 
     limits: Limits
     admission: AdmissionLimits
@@ -25,11 +28,13 @@ class Rules:
     forbidden_roots: tuple[Path, ...]
     opening: Callable[[str, str], str]
     interrupted: str
+    brief: Callable[[Brief], str]
     modes: Mapping[PermissionMode, str]
     default_workspace: str = "default"
     mounts: Mounts = field(default_factory=Mounts)
     workspace_quota: int | None = None
     workspaces_each: int = 20
+    destinations: Destinations = field(default_factory=Destinations)
     keyless: Callable[[], bool] = lambda: False
 
     def need_model(self, place: Place) -> None:

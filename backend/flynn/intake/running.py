@@ -31,13 +31,20 @@ async def interrupt(
 ) -> tuple[RunView | None, list[ev.Recorded]]:
     """Ask a running run's worker to stop; end a queued or waiting run right here."""
     await see_conversation(connection, principal, conversation_id)
+    return await stop(connection, principal.name, conversation_id, reason, rules=rules)
+
+
+async def stop(
+    connection: AsyncConnection, who: str, conversation_id: UUID, reason: str | None, *, rules: Rules
+) -> tuple[RunView | None, list[ev.Recorded]]:
+    """The same in the name of `who`, whose right to it was seen to."""
     conversation = await runs.lock_conversation(connection, conversation_id)
     run = await runs.open_run(connection, conversation_id)
     if run is None:
         latest = await runs.latest_run(connection, conversation_id)
         return (latest.view() if latest else None), []
     reason = redact(reason) if reason else reason
-    asked = ev.InterruptRequested(principal=principal.name, reason=reason)
+    asked = ev.InterruptRequested(principal=who, reason=reason)
     recorded = await log.append(connection, conversation_id, run.id, [asked])
     if run.state is RunState.RUNNING:
         await runs.announce_input(connection, conversation_id)
@@ -45,7 +52,7 @@ async def interrupt(
     # No worker holds it. A claim that is just under way finds a higher epoch and a run that is over.
     await runs.raise_epoch(connection, conversation_id)
     cancelled = ev.RunCancelled(
-        principal=principal.name,
+        principal=who,
         reason=reason,
         # Of an undo the agent knows nothing yet; if it is asked for again, it finds what was done of it.
         content=[text_block(rules.interrupted)] if run.kind == "agent" else [],

@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain import events as ev
-from flynn.domain.errors import InvalidInput
+from flynn.domain.errors import Conflict, InvalidInput
 from flynn.domain.orders import TaskOrder
 from flynn.domain.principal import Principal
-from flynn.intake import conversations, messages
+from flynn.intake import callbacks, conversations, messages
+from flynn.intake.access import see_task
+from flynn.intake.briefing import brief_of, kept
 from flynn.intake.rules import Rules
 from flynn.store import runs
 from flynn.telemetry.redaction import redact
@@ -20,13 +22,21 @@ from flynn.telemetry.redaction import redact
 LONGEST_DELAY = timedelta(days=30)
 """How far ahead a task may be put off."""
 
+_LATER = (
+    *("priority", "not_before", "after", "after_failed", "deadline", "acceptance_criteria", "context"),
+    *("callback_url", "callback_events", "callback_secret"),
+)
+
+_BEGIN = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
 _CLAIM = text("""
 INSERT INTO idempotency_keys (principal_id, key, digest, task_id) VALUES (:p, :key, :digest, :task)
 ON CONFLICT DO NOTHING RETURNING task_id""")
 _FIND = text("SELECT digest, task_id FROM idempotency_keys WHERE principal_id = :p AND key = :key")
 _INSERT = text("""
-INSERT INTO tasks (id, conversation_id, principal_id, title, instructions)
-VALUES (:id, :c, :p, :title, :instructions)""")
+INSERT INTO tasks (id, conversation_id, principal_id, title, instructions, after, after_failed, deadline,
+                   acceptance_criteria, context)
+VALUES (:id, :c, :p, :title, :instructions, CAST(:after AS uuid[]), :after_failed, :deadline,
+        CAST(:criteria AS text[]), CAST(:context AS json))""")
 
 
 async def delegate(
@@ -41,9 +51,9 @@ async def delegate(
     """Commit a task with its conversation and run; with a known key, return the task it brought in.
 
     Secrets in its words are redacted before anything is written. Raises QueueFull, ModelKeyMissing, and
-    InvalidInput for a time too far ahead.
+    InvalidInput for a time too far ahead and for a callback to where none may be.
 
-    A second post with the same key waits here until the first has committed.
+    Raises Conflict while another post with the same key is being carried out.
     """
     instructions = redact(messages.check(order.instructions, rules))
     task_id = uuid4()
@@ -51,7 +61,11 @@ async def delegate(
         known = await _known(connection, principal, idempotency_key, order, task_id)
         if known is not None:
             return known, []
-    _check_time(order.not_before)
+    _check_times(order)
+    for place, before in enumerate(order.after):
+        await see_task(connection, principal, before, field=f"after.{place}")
+    callbacks.check(order, rules)
+    brief = await brief_of(connection, principal, order, rules)
     conversation_id = await conversations.create(
         connection,
         principal,
@@ -69,10 +83,16 @@ async def delegate(
             "p": principal.id,
             "title": redact(order.title) if order.title else order.title,
             "instructions": instructions,
+            "after": list(dict.fromkeys(order.after)) or None,
+            "after_failed": order.after_failed if order.after else None,
+            "deadline": order.deadline,
+            "criteria": [redact(criterion) for criterion in order.acceptance_criteria] or None,
+            "context": kept(order.context),
         },
     )
+    await callbacks.keep(connection, principal, order, task_id, conversation_id)
     conversation = await runs.lock_conversation(connection, conversation_id)
-    message = messages.first_words(principal, conversation, instructions, rules)
+    message = messages.first_words(principal, conversation, instructions, rules, brief=brief)
     recorded, _run = await messages.accept(
         connection,
         conversation,
@@ -83,29 +103,45 @@ async def delegate(
         rules=rules,
         priority=order.priority,
         not_before=order.not_before,
+        after=list(dict.fromkeys(order.after)),
+        deadline=order.deadline,
     )
     return task_id, recorded
 
 
-def _check_time(not_before: datetime | None) -> None:
-    if not_before is not None and not_before > datetime.now(UTC) + LONGEST_DELAY:
-        raise InvalidInput(
-            f"not_before: should be at most {LONGEST_DELAY.days} days ahead.",
-            errors=[{"field": "not_before", "message": f"should be at most {LONGEST_DELAY.days} days ahead"}],
+def _check_times(order: TaskOrder) -> None:
+    now = datetime.now(UTC)
+    problems = [
+        {"field": name, "message": f"should be at most {LONGEST_DELAY.days} days ahead"}
+        for name in ("not_before", "deadline")
+        if (at := getattr(order, name)) is not None and at > now + LONGEST_DELAY
+    ]
+    if order.deadline is not None and order.deadline <= max(now, order.not_before or now):
+        problems.append(
+            {"field": "deadline", "message": "should be in the future, and later than not_before"}
         )
+    if problems:
+        said = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
+        raise InvalidInput(f"{said}.", errors=problems)
 
 
 def _digest(order: TaskOrder) -> str:
     # Fields that orders had not always have no part in it at their defaults: a resend across an upgrade
     # is the same order.
     fields = TaskOrder.model_fields
-    plain = {name for name in ("priority", "not_before") if getattr(order, name) == fields[name].default}
+    plain = {name for name in _LATER if getattr(order, name) == fields[name].default}
     return hashlib.sha256(order.model_dump_json(exclude=plain).encode("utf-8", "replace")).hexdigest()
 
 
 async def _known(
     connection: AsyncConnection, principal: Principal, key: str, order: TaskOrder, task_id: UUID
 ) -> UUID | None:
+    if not await connection.scalar(_BEGIN, {"p": str(principal.id), "key": key}):
+        raise Conflict(
+            f"An order with the Idempotency-Key {key!r} is just being taken; send this one again in a second "
+            "to get its answer.",
+            retry_after=1,
+        )
     digest = _digest(order)
     parameters = {"p": principal.id, "key": key, "digest": digest, "task": task_id}
     if (await connection.execute(_CLAIM, parameters)).one_or_none() is not None:

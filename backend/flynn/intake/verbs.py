@@ -13,6 +13,7 @@ from flynn.domain.orders import (
     KeyOrder,
     MessageOrder,
     ModeOrder,
+    ReplayOrder,
     TaskOrder,
     UndoOrder,
     WorkspaceOrder,
@@ -22,17 +23,20 @@ from flynn.domain.queue import QueueView
 from flynn.domain.views import (
     Acknowledgement,
     ApprovalView,
+    CallbackView,
     ConversationView,
     KeyView,
     NewKey,
+    NewTask,
     RunView,
     TaskView,
     UndoAcknowledgement,
     WorkspaceView,
 )
-from flynn.intake import approvals, conversations, keys, messages, running, tasks, undos
+from flynn.intake import approvals, callbacks, conversations, keys, messages, running, tasks, undos
 from flynn.intake.rules import Rules
 from flynn.intake.workspaces import Workspaces
+from flynn.store.callbacks import made_secret
 from flynn.store.database import Database
 from flynn.store.queue import read_queue
 from flynn.store.views import Views
@@ -161,7 +165,7 @@ class Intake:
 
     async def delegate_task(
         self, principal: Principal, order: TaskOrder, *, idempotency_key: str | None
-    ) -> tuple[TaskView, bool]:
+    ) -> tuple[NewTask, bool]:
         """Take on a task; True when `idempotency_key` had already brought it in."""
         principal.need(Scope.DELEGATE)
         async with self._database.begin() as connection:
@@ -171,7 +175,23 @@ class Intake:
             reach("task.before-commit")
         reach("task.after-commit")
         self._publish(recorded)
-        return await self._views.task(principal, task_id), not recorded
+        task = await self._views.task(principal, task_id)
+        secret: str | None = None
+        if order.callback_url is not None:
+            async with self._database.statement() as connection:
+                secret = await made_secret(connection, task_id)
+        return NewTask(**dict(task), callback_secret=secret), not recorded
+
+    async def replay_callback(self, principal: Principal, task_id: UUID, order: ReplayOrder) -> CallbackView:
+        """Let a task's callback go on, from where it stands or from an earlier event."""
+        principal.need(Scope.DELEGATE)
+        task = await self._views.task(principal, task_id)
+        async with self._database.begin() as connection:
+            await callbacks.replay(connection, principal, task_id, task.conversation_id, order)
+        again = (await self._views.task(principal, task_id)).callback
+        if again is None:
+            raise RuntimeError("a callback went while it was revived")
+        return again
 
     async def cancel_task(self, principal: Principal, task_id: UUID) -> TaskView:
         """Stop a task's run. A task that is over stays as it ended."""

@@ -2,9 +2,9 @@
 
 A run holds its slots while `job_id` is set. The rules: one admitted run a workspace, N a principal, a
 global limit; resumes before fresh runs, then priority, then age. A run that waits for its time
-(`not_before`) or for somebody holds none. One global advisory lock, always taken after a conversation's
-row, makes concurrent admissions see each other's picks; candidates that another transaction has locked
-are skipped, since that transaction admits again itself when it ends.
+(`not_before`), for other tasks (`after`) or for somebody holds none. One global advisory lock, always taken
+after a conversation's row, makes concurrent admissions see each other's picks; candidates that another
+transaction has locked are skipped, since that transaction admits again itself when it ends.
 
 A job goes to the queue of its workspace's volume, which only workers that have mounted it serve. A run
 whose volume no living worker has is not admitted: it would hold its principal's slots for nobody. The
@@ -44,7 +44,7 @@ WITH busy AS MATERIALIZED (
   LEFT JOIN held h ON h.principal_id = r.principal_id
   WHERE (SELECT runs FROM room) > 0 AND r.state = 'queued' AND r.job_id IS NULL
     AND coalesce(h.runs, 0) < :principal_limit
-    AND (r.not_before IS NULL OR r.not_before <= now())
+    AND (r.not_before IS NULL OR r.not_before <= now()) AND r.after IS NULL
     AND (w.volume_id IS NULL OR w.volume_id IN (SELECT volume_id FROM live))
     AND r.workspace_id NOT IN (SELECT workspace_id FROM busy)
 ), ranked AS MATERIALIZED (

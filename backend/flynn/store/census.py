@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _COUNT = text("""
 SELECT state, count(*) AS amount,
-  coalesce(extract(epoch FROM clock_timestamp() - min(queued_at)), 0) AS age
+  coalesce(extract(epoch FROM clock_timestamp() - min(queued_at)
+    FILTER (WHERE after IS NULL AND (not_before IS NULL OR not_before <= now()))), 0) AS age
 FROM runs WHERE state IN ('queued', 'running', 'waiting') GROUP BY state""")
 
 

@@ -2,6 +2,7 @@
 
 `seq` comes only from `head` of the conversation, moved in the appending transaction, so it has no gaps
 and no two writers. A worker's append also names its epoch; when no row answers, its lease is lost.
+Whoever is called back about such events (flynn.store.callbacks) is woken by the same statement.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ _APPEND = """
 WITH moved AS (
   UPDATE conversations SET head = head + :n
   WHERE id = :c {fence} RETURNING head
+), woken AS (
+  UPDATE callbacks k SET next_at = coalesce(k.next_at, clock_timestamp()) FROM moved
+  WHERE k.conversation_id = :c AND k.dead_at IS NULL AND k.events && CAST(:types AS text[])
 ){progress}
 INSERT INTO events (conversation_id, seq, type, run_id, data)
 SELECT :c, moved.head - :n + e.i, e.type, CAST(:run AS uuid), CAST(e.data AS json)

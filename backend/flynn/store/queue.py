@@ -29,6 +29,7 @@ WITH busy AS MATERIALIZED (
       WHEN r.state = 'waiting' THEN r.reason
       WHEN r.state = 'running' THEN CASE WHEN j.status = 'doing' THEN NULL ELSE 'worker' END
       WHEN r.not_before > now() THEN 'delayed'
+      WHEN r.after IS NOT NULL THEN 'after'
       WHEN r.job_id IS NOT NULL THEN 'worker'
       WHEN w.volume_id IS NOT NULL AND w.volume_id NOT IN (SELECT volume_id FROM live) THEN 'volume-away'
       WHEN r.workspace_id IN (SELECT workspace_id FROM busy) THEN 'workspace'
@@ -42,7 +43,7 @@ WITH busy AS MATERIALIZED (
 )
 SELECT queue, state, reason, count(*) AS runs,
   EXTRACT(EPOCH FROM clock_timestamp() - min(queued_at)
-    FILTER (WHERE state = 'queued' AND reason <> 'delayed')) AS oldest
+    FILTER (WHERE state = 'queued' AND reason NOT IN ('delayed', 'after'))) AS oldest
 FROM open GROUP BY queue, state, reason ORDER BY queue, state, reason""")  # noqa: S608  # constants only
 _WORKERS = text(f"""
 SELECT k.id, k.started_at, k.concurrency, EXTRACT(EPOCH FROM clock_timestamp() - k.sign) AS silent,

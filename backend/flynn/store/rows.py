@@ -71,6 +71,8 @@ class RunRow:
     priority: int
     limits: Limits
     not_before: datetime | None
+    after: tuple[UUID, ...]
+    deadline: datetime | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -4,6 +4,7 @@ Locks are always taken in this order: the conversation's row, the run's row, adm
 Every move happens in a transaction that holds the conversation's row, beside the event that tells of it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -41,10 +42,11 @@ SELECT * FROM runs WHERE conversation_id = :c AND kind = 'agent' ORDER BY create
 _BY_ID = text("SELECT * FROM runs WHERE id = :r FOR UPDATE")
 _WHERE = text("SELECT conversation_id FROM runs WHERE id = :r")
 _INSERT = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, kind, state, priority, not_before,
-                  limit_turns, limit_nanodollars, limit_prompt_tokens)
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, kind, state, priority, not_before, after,
+                  deadline, limit_turns, limit_nanodollars, limit_prompt_tokens)
 SELECT :id, :conversation_id, :workspace_id, :principal_id, :kind, 'queued', :priority,
-       CAST(:not_before AS timestamptz), :turns, :nanodollars, :prompt_tokens
+       CAST(:not_before AS timestamptz), CAST(:after AS uuid[]), CAST(:deadline AS timestamptz),
+       :turns, :nanodollars, :prompt_tokens
 WHERE CAST(:depth AS bigint) IS NULL OR (
   SELECT count(*) < CAST(:depth AS bigint)
     AND count(*) FILTER (WHERE principal_id = :principal_id) < CAST(:principal_depth AS bigint)
@@ -68,6 +70,7 @@ UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp()
 WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")
 _END = text("""
 UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before = NULL, job_id = NULL,
+  after = NULL, deadline = NULL,
   turns = coalesce(:turns, turns), nanodollars = coalesce(:nanodollars, nanodollars),
   ended_at = clock_timestamp() WHERE id = :r RETURNING *""")
 _LIMITS = text("""
@@ -99,6 +102,8 @@ def _run(row: Row[Any]) -> RunRow:
             prompt_tokens=row.limit_prompt_tokens,
         ),
         not_before=row.not_before,
+        after=tuple(row.after or ()),
+        deadline=row.deadline,
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -153,9 +158,11 @@ async def queue_run(
     priority: int,
     kind: RunKind = "agent",
     not_before: datetime | None = None,
+    after: Sequence[UUID] = (),
+    deadline: datetime | None = None,
     depth: AdmissionLimits | None = None,
 ) -> RunRow:
-    """Insert a queued run for a locked conversation that has no open one.
+    """Insert a queued run for a locked conversation that has no open one; it is held behind tasks `after`.
 
     With `depth`, raises QueueFull when too many are queued already. The count takes no lock: those who come
     at the same time may all find the last place free, until `check_depth` looks again.
@@ -168,6 +175,8 @@ async def queue_run(
         "kind": kind,
         "priority": priority,
         "not_before": not_before,
+        "after": list(after) or None,
+        "deadline": deadline,
         "depth": depth.depth if depth else None,
         "principal_depth": depth.principal_depth if depth else None,
         **limits.model_dump(),

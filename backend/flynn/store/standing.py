@@ -1,10 +1,12 @@
 """Runs that stand still until the clock looks: due, delayed, stranded, or with nobody to serve them."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from flynn.domain.run import RunState
 from flynn.store.mounts import MOUNTED
 
 _DUE = text("""
@@ -32,6 +34,24 @@ JOIN procrastinate_jobs j ON j.id = r.job_id
 WHERE j.status = 'todo' AND NOT {MOUNTED} AND (CAST(:r AS uuid) IS NULL OR r.id = :r)
 LIMIT 100""")  # noqa: S608  # constants only
 _ANY_DELAYED = text("SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'queued' AND not_before <= now())")
+_RELEASED = text("""
+SELECT r.id FROM runs r WHERE r.after IS NOT NULL AND r.state = 'queued'
+  AND (CAST(:r AS uuid) IS NULL OR r.id = :r)
+  AND NOT EXISTS (
+    SELECT 1 FROM tasks t JOIN runs o ON o.conversation_id = t.conversation_id
+    WHERE t.id = ANY(r.after) AND o.state IN ('queued', 'running', 'waiting'))
+ORDER BY r.created_at, r.id LIMIT 100""")
+_ENDS = text("""
+SELECT t.id, l.state FROM tasks t JOIN LATERAL (
+  SELECT state FROM runs WHERE conversation_id = t.conversation_id ORDER BY created_at DESC, id DESC LIMIT 1
+) l ON true WHERE t.id = ANY(:tasks) ORDER BY t.created_at, t.id""")
+_WHEN_FAILED = text("SELECT after_failed FROM tasks WHERE conversation_id = :c")
+_LET_GO = text("UPDATE runs SET after = NULL, queued_at = clock_timestamp() WHERE id = :r")
+_OVERDUE = text("""
+SELECT id FROM runs WHERE deadline <= clock_timestamp() AND state IN ('queued', 'running', 'waiting')
+  AND (CAST(:r AS uuid) IS NULL OR id = :r)
+ORDER BY deadline LIMIT 100""")
+_TELL = text("UPDATE runs SET deadline = NULL WHERE id = :r")
 _COME_DUE = text("""
 UPDATE runs SET queued_at = runs.not_before, not_before = NULL
 FROM (SELECT id FROM runs WHERE state = 'queued' AND not_before <= clock_timestamp()
@@ -60,6 +80,36 @@ async def stranded_runs(connection: AsyncConnection, run_id: UUID | None = None)
 async def unserved_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
     """Admitted runs that no worker has fetched and whose volume no living one has mounted any more."""
     return list((await connection.execute(_UNSERVED, {"r": run_id})).scalars())
+
+
+async def released_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
+    """Held runs whose tasks before them are all over; only `run_id`, when it is given."""
+    return list((await connection.execute(_RELEASED, {"r": run_id})).scalars())
+
+
+async def ends_of(connection: AsyncConnection, tasks: Sequence[UUID]) -> list[tuple[UUID, RunState]]:
+    """The states of tasks' latest runs, the oldest task first."""
+    return [(row.id, RunState(row.state)) for row in await connection.execute(_ENDS, {"tasks": list(tasks)})]
+
+
+async def when_failed(connection: AsyncConnection, conversation_id: UUID) -> str:
+    """What the conversation's task does when one that it comes after failed: fail or skip."""
+    return str(await connection.scalar(_WHEN_FAILED, {"c": conversation_id}) or "fail")
+
+
+async def let_go(connection: AsyncConnection, run_id: UUID) -> None:
+    """The run is held no longer, and stands in line from now on."""
+    await connection.execute(_LET_GO, {"r": run_id})
+
+
+async def overdue_runs(connection: AsyncConnection, run_id: UUID | None = None) -> list[UUID]:
+    """Open runs whose deadline has passed and that were not told to stop; only `run_id`, when it is given."""
+    return list((await connection.execute(_OVERDUE, {"r": run_id})).scalars())
+
+
+async def note_deadline(connection: AsyncConnection, run_id: UUID) -> None:
+    """The run was told to stop for its deadline."""
+    await connection.execute(_TELL, {"r": run_id})
 
 
 async def any_delayed(connection: AsyncConnection) -> bool:

@@ -174,6 +174,8 @@ runs = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("resume", Boolean, nullable=False, server_default="false"),
     Column("not_before", DateTime(timezone=True)),
+    Column("after", ARRAY(UUID(as_uuid=True)), comment="held until these tasks are over"),
+    Column("deadline", DateTime(timezone=True), comment="stopped then; null once it is"),
     Column("job_id", BigInteger, comment="holds its slots while not null"),
     Column("lost", Integer, nullable=False, server_default="0", comment="workers lost under it"),
     Column("turns", Integer, nullable=False, server_default="0"),
@@ -200,6 +202,8 @@ runs = Table(
         "not_before",
         postgresql_where=text("not_before IS NOT NULL AND state IN ('queued','waiting')"),
     ),
+    Index("runs_held_idx", "id", postgresql_where=text("after IS NOT NULL")),
+    Index("runs_deadline_idx", "deadline", postgresql_where=text("deadline IS NOT NULL")),
     Index("runs_queued_idx", "principal_id", postgresql_where=text("state = 'queued'")),
     Index("runs_open_idx", "state", "queued_at", postgresql_where=text("state IN ('queued','waiting')")),
 )
@@ -215,8 +219,40 @@ tasks = Table(
     Column("title", Text),
     Column("instructions", Text, nullable=False),
     Column("report", JSON),
+    Column("after", ARRAY(UUID(as_uuid=True)), comment="tasks that it comes after"),
+    Column("after_failed", Text, comment="what it does when one of them failed"),
+    Column("acceptance_criteria", ARRAY(Text)),
+    Column("context", JSON, comment="files, links, earlier tasks"),
+    Column("deadline", DateTime(timezone=True)),
     _at("created_at", nullable=False),
     Index("tasks_created_at_idx", "created_at", "id"),
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("task_id", UUID(as_uuid=True), ForeignKey("tasks.id"), primary_key=True),
+    Column(
+        "conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), nullable=False, unique=True
+    ),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("secret", Text, nullable=False, comment="signs with it, so it is kept as it is"),
+    Column("made_here", Boolean, nullable=False, comment="whether the secret is, so that it was shown"),
+    Column("delivered_seq", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="failed, at the next event"),
+    _at("failing_since"),
+    Column("last_error", Text),
+    _at("last_attempt_at"),
+    Column("next_at", DateTime(timezone=True), comment="null while there is nothing to deliver"),
+    _at("dead_at"),
+    Column("lease_id", UUID(as_uuid=True), comment="of the round that delivers now"),
+    _at("leased_until"),
+    _at("created_at", nullable=False),
+    Index("callbacks_next_at_idx", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    Index("callbacks_leased_idx", "principal_id", postgresql_where=text("lease_id IS NOT NULL")),
+    Index("callbacks_created_at_idx", "created_at", "task_id"),
 )
 
 blobs = Table(

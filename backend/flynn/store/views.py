@@ -15,15 +15,18 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.blob import Blob
+from flynn.domain.callback import CallbackState
 from flynn.domain.content import text_of
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
+from flynn.domain.orders import TaskContext
 from flynn.domain.principal import Principal, Scope, key_digest
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import (
     ApprovalView,
+    CallbackView,
     ConversationView,
     KeyView,
     LimitsView,
@@ -32,7 +35,7 @@ from flynn.domain.views import (
     RunView,
     TaskView,
 )
-from flynn.store import approvals, blobs, log
+from flynn.store import approvals, blobs, callbacks, log
 from flynn.store.database import Database
 from flynn.store.mounts import MOUNTED
 
@@ -49,38 +52,63 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
+  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, r.after AS held_by,
   r.id AS run_id, r.kind, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.limit_turns, r.limit_nanodollars, r.limit_prompt_tokens,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away,
   r.state = 'queued' AND r.job_id IS NULL AND EXISTS (
-    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy
+    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy{callback}
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
+{called}
 LEFT JOIN LATERAL (
   SELECT * FROM runs WHERE conversation_id = c.id {work} ORDER BY created_at DESC, id DESC LIMIT 1) r ON true
 WHERE {may_see} {filter}"""
 
 
-def _conversations(*, task: str, filtered: str) -> str:
+def _conversations(*, tasks: bool, filtered: str) -> str:
     # How a task stands is not changed by what is undone afterwards.
-    work = "" if task else "AND kind = 'agent'"
-    return _CONVERSATIONS.format(may_see=_MAY_SEE, task=task, work=work, filter=filtered, mounted=MOUNTED)
+    return _CONVERSATIONS.format(
+        may_see=_MAY_SEE,
+        task="" if tasks else "LEFT",
+        callback=f", {callbacks.COLUMNS}" if tasks else "",
+        work="AND kind = 'agent'" if tasks else "",
+        called="LEFT JOIN callbacks k ON k.task_id = t.id" if tasks else "",
+        filter=filtered,
+        mounted=MOUNTED,
+    )
 
 
-_ONE = text(_conversations(task="LEFT", filtered="AND c.id = :c"))
-_TASK = text(_conversations(task="", filtered="AND t.id = :t"))
+_ONE = text(_conversations(tasks=False, filtered="AND c.id = :c"))
+_TASK = text(_conversations(tasks=True, filtered="AND t.id = :t"))
 _AFTER = """
 AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
 {state} ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"""
-_LIST = text(_conversations(task="LEFT", filtered=_AFTER.format(state="")))
+_LIST = text(_conversations(tasks=False, filtered=_AFTER.format(state="")))
 _TASKS = text(
     _conversations(
-        task="",
-        filtered=_AFTER.format(state="AND (CAST(:state AS text) IS NULL OR r.state = CAST(:state AS text))"),
+        tasks=True,
+        filtered=_AFTER.format(
+            state="""
+AND (CAST(:states AS text[]) IS NULL OR r.state = ANY(CAST(:states AS text[])))
+AND (CAST(:agent AS text) IS NULL OR c.agent = CAST(:agent AS text))
+AND (CAST(:workspace AS text) IS NULL OR CAST(:workspace AS text) IN (w.name, CAST(w.id AS text)))
+AND (CAST(:since AS timestamptz) IS NULL OR t.created_at > CAST(:since AS timestamptz))
+AND (CAST(:until AS timestamptz) IS NULL OR t.created_at < CAST(:until AS timestamptz))"""
+        ),
     )
 )
+_CALLBACKS = text(f"""
+SELECT k.task_id AS id, k.created_at, {callbacks.COLUMNS}
+FROM callbacks k JOIN conversations c ON c.id = k.conversation_id
+WHERE {_MAY_SEE}
+  AND (CAST(:at AS timestamptz) IS NULL
+       OR (k.created_at, k.task_id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
+  AND (CAST(:state AS text) IS NULL OR CAST(:state AS text) = CASE
+       WHEN k.dead_at IS NOT NULL THEN 'dead' WHEN k.attempts > 0 THEN 'failing' ELSE 'active' END)
+ORDER BY k.created_at DESC, k.task_id DESC LIMIT :limit""")  # noqa: S608  # constants only
 _SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)  # noqa: S608  # constants only
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
@@ -191,11 +219,40 @@ class Views:
         *,
         cursor: str | None = None,
         limit: int = 50,
-        state: RunState | None = None,
+        states: Sequence[RunState] | None = None,
+        agent: str | None = None,
+        workspace: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[TaskView]:
-        """Tasks, newest first."""
-        rows = await self._page(_TASKS, principal, cursor, limit, state=state.value if state else None)
+        """Tasks, newest first: those in one of `states`, of `agent`, in `workspace` (a name or an id), made
+        after `since` and before `until`; all where these are None.
+        """
+        rows = await self._page(
+            _TASKS,
+            principal,
+            cursor,
+            limit,
+            states=[state.value for state in states] if states else None,
+            agent=agent,
+            workspace=workspace,
+            since=since,
+            until=until,
+        )
         return Page(items=[_task(r) for r in rows[:limit]], next=_next(rows, limit))
+
+    async def callbacks(
+        self,
+        principal: Principal,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        state: CallbackState | None = None,
+    ) -> Page[CallbackView]:
+        """Callbacks of tasks, newest first."""
+        rows = await self._page(_CALLBACKS, principal, cursor, limit, state=state)
+        found = [view for row in rows[:limit] if (view := callbacks.callback_of(row)) is not None]
+        return Page(items=found, next=_next(rows, limit))
 
     async def unseen(self, pairs: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
         """Those (principal, conversation) of `pairs` where the one may not see the other; in one query."""
@@ -272,6 +329,9 @@ def _why(row: Row[Any]) -> tuple[str | None, str | None]:
     """The reason and detail of a run's state, also where a queued one waits for something."""
     if row.state == RunState.QUEUED and row.not_before is not None and row.not_before > datetime.now(UTC):
         return "delayed", f"The run starts at {row.not_before:%Y-%m-%d %H:%M:%S} UTC, as the order says."
+    if row.state == RunState.QUEUED and row.held_by:
+        held_by = ", ".join(str(task) for task in row.held_by)
+        return "after", f"It comes after tasks of which one is not over: {held_by}."
     if row.away is not None:
         return "volume-away", (
             f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted "
@@ -326,6 +386,12 @@ def _task(row: Row[Any]) -> TaskView:
         created_at=row.task_created_at,
         ended_at=row.ended_at,
         report=Report.model_validate(row.report) if row.report and state.final else None,
+        callback=callbacks.callback_of(row),
+        acceptance_criteria=list(row.acceptance_criteria or ()),
+        context=TaskContext.model_validate(row.context or {}),
+        after=list(row.after or ()),
+        after_failed=row.after_failed,
+        deadline=row.deadline,
     )
 
 

@@ -36,6 +36,7 @@ NOISY = (
     "engineio",
     "httpcore2",
     "httpx2",
+    "mcp",
     "procrastinate",
     "psycopg",
     "redis",

@@ -128,6 +128,11 @@ class Metrics:
         )
 
         # Clients.
+        self.callbacks = self._counter(
+            "flynn_callbacks",
+            "Posts to callbacks of tasks by what became of them, and callbacks that were given up (dead).",
+            "outcome",
+        )
         self.sockets = self._gauge("flynn_sockets", "Socket.IO connections that are open here.")
         self.slow_clients = self._counter(
             "flynn_slow_clients", "Clients that were disconnected because they read too slowly."
