@@ -600,6 +600,5 @@ async def test_a_task_keeps_its_state_and_its_report_tells_what_is_left(house: H
     assert after.report is not None
     assert after.report.evidence.files == []
     assert after.report.evidence.stop_reason == done.report.evidence.stop_reason
-    assert [t.state for t in (await house.views.tasks(house.owner, state=RunState.COMPLETED)).items] == [
-        RunState.COMPLETED
-    ]
+    listed = await house.views.tasks(house.owner, states=[RunState.COMPLETED])
+    assert [t.state for t in listed.items] == [RunState.COMPLETED]

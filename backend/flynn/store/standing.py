@@ -43,7 +43,8 @@ SELECT r.id FROM runs r WHERE r.after IS NOT NULL AND r.state = 'queued'
 ORDER BY r.created_at, r.id LIMIT 100""")
 _ENDS = text("""
 SELECT t.id, l.state FROM tasks t JOIN LATERAL (
-  SELECT state FROM runs WHERE conversation_id = t.conversation_id ORDER BY created_at DESC, id DESC LIMIT 1
+  SELECT state FROM runs WHERE conversation_id = t.conversation_id AND kind = 'agent'
+  ORDER BY created_at DESC, id DESC LIMIT 1
 ) l ON true WHERE t.id = ANY(:tasks) ORDER BY t.created_at, t.id""")
 _WHEN_FAILED = text("SELECT after_failed FROM tasks WHERE conversation_id = :c")
 _LET_GO = text("UPDATE runs SET after = NULL, queued_at = clock_timestamp() WHERE id = :r")

@@ -58,7 +58,8 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away,
   r.state = 'queued' AND r.job_id IS NULL AND EXISTS (
-    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy{callback}
+    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy
+  {callback}
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
