@@ -81,7 +81,11 @@ async def test_unknown_and_wrong_query_parameters(shared: Served) -> None:
     async with shared.http() as http:
         body = problem(await http.get("/api/v1/tasks?limt=3&state=running"), 422, "invalid-input")
         assert body["errors"] == [
-            {"field": "limt", "message": "is not known here; known are: cursor, limit, state"}
+            {
+                "field": "limt",
+                "message": "is not known here; known are: cursor, limit, state, agent, workspace, "
+                "created_after, created_before",
+            }
         ]
         body = problem(await http.get("/api/v1/tasks?limit=0&state=asleep"), 422, "invalid-input")
         assert {e["field"] for e in body["errors"]} == {"limit", "state"}

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 import flynn.domain.errors as known_errors
+from flynn.domain import model_key
 from tests.api.whole.doors import Doors, open_doors
 from tests.conftest import ROOT
 from tests.docs.blocks import block, blocks_of
@@ -155,7 +156,8 @@ def missing(shown: Any, found: Any, path: str = "") -> Iterator[str]:
 def test_the_table_of_errors_has_the_codes_and_statuses_of_the_service() -> None:
     rows = re.findall(r"^\| (\d{3}) \| (`[^|]+`) \|", (ROOT / QUORRA).read_text(), re.MULTILINE)
     told = {(int(status), code) for status, codes in rows for code in re.findall(r"`([a-z-]+)`", codes)}
-    classes = [found for found in vars(known_errors).values() if isinstance(found, type)]
+    modules = (known_errors, model_key)
+    classes = [found for module in modules for found in vars(module).values() if isinstance(found, type)]
     known = {(found.status, found.code) for found in classes if issubclass(found, known_errors.FlynnError)}
     assert len(told) >= 8
     assert told <= known
