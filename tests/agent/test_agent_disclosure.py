@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from flynn.agent.disclosure import disclosed
-from flynn.agent.fold import Call
+from flynn.agent.step import Call
 from flynn.agent.toolbox import finished
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, Searched
 from flynn.domain.tool_result import Outcome, ToolResult

@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from flynn.agent.fold import Call, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate
 from flynn.agent.permission import Permissions
 from flynn.agent.prompt import Prompts
+from flynn.agent.step import Call
 from flynn.agent.toolbox import Toolbox
 from flynn.domain.permission import PermissionRules
 from flynn.domain.run import Limits

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from flynn.agent.choice import Choice
-from flynn.agent.fold import FailedStep, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.pause import ATTEMPTS, LONGEST_ASKED, SHORT_PAUSE, pause_after
 from flynn.agent.reply import Reply, received
+from flynn.agent.step import FailedStep
 from flynn.agent.turns import Failed, Waits
 from flynn.domain import events as ev
 from flynn.domain.blob import references

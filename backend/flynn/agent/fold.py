@@ -7,7 +7,6 @@ Every text that is ever sent was stored as sent; the fold only concatenates.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
@@ -16,8 +15,10 @@ import orjson
 
 from flynn.agent.approval import Approvals
 from flynn.agent.estimate import tokens_of
+from flynn.agent.open_run import RunTotals, Undo
 from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
+from flynn.agent.step import Call, FailedStep, Step
 from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
@@ -29,70 +30,6 @@ from flynn.domain.usage import Usage
 Message = dict[str, Json]
 InputKind = Literal["words", "result", "note"]
 """What an input is: somebody's words, a tool's result, or a note of ours that waits for words."""
-
-
-@dataclass(slots=True)
-class Step:
-    """A model call: its manifest, and the assistant's blocks once they are adopted."""
-
-    number: int
-    manifest: tuple[int, ...]
-    chain: bytes
-    reserved: int
-    model: str
-    max_tokens: int
-    content: list[Block] | None = None
-    stop_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedStep:
-    """A model call that failed, and where the log says so."""
-
-    event: ev.StepFailed
-    seq: int
-    max_tokens: int
-
-
-@dataclass(slots=True)
-class Call:
-    """A tool call that the last adopted message asked for."""
-
-    call_id: str
-    tool: str
-    input: Json
-    run_id: UUID | None = None
-    """The run that asked for it; a later run closes the call without running it."""
-    started: bool = False
-    finished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """An undo that was asked for and has not come to its end, and where in the log it was."""
-
-    seq: int
-    request: ev.UndoRequested
-
-
-@dataclass(slots=True)
-class RunTotals:
-    """What the present run has used, and what it may use."""
-
-    limits: Limits
-    run_id: UUID | None = None
-    turns: int = 0
-    usage: Usage = field(default_factory=Usage)
-    nanodollars: int = 0
-    steps: int = 0
-    failures: int = 0
-    """Failed attempts since the last adopted step."""
-    failed_model: str | None = None
-    """The model of the last failed attempt."""
-    truncations: int = 0
-    """Truncated answers since the last adopted step."""
-    failed: FailedStep | None = None
-    """The failed call that nothing has followed yet: its worker may be lost before anything does."""
 
 
 def digest(*parts: Json) -> bytes:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from flynn.agent.approval import Approval
-from flynn.agent.fold import Call, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.permission import Permissions
 from flynn.agent.prompt import NoteName, Prompts
+from flynn.agent.step import Call
 from flynn.agent.turns import Waits
 from flynn.domain import events as ev
 from flynn.domain.permission import PermissionMode, call_digest, strictest

@@ -14,12 +14,13 @@ from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
 from flynn.agent.failed_call import rest, sequel
-from flynn.agent.fold import Call, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query
 from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
+from flynn.agent.step import Call
 from flynn.agent.toolbox import Toolbox, finish, finished, together
 from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Waits, Words
 from flynn.domain import events as ev

@@ -7,8 +7,9 @@ from typing import assert_never
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
 from flynn.agent.failed_call import FailedCalls
-from flynn.agent.fold import Step, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.reply import Reply, received
+from flynn.agent.step import Step
 from flynn.agent.turns import Words
 from flynn.domain import events as ev
 from flynn.domain.errors import ModelFailure

@@ -6,8 +6,9 @@ from pathlib import Path
 from time import monotonic
 
 from flynn.agent.disclosure import disclosed
-from flynn.agent.fold import Call, Transcript
+from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate
+from flynn.agent.step import Call
 from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
 from flynn.domain.tool_result import ToolResult

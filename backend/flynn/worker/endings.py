@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from flynn.agent.fold import RunTotals, Transcript
+from flynn.agent.fold import Transcript
+from flynn.agent.open_run import RunTotals
 from flynn.agent.turns import Cancelled, Completed, Failed, Waits
 from flynn.domain import events as ev
 from flynn.domain.run import Limits, RunState

@@ -8,7 +8,7 @@ again after any crash: files that are as they were before are left alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flynn.agent.fold import Undo
+from flynn.agent.open_run import Undo
 from flynn.agent.prompt import Prompts
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
