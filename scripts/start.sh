@@ -13,14 +13,32 @@ if [ -d console ]; then
   nohup scripts/build-page.sh >console/build.log 2>&1 </dev/null &
 fi
 
+# The setting $1 of the environment, else of .env: quotes, a comment behind it and ~ as the service reads them.
+setting() {
+  local value="${!1:-}"
+  if [ -z "$value" ]; then
+    value="$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" .env | tail -n 1)"
+    case "$value" in
+      \"*) value="${value#\"}" && value="${value%%\"*}" ;;
+      \'*) value="${value#\'}" && value="${value%%\'*}" ;;
+      "#"*) value="" ;;
+      *) value="${value%%[[:space:]]#*}" && value="${value%"${value##*[![:space:]]}"}" ;;
+    esac
+  fi
+  case "$value" in
+    \~ | \~/*) value="$HOME${value#\~}" ;;
+  esac
+  printf '%s' "$value"
+}
+
 # A server of one's own (ANTHROPIC_BASE_URL) may need no key; one that was given on the page is in the data
 # directory.
-names='ANTHROPIC_(API_KEY|BASE_URL)'
-if [ $# = 0 ] && [ -z "${ANTHROPIC_API_KEY:-}${ANTHROPIC_BASE_URL:-}" ] &&
-  [ ! -s "${FLYNN_DATA_DIR:-data}/anthropic.key" ] &&
-  ! grep -Eqs "^[[:space:]]*(export[[:space:]]+)?$names=[\"']?[^\"'[:space:]#]" .env; then
-  echo "start: there is no ANTHROPIC_API_KEY in the environment or in .env, so this is the demo:"
-  echo "start: its answers are scripted, everything else is real. Put a key in .env for Claude's."
+data="$(setting FLYNN_DATA_DIR)"
+if [ $# = 0 ] && [ -z "$(setting ANTHROPIC_API_KEY)$(setting ANTHROPIC_BASE_URL)" ] &&
+  [ ! -s "${data:-data}/anthropic.key" ]; then
+  echo "start: there is no key of Claude's API: none was given on the page, and no ANTHROPIC_API_KEY is in"
+  echo "start: the environment or in .env. So this is the demo: its answers are scripted, everything else is"
+  echo "start: real. For Claude's own answers give a key in the page's field, or put it in .env and start again."
   exec .venv/bin/flynn demo
 fi
 exec .venv/bin/flynn serve "$@"

@@ -71,7 +71,7 @@ async def test_a_key_is_tried_kept_and_never_shown(tmp_path: Path, monkeypatch: 
         assert KEY not in envelopes
         file = tmp_path / "data" / "anthropic.key"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert [path.name for path in (tmp_path / "data").glob("anthropic*")] == ["anthropic.key"]
+        assert [path.name for path in (tmp_path / "data").glob("*anthropic*")] == ["anthropic.key"]
 
         seen = await http.get(AT)
         document = await http.get("/openapi.json")
@@ -116,6 +116,18 @@ async def test_an_address_where_nobody_is_keeps_nothing_unless_asked(tmp_path: P
         assert kept.json()["source"] == "stored"
         assert kept.json()["accepted"] is None
         assert served.model_key.read() == KEY
+
+
+async def test_of_keys_that_are_given_at_once_one_is_kept_whole(tmp_path: Path) -> None:
+    keys = [f"sk-plain-{n}-{'y' * 30 * n}" for n in range(8)]
+    async with opened(tmp_path, keys=set(keys)) as served, served.http() as http:
+        answers = await asyncio.gather(*(http.put(AT, json={"key": key}) for key in [*keys, WRONG, *keys]))
+        assert sorted(answer.status_code for answer in answers) == [200] * 16 + [422]
+        assert all(a.json()["source"] == "stored" for a in answers if a.status_code == 200)
+        assert served.model_key.read() in keys
+        assert served.hastened == 16
+        assert [path.name for path in (tmp_path / "data").glob("*anthropic*")] == ["anthropic.key"]
+        assert (await http.delete(AT)).json()["source"] == "none"
 
 
 async def test_a_key_of_the_environment_wins(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
 """The key in the data directory: for its owner alone, read anew when it is another, sent nowhere else."""
 
+import fcntl
 import os
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from flynn.app.model import Model
 from flynn.app.model_key import HeldKey
 from flynn.app.stored_key import STORED_KEY, StoredKey
 from flynn.domain.errors import Unavailable
 from flynn.settings import Settings
+from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.redaction import redact
 
 HOME = "https://api.example"
@@ -74,6 +80,53 @@ def test_a_disk_that_does_not_take_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be removed"):
         stored.remove()
     assert [path.name for path in tmp_path.iterdir()] == [STORED_KEY]
+
+
+def test_many_writers_at_once_leave_one_whole_key(tmp_path: Path) -> None:
+    keys = [f"sk-plain-{'x' * 40 * n}-{n}" for n in range(6)]
+    stored, seen = StoredKey(tmp_path, HOME), StoredKey(tmp_path, HOME)
+    stored.write(keys[0])
+    with ThreadPoolExecutor(len(keys)) as writers:
+        writing = [writers.submit(stored.write, key) for key in keys * 10]
+        while not all(future.done() for future in writing):
+            assert seen.read() in keys
+    for future in writing:
+        future.result()
+    assert seen.read() in keys
+    assert [path.name for path in tmp_path.iterdir()] == [STORED_KEY]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from flynn.app.stored_key import StoredKey
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+StoredKey(Path(sys.argv[1]), sys.argv[2]).write(sys.argv[3])
+"""
+
+
+def test_what_a_killed_writer_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path, HOME, KEY], check=False)
+    (left,) = tmp_path.iterdir()
+    assert KEY in left.read_text()
+    assert left.name != STORED_KEY
+    assert StoredKey(tmp_path, HOME).read() is None
+
+    settings = Settings.load(None, data_dir=tmp_path, anthropic_base_url=HOME)
+    with left.open("rb") as writer:  # a writer that lives holds it
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        Model(settings, works=False, metrics=Metrics(tools=[], version="0"))
+        assert left.exists()
+    Model(settings, works=False, metrics=Metrics(tools=[], version="0"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_is_forgotten_is_in_no_draft_either(tmp_path: Path) -> None:
+    stored = StoredKey(tmp_path, HOME)
+    stored.write(KEY)
+    (tmp_path / f".{STORED_KEY}.0123").write_text(KEY)
+    assert stored.remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_read_is_kept_out_of_what_is_shown(tmp_path: Path) -> None:

@@ -1,16 +1,25 @@
 """What the doctor says of the sandbox and the linters, and what it prescribes."""
 
 import asyncio
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from flynn.cli.sandbox_diagnosis import linters_finding, sandbox_finding, sandbox_remedy
+from flynn.cli.doctor import service_findings
+from flynn.cli.record import Running
+from flynn.cli.sandbox_diagnosis import linters_finding, linters_of, sandbox_finding, sandbox_remedy
+from flynn.ops.readiness import sandbox_part
+from flynn.sandbox.apparmor import BUBBLEWRAP
 from flynn.sandbox.command import SandboxReport
+from flynn.sandbox.machine import find_bubblewrap
 from flynn.sandbox.opening import open_sandbox
+from flynn.settings import Settings
 from flynn.workspace.checks.equipment import Instrument, equipment
 from flynn.workspace.checks.program import ProgramLinter
-from tests.sandbox.test_sandbox_apparmor import kernel
+from tests.api.served import serve
+from tests.sandbox.test_sandbox_apparmor import machine
 
 REFUSED = (
     "bubblewrap: the probe did not end well (status 1): bwrap: setting up uid map: Permission denied",
@@ -21,40 +30,66 @@ REFUSED = (
 
 @pytest.mark.parametrize("reason", REFUSED)
 def test_where_apparmor_restricts_the_profile_is_prescribed(tmp_path: Path, reason: str) -> None:
-    sysctl = kernel(tmp_path, "1\n")
+    apparmor = machine(tmp_path, "1\n")
     for report in (
         SandboxReport(backend="landlock", layers=("landlock",), missing=("namespaces",), reason=reason),
         SandboxReport(backend=None, reason=reason),
     ):
-        found = sandbox_finding(report, sysctl=sysctl)
+        found = sandbox_finding(report, apparmor)
         assert found.state == "degraded"
         assert found.remedy is not None
         said, line = found.remedy.split("\n")
         assert "kernel.apparmor_restrict_unprivileged_userns is 1" in said
         assert "deploy/apparmor-bwrap" in said
         assert line.startswith("printf '%s\\n' 'abi <abi/4.0>,'")
-        assert line.endswith("sudo apparmor_parser -r /etc/apparmor.d/flynn-bwrap")
+        assert line.endswith(f"sudo apparmor_parser -r {apparmor.profiles}/flynn-bwrap")
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_a_shipped_profile_is_prescribed_where_there_is_one(tmp_path: Path, reason: str) -> None:
+    apparmor = machine(tmp_path, "1\n", ships=True)
+    said, line = sandbox_remedy(reason, apparmor).split("\n")
+    program = str(find_bubblewrap() or BUBBLEWRAP)
+    assert line == apparmor.commands(program)
+    shipped = program == BUBBLEWRAP
+    assert ("and no other beside it" in said) is shipped
+    assert ("deploy/apparmor-bwrap" in said) is not shipped
+
+
+async def test_a_running_service_says_why_landlock_is_what_it_took(tmp_path: Path) -> None:
+    (tmp_path / "machine").mkdir()
+    report = SandboxReport(backend="landlock", layers=("landlock",), missing=("x",), reason=REFUSED[0])
+    async with serve(tmp_path) as served:
+        served.parts.append(sandbox_part(report))
+        running = Running(served.url, os.getpid(), served.keys["owner"])
+        apparmor = machine(tmp_path / "machine", "1\n")
+        found = {finding.part: finding async for finding in service_findings(running, apparmor)}
+    assert found["service"].state == "ok"
+    assert found["sandbox"].state == "degraded"
+    assert found["sandbox"].detail.endswith(REFUSED[0])
+    assert found["sandbox"].remedy == sandbox_remedy(REFUSED[0], apparmor)
+    assert found["sandbox"].remedy.startswith("AppArmor keeps user namespaces")
 
 
 def test_elsewhere_it_is_not(tmp_path: Path) -> None:
-    plain = kernel(tmp_path, "0\n")
-    assert "apparmor" not in sandbox_remedy(REFUSED[0], sysctl=plain).lower()
-    assert "docs/container.md" in sandbox_remedy(REFUSED[0], sysctl=plain)
-    assert sandbox_remedy("bubblewrap: no program at /usr/bin", sysctl=plain).startswith("Install bubblewrap")
-    assert sandbox_remedy("the sandbox is turned off by the operator", sysctl=plain) == (
-        "Set FLYNN_SANDBOX=auto."
+    plain = machine(tmp_path, "0\n")
+    assert "apparmor" not in sandbox_remedy(REFUSED[0], plain).lower()
+    assert "docs/container.md" in sandbox_remedy(REFUSED[0], plain)
+    assert sandbox_remedy("bubblewrap: no program at /usr/bin", plain) == (
+        "Install bubblewrap, on a kernel with Landlock (6.12 or newer; an older one suffices only as root)."
     )
+    assert sandbox_remedy("the sandbox is turned off by the operator", plain) == ("Set FLYNN_SANDBOX=auto.")
 
 
 def test_an_absent_bubblewrap_needs_both_where_apparmor_restricts(tmp_path: Path) -> None:
-    remedy = sandbox_remedy("bubblewrap: no program at /usr/bin", sysctl=kernel(tmp_path, "1"))
+    remedy = sandbox_remedy("bubblewrap: no program at /usr/bin", machine(tmp_path, "1"))
     assert remedy.startswith("Install bubblewrap. AppArmor keeps")
 
 
 @pytest.mark.needs("bubblewrap")
 def test_a_bubblewrap_that_works_needs_no_remedy(tmp_path: Path) -> None:
     sandbox = asyncio.run(open_sandbox(private_root=tmp_path / "private"))
-    found = sandbox_finding(sandbox.report, sysctl=kernel(tmp_path, "1\n"))
+    found = sandbox_finding(sandbox.report, machine(tmp_path, "1\n"))
     assert found.detail.startswith("bubblewrap (")
     assert found.remedy is None
 
@@ -101,3 +136,14 @@ def test_without_a_sandbox_no_linter_is_blamed(tmp_path: Path) -> None:
     told = linters_finding(asyncio.run(look()))
     assert told.state == "degraded"
     assert told.remedy == "See the sandbox above: linters run nowhere else."
+
+
+async def test_where_no_sandbox_can_be_opened_for_the_linters_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    found = await linters_of(Settings.load(None, data_dir=tmp_path))
+    assert (found.part, found.state) == ("linters", "degraded")
+    assert "No such file or directory" in found.detail
+    assert found.remedy is not None
+    assert "TMPDIR" in found.remedy

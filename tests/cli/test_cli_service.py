@@ -122,6 +122,19 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     assert not (shell.data / "serve.json").exists()
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_demo_asks_for_a_key_unless_one_was_given_on_the_page(shell: Shell, stored: bool) -> None:
+    if stored:
+        shell.data.mkdir()
+        (shell.data / "anthropic.key").write_text("sk-plain-of-before\n")
+    demo, reader = shell.start("demo", until="Ctrl-C ends it")
+    assert f"Flynn goes on serving at http://127.0.0.1:{shell.port}/?key=" in reader.text
+    asked = "  For Claude's own answers give a key on the page"
+    assert (asked in reader.text) is not stored
+    demo.send_signal(signal.SIGTERM)
+    assert demo.wait(30) == 0, reader.rest()
+
+
 @pytest.mark.needs("bubblewrap")
 def test_the_demo_kills_its_worker_and_another_goes_on(shell: Shell) -> None:
     done = shell.flynn("demo", "--no-stay", "--crash")

@@ -140,10 +140,8 @@ def test_without_a_recent_python_it_says_so(tmp_path: Path) -> None:
 def test_the_start_takes_the_demo_when_there_is_no_key(checkout: Path) -> None:
     done = call(checkout, "start.sh")
     assert done.returncode == 0
-    assert (
-        "start: there is no ANTHROPIC_API_KEY in the environment or in .env, so this is the demo"
-        in done.stdout
-    )
+    assert "start: there is no key of Claude's API" in done.stdout
+    assert "give a key in the page's field" in done.stdout
     assert done.stdout.endswith("flynn demo\n")
 
 
@@ -154,6 +152,35 @@ def test_the_start_serves_with_a_key_that_was_given_on_the_page(checkout: Path) 
     assert call(checkout, "start.sh").stdout == "flynn serve\n"
     stored.unlink()
     assert call(checkout, "start.sh").stdout.endswith("flynn demo\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FLYNN_DATA_DIR={place}",
+        "FLYNN_DATA_DIR={place}  # where it all is",
+        '  export FLYNN_DATA_DIR = "{place}"  # where it all is',
+        "FLYNN_DATA_DIR=/nowhere\nFLYNN_DATA_DIR='{place}'",
+        "FLYNN_DATA_DIR=~/{name}",
+    ],
+)
+def test_the_start_looks_for_that_key_where_the_env_file_says(
+    checkout: Path, tmp_path: Path, line: str
+) -> None:
+    place = tmp_path / "our data"
+    place.mkdir()
+    env_file = checkout / ".env"
+    before = env_file.read_text()
+    env_file.write_text(f"{before}\n{line.format(place=place, name=place.name)}\n")
+    home = {"HOME": str(tmp_path)}
+    try:
+        assert call(checkout, "start.sh", **home).stdout.endswith("flynn demo\n")
+        (place / "anthropic.key").write_text("sk-plain\n")
+        assert call(checkout, "start.sh", **home).stdout == "flynn serve\n"
+        other = {**home, "FLYNN_DATA_DIR": str(tmp_path / "other")}
+        assert call(checkout, "start.sh", **other).stdout.endswith("flynn demo\n"), "the environment wins"
+    finally:
+        env_file.write_text(before)
 
 
 @pytest.mark.parametrize("name", ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"])

@@ -20,6 +20,7 @@ class Model:
 
     def __init__(self, settings: Settings, *, works: bool, metrics: Metrics) -> None:
         self.key = HeldKey(settings)
+        self.key.stored.sweep()
         self._works = works
         self._address = settings.anthropic_base_url
         self._metrics = metrics

@@ -65,6 +65,8 @@ class ModelKeys:
         self._client = client
         self._address = address
         self._hasten = hasten
+        # Of two keys that are given at once, the one that was tried last is the one that is kept.
+        self._changing = asyncio.Lock()
 
     def view(self, principal: Principal) -> ModelKeyView:
         """Whether there is a key, and where it comes from."""
@@ -89,9 +91,10 @@ class ModelKeys:
                 "key that is given here. Change it there, or unset it and start the service again."
             )
         key = order.key.get_secret_value()
-        if not order.unchecked:
-            await self._check(key)
-        await asyncio.to_thread(self._held.stored.write, key)
+        async with self._changing:
+            if not order.unchecked:
+                await self._check(key)
+            await asyncio.to_thread(self._held.stored.write, key)
         _log.info("a key of the model's API was stored", by=principal.name, checked=not order.unchecked)
         await self._hasten()
         return self.view(principal)
@@ -101,7 +104,9 @@ class ModelKeys:
         and ANTHROPIC_API_KEY is the one that is used.
         """
         principal.need(Scope.ADMIN)
-        if await asyncio.to_thread(self._held.stored.remove):
+        async with self._changing:
+            removed = await asyncio.to_thread(self._held.stored.remove)
+        if removed:
             _log.info("the stored key of the model's API was removed", by=principal.name)
         elif self._held.source == "environment":
             raise Conflict(

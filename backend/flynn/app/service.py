@@ -17,7 +17,7 @@ from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.example import NOT_OFFERED, ScriptedExample, offers_example
 from flynn.app.model import Model
-from flynn.app.model_key import ModelKeys
+from flynn.app.model_key import HeldKey, ModelKeys
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.app.working import GRACE_SECONDS, hasten, open_worker
@@ -60,6 +60,7 @@ class Service:
     health: Health
     sandbox: Sandbox
     owner_key: str
+    model_key: HeldKey
     engine: Engine | None = None
     example: ScriptedExample | None = None
 
@@ -218,6 +219,7 @@ async def open_service(
             health=health,
             sandbox=sandbox,
             owner_key=owner_key,
+            model_key=model.key,
             engine=engine,
             example=example,
         )

@@ -69,7 +69,7 @@ async def demo(settings: Settings, *, stay: bool, crash: bool, warm: WarmProcess
         _show_differences(ending, screen, place)
         if stay and not ending.left:
             settle_memory()
-            await _stay(screen, url, service.owner_key, closed, keyed=settings.anthropic_api_key is not None)
+            await _stay(screen, url, service.owner_key, closed, keyed=service.model_key.source != "none")
     return ending.exit_code
 
 
@@ -106,7 +106,8 @@ async def _stay(screen: Screen, url: str, key: str, closed: "asyncio.Task[None]"
     screen.line(f"Flynn goes on serving at {url}/?key={key}")
     screen.line("  The page shows this task, plays it again, and lets you kill the worker in the middle.")
     if not keyed:
-        screen.line("  For Claude's own answers put ANTHROPIC_API_KEY=… in .env and start `flynn serve`.")
+        screen.line("  For Claude's own answers give a key on the page, which has a field for it, or put")
+        screen.line("  ANTHROPIC_API_KEY=… in .env and start again.")
     screen.line("  Ctrl-C ends it.")
     with answering({signal.SIGINT: ended.set, signal.SIGTERM: ended.set}):
         waiting = asyncio.create_task(ended.wait())

@@ -20,6 +20,7 @@ from flynn.cli.record import Running, find_running
 from flynn.cli.sandbox_diagnosis import linters_of, sandbox_findings, sandbox_remedy
 from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
+from flynn.sandbox.apparmor import HERE, AppArmor
 from flynn.settings import Settings, variable
 from flynn.store.database import Database
 from flynn.store.embedded.programs import postgres_program
@@ -61,7 +62,7 @@ async def _findings(settings: Settings, *, live: bool) -> AsyncIterator[Finding]
         yield await check(settings)
     running = find_running(settings)
     if running is not None:
-        async for finding in _service(running):
+        async for finding in service_findings(running):
             yield finding
         yield await linters_of(settings)
     else:
@@ -132,7 +133,8 @@ async def _agents(settings: Settings) -> Finding:
     return Finding("agents", "ok", names)
 
 
-async def _service(running: Running) -> AsyncIterator[Finding]:
+async def service_findings(running: Running, apparmor: AppArmor = HERE) -> AsyncIterator[Finding]:
+    """What a running service says of its parts, and the remedy for its sandbox on this machine."""
     try:
         async with Client(running.url, running.owner_key) as client:
             readiness = Readiness.model_validate(await client.readiness())
@@ -147,7 +149,7 @@ async def _service(running: Running) -> AsyncIterator[Finding]:
         state: State = "failed" if part.state == "down" else part.state
         detail = part.detail or ""
         weak = part.name == "sandbox" and state != "ok" and not detail.startswith(("bubblewrap", "Commands"))
-        yield Finding(part.name, state, detail, sandbox_remedy(detail) if weak else None)
+        yield Finding(part.name, state, detail, sandbox_remedy(detail, apparmor) if weak else None)
 
 
 async def _database(settings: Settings) -> Finding:

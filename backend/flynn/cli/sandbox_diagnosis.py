@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flynn.cli.diagnosis import Finding
 from flynn.domain.errors import FlynnError
-from flynn.sandbox.apparmor import SYSCTL, commands, restricts
+from flynn.sandbox.apparmor import BUBBLEWRAP, HERE, AppArmor
 from flynn.sandbox.command import SandboxReport
 from flynn.sandbox.machine import find_bubblewrap
 from flynn.sandbox.opening import open_sandbox
@@ -36,19 +36,27 @@ async def sandbox_findings(settings: Settings) -> AsyncIterator[Finding]:
 
 async def linters_of(settings: Settings) -> Finding:
     """The linters alone, in a sandbox of their own: a service runs, and its sandbox is its own."""
-    with tempfile.TemporaryDirectory(prefix="flynn-doctor-") as private:
-        sandbox = await open_sandbox(
-            private_root=Path(private) / "private",
-            prefer=settings.sandbox,
-            extra_readonly=settings.sandbox_readonly,
+    try:
+        with tempfile.TemporaryDirectory(prefix="flynn-doctor-") as private:
+            sandbox = await open_sandbox(
+                private_root=Path(private) / "private",
+                prefer=settings.sandbox,
+                extra_readonly=settings.sandbox_readonly,
+            )
+            return linters_finding(await equipment(sandbox))
+    except (OSError, FlynnError) as error:
+        return Finding(
+            "linters",
+            "degraded",
+            f"not looked at, since no sandbox could be opened for them: {error}",
+            "Make room in the directory for temporary files (TMPDIR), or correct its permissions.",
         )
-        return linters_finding(await equipment(sandbox))
 
 
-def sandbox_finding(report: SandboxReport, *, sysctl: Path = SYSCTL) -> Finding:
-    """The sandbox in words, with the remedy for what it lacks. `sysctl` is /proc/sys."""
+def sandbox_finding(report: SandboxReport, apparmor: AppArmor = HERE) -> Finding:
+    """The sandbox in words, with the remedy for what it lacks."""
     reason = f"; {report.reason}" if report.reason else ""
-    remedy: str | None = sandbox_remedy(report.reason or "", sysctl=sysctl)
+    remedy: str | None = sandbox_remedy(report.reason or "", apparmor)
     if report.backend is None:
         return Finding("sandbox", "degraded", f"off: {report.reason}", remedy)
     if report.backend == "unconfined":
@@ -66,29 +74,36 @@ def sandbox_finding(report: SandboxReport, *, sysctl: Path = SYSCTL) -> Finding:
     return Finding("sandbox", "degraded" if report.missing else "ok", detail, remedy)
 
 
-def sandbox_remedy(reason: str, *, sysctl: Path = SYSCTL) -> str:
+def sandbox_remedy(reason: str, apparmor: AppArmor = HERE) -> str:
     """What would give a stronger sandbox, where there is none or not the strongest for `reason`."""
     words = reason.lower()
     if "operator" in words:
         return "Set FLYNN_SANDBOX=auto."
-    if "bubblewrap: no program" in words and restricts(sysctl):
-        return f"Install bubblewrap. {_profile()}"
+    if "bubblewrap: no program" in words and apparmor.restricts():
+        return f"Install bubblewrap. {_profile(apparmor)}"
     if any(sign in words for sign in _REFUSED):
-        if restricts(sysctl):
-            return _profile()
+        if apparmor.restricts():
+            return _profile(apparmor)
         return (
             "User namespaces are refused. In a container, use the options of docs/container.md; elsewhere "
             "set kernel.unprivileged_userns_clone=1 where that is 0, or rely on Landlock."
         )
-    return "Install bubblewrap, on a kernel with Landlock (5.13 or newer)."
+    return (
+        "Install bubblewrap, on a kernel with Landlock (6.12 or newer; an older one suffices only as root)."
+    )
 
 
-def _profile() -> str:
-    program = find_bubblewrap() or Path("/usr/bin/bwrap")
+def _profile(apparmor: AppArmor) -> str:
+    program = str(find_bubblewrap() or BUBBLEWRAP)
+    shipped = apparmor.ships(program)
+    given = (
+        f"Load the profile that this system ships for bubblewrap ({shipped}), and no other beside it"
+        if shipped is not None
+        else "Give bubblewrap alone a profile that allows them, which deploy/apparmor-bwrap is too"
+    )
     return (
         "AppArmor keeps user namespaces from bubblewrap here (kernel.apparmor_restrict_unprivileged_userns "
-        "is 1, as Ubuntu 23.10 and later have it). Give bubblewrap alone a profile that allows them, which "
-        f"deploy/apparmor-bwrap is too, and start again:\n{commands(str(program))}"
+        f"is 1, as on Ubuntu since 23.10). {given}; then start again:\n{apparmor.commands(program)}"
     )
 
 

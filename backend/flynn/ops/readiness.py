@@ -35,7 +35,7 @@ class Health:
             await self._database(),
             self._queue(),
             self.bus(),
-            self._sandbox(),
+            sandbox_part(self.sandbox),
             self.model(),
             self.volumes,
         ]
@@ -66,24 +66,24 @@ class Health:
             detail="The worker's lease is not confirmed; runs wait until the database answers.",
         )
 
-    def _sandbox(self) -> Part:
-        report = self.sandbox
-        if report.backend is None:
-            return Part(
-                name="sandbox", state="degraded", detail=f"Bash, Glob and Grep are off: {report.reason}"
-            )
-        if report.backend == "unconfined":
-            return Part(
-                name="sandbox",
-                state="degraded",
-                detail=f"Commands run WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
-            )
-        missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
+
+def sandbox_part(report: SandboxReport) -> Part:
+    """The sandbox that commands run in, what it lacks, and why it is not a stronger one."""
+    if report.backend is None:
+        return Part(name="sandbox", state="degraded", detail=f"Bash, Glob and Grep are off: {report.reason}")
+    if report.backend == "unconfined":
         return Part(
             name="sandbox",
-            state="degraded" if report.missing else "ok",
-            detail=f"{report.backend} ({', '.join(report.layers)}){missing}",
+            state="degraded",
+            detail=f"Commands run WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
         )
+    missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
+    reason = f"; {report.reason}" if report.reason else ""
+    return Part(
+        name="sandbox",
+        state="degraded" if report.missing else "ok",
+        detail=f"{report.backend} ({', '.join(report.layers)}){missing}{reason}",
+    )
 
 
 def volumes_part(mounted: int, missing: Sequence[str]) -> Part:
