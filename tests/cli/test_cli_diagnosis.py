@@ -1,13 +1,15 @@
 """What the doctor says of the sandbox and the linters, and what it prescribes."""
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from flynn.cli.sandbox_diagnosis import linters_finding, sandbox_finding, sandbox_remedy
+from flynn.cli.sandbox_diagnosis import linters_finding, linters_of, sandbox_finding, sandbox_remedy
 from flynn.sandbox.command import SandboxReport
 from flynn.sandbox.opening import open_sandbox
+from flynn.settings import Settings
 from flynn.workspace.checks.equipment import Instrument, equipment
 from flynn.workspace.checks.program import ProgramLinter
 from tests.sandbox.test_sandbox_apparmor import kernel
@@ -101,3 +103,14 @@ def test_without_a_sandbox_no_linter_is_blamed(tmp_path: Path) -> None:
     told = linters_finding(asyncio.run(look()))
     assert told.state == "degraded"
     assert told.remedy == "See the sandbox above: linters run nowhere else."
+
+
+async def test_where_no_sandbox_of_its_own_can_be_opened_the_linters_are_a_finding_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    found = await linters_of(Settings.load(None, data_dir=tmp_path))
+    assert (found.part, found.state) == ("linters", "degraded")
+    assert found.detail.startswith("not looked at: ")
+    assert found.remedy is not None
+    assert "temporary directory" in found.remedy

@@ -36,13 +36,21 @@ async def sandbox_findings(settings: Settings) -> AsyncIterator[Finding]:
 
 async def linters_of(settings: Settings) -> Finding:
     """The linters alone, in a sandbox of their own: a service runs, and its sandbox is its own."""
-    with tempfile.TemporaryDirectory(prefix="flynn-doctor-") as private:
-        sandbox = await open_sandbox(
-            private_root=Path(private) / "private",
-            prefer=settings.sandbox,
-            extra_readonly=settings.sandbox_readonly,
+    try:
+        with tempfile.TemporaryDirectory(prefix="flynn-doctor-") as private:
+            sandbox = await open_sandbox(
+                private_root=Path(private) / "private",
+                prefer=settings.sandbox,
+                extra_readonly=settings.sandbox_readonly,
+            )
+            return linters_finding(await equipment(sandbox))
+    except (OSError, FlynnError) as error:
+        return Finding(
+            "linters",
+            "degraded",
+            f"not looked at: {error}",
+            "They are started in a sandbox of this command's own, with files in the temporary directory.",
         )
-        return linters_finding(await equipment(sandbox))
 
 
 def sandbox_finding(report: SandboxReport, *, sysctl: Path = SYSCTL) -> Finding:
