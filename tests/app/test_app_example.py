@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from flynn.app.cast import Listen, Player
@@ -44,6 +45,7 @@ class Nobody:
             self.went.append(asyncio.get_running_loop().time())
 
 
+@pytest.mark.slow
 async def test_whoever_prepares_it_while_it_is_about_to_end_has_it_for_as_long_as_anybody(
     tmp_path: Path,
 ) -> None:
