@@ -86,6 +86,7 @@ class House:
     database: Database
     views: Views
     intake: Intake
+    rules: Rules
     runner: Runner
     runner_of: Callable[[Prompts, Catalog], Runner]
     """Makes a worker of another version of the prompts and agents."""
@@ -233,6 +234,7 @@ async def open_house(
             database=database,
             views=views,
             intake=intake,
+            rules=rules,
             runner=runner_of(prompts, agents),
             runner_of=runner_of,
             endings=endings,

@@ -443,6 +443,12 @@ def plain_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PLAIN if name in os.environ}
 
 
+def keep_plain_environment() -> None:
+    """Leave of this process's own environment only that, for what it starts; no setting is read any more."""
+    for name in os.environ.keys() - plain_environment().keys():
+        del os.environ[name]
+
+
 def variable(field: FieldInfo) -> str:
     """The environment variable that sets `field`."""
     return str(field.validation_alias)

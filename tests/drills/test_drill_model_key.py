@@ -66,6 +66,11 @@ async def test_a_service_that_works_itself_says_so_until_it_has_a_key(tmp_path: 
             assert "There is no key of the model's API" in part["detail"]
             refused = await http.post("/api/v1/tasks", json={"instructions": "Hello?"})
             assert refused.json()["code"] == "model-key-missing"
+            # The database is one of its own, which others may share: the scripted example is not for it.
+            offer = await http.post("/api/v1/example")
+            assert offer.status_code == 409
+            assert "FLYNN_EXAMPLE=on" in offer.json()["detail"]
+            assert (await http.get("/api/v1/example")).json()["state"] == "not-offered"
 
             wrong = await http.put(AT, json={"key": "sk-plain-nobodys"})
             assert wrong.status_code == 422, wrong.text

@@ -5,26 +5,31 @@ Real Postgres, files and runs; the model is simulated, and where an undo is at w
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain import events as ev
-from flynn.domain.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound
+from flynn.domain.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound, QueueFull
 from flynn.domain.orders import InterruptOrder, KeyOrder, TaskOrder, UndoOrder
 from flynn.domain.original import MOST_BYTES, Original
 from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.views import UndoAcknowledgement
-from flynn.intake import keys
+from flynn.intake import keys, undos
 from flynn.store import originals
+from flynn.store.admission import AdmissionLimits
 from flynn.telemetry.crash_point import arm
 from flynn.workspace.entry import digest
+from tests.eventually import eventually
 from tests.house import House, TestLease, open_house
 from tests.telemetry.test_telemetry_redaction import TOKENS
 
@@ -461,6 +466,82 @@ async def test_an_undo_that_was_stopped_can_be_asked_for_again(house: House) -> 
     body = list(house.simulator.stage.records)[-1].body
     assert body is not None
     assert b"The work was stopped here" not in body
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_stop_while_the_undo_acts_ends_the_words_before_it_and_no_later_ones(
+    house: House, late: bool
+) -> None:
+    here = await scene(house, "Edit.")
+    (call,) = await here.calls("Edit")
+    await here.ask(call)
+
+    async def come_between() -> None:
+        await house.say(here.conversation, "Try it.")
+        await house.intake.interrupt(house.owner, here.conversation, InterruptOrder())
+        assert await here.state() is RunState.RUNNING
+        if late:
+            await house.say(here.conversation, "What now?")
+
+    asked_before = len(list(house.simulator.stage.records))
+    with meanwhile("file.renamed", come_between) as happened:
+        await house.work()
+    assert happened == ["file.renamed"]
+    assert here.config.read_bytes() == BEFORE
+    log = await house.log(here.conversation)
+    ends = [r.event.stop_reason for r in log if isinstance(r.event, ev.RunCompleted)]
+    assert ends == (["end_turn", "undone", "end_turn"] if late else ["end_turn", "undone"])
+    assert len(list(house.simulator.stage.records)) - asked_before == (1 if late else 0)
+    assert len(await here.calls("Edit")) == 1
+
+
+@contextmanager
+def meanwhile(point: str, act: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[list[str]]:
+    """Do `act` once while a thread of the house stands at `point`; gives the points where it was done."""
+    loop, done = asyncio.get_running_loop(), list[str]()
+
+    def pause(name: str) -> None:
+        if name == point and not done:
+            done.append(name)
+            asyncio.run_coroutine_threadsafe(act(), loop).result(30)
+
+    arm(pause)
+    try:
+        yield done
+    finally:
+        arm(None)
+
+
+async def test_undos_of_the_same_instant_find_no_more_places_than_there_are(house: House) -> None:
+    places = [await scene(house, "Edit.") for _ in range(2)]
+    rules = replace(house.rules, admission=AdmissionLimits(depth=1, principal_depth=1))
+
+    async def ask(connection: AsyncConnection, here: Scene) -> None:
+        order = UndoOrder(call_id=(await here.calls("Edit"))[0])
+        await undos.undo(connection, house.owner, here.conversation, order, rules=rules)
+
+    async def also() -> None:
+        async with house.database.begin() as connection:
+            await ask(connection, places[1])
+
+    async with house.database.begin() as connection:
+        await ask(connection, places[0])
+        # The other one finds the place free as well, and then waits for this transaction.
+        second = asyncio.create_task(also())
+        await eventually(lambda: anybody_waits(house), what="the wait for a lock")
+    with pytest.raises(QueueFull, match="1 runs of yours are queued already; at most 1 may be"):
+        await second
+    assert [len(await here.reverted()) for here in places] == [0, 0]
+    assert await house.work() == 1
+    assert [len(await here.reverted()) for here in places] == [1, 0]
+
+
+async def anybody_waits(house: House) -> bool:
+    """Whether a transaction waits for another one's lock."""
+    query = text("""
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()""")
+    async with house.database.statement() as connection:
+        return bool(await connection.scalar(query))
 
 
 async def test_the_undo_waits_for_the_run_of_another_conversation(house: House) -> None:

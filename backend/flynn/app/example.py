@@ -35,8 +35,8 @@ from flynn.workspace.volume import Volume, read_volume
 LOOK_SECONDS = 2.0
 """How often it looks whether anything is, once an example was played here."""
 
-SMALL = {"concurrency": 2, "pool_size": 3, "pool_overflow": 3}
-"""Settings of the workers, which have little to do."""
+SMALL = {"concurrency": 1, "pool_size": 3, "pool_overflow": 3}
+"""Settings of the workers: little to do, and one run each, so that a worker's death is one run's loss."""
 
 RETRY_SECONDS = 60.0
 """After how long a cast that failed is tried again for a run that waits; being prepared tries it at once."""
@@ -246,15 +246,19 @@ class ScriptedExample:
 
     async def _look_after(self) -> None:
         """Go on with what an earlier service left behind; later, end what nobody needs."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._answer_demand()
             await asyncio.sleep(min(LOOK_SECONDS, self._idle_seconds / 4))
-            if self._up and loop.time() - self._needed_at > self._idle_seconds:
+            if self._is_idle():
                 async with self._lock:
-                    await self._cast.leave()
-                    self._up = False
-                _log.info("the example's workers end: nothing was played for a while")
+                    # Whoever held the lock may have needed the workers just now.
+                    if self._is_idle():
+                        await self._cast.leave()
+                        self._up = False
+                        _log.info("the example's workers end: nothing was played for a while")
+
+    def _is_idle(self) -> bool:
+        return self._up and asyncio.get_running_loop().time() - self._needed_at > self._idle_seconds
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

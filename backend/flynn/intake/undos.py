@@ -59,6 +59,7 @@ async def undo(
     )
     recorded = await log.append(connection, conversation_id, run.id, [request, ev.RunQueued(reason="undo")])
     await admit(connection, rules.admission)
+    await runs.check_depth(connection, principal.id, rules.admission)
     acknowledgement = UndoAcknowledgement(
         conversation_id=conversation_id, call_id=target.call_id, seq=recorded[0].seq, run=run.view()
     )

@@ -54,7 +54,10 @@ class Endings:
         return _done(journal, recorded)
 
     async def revert(self, journal: Journal, reverted: ev.WorkspaceReverted) -> bool:
-        """End the run of an undo with what came of it; words that came since get a run of their own."""
+        """End the run of an undo with what came of it; words that came since get a run of their own.
+
+        An undo that has begun comes to its end, but an interrupt still ends what was said before it.
+        """
         async with journal.turn, self.database.begin() as connection:
             conversation = await _look(connection, journal)
             late = journal.transcript.unanswered(after=_asked_at(journal.transcript))
@@ -76,7 +79,7 @@ class Endings:
         """End the run badly; words that came after its last call and claim get a run of their own.
 
         The others were this run's: with a successor for them, what fails at once would do so for ever.
-        An undo answers no words, so all that came since it was asked for get one.
+        An undo answers no words, so all that came since it was asked for, or since it was to stop, get one.
         """
 
         def event(run: RunTotals) -> ev.RunFailed:
@@ -246,10 +249,13 @@ async def queue_waiting(
 
 
 def _asked_at(transcript: Transcript) -> int:
-    """The seq up to which words are the open run's own: later ones want a successor when it ends."""
+    """The seq up to which words are the open run's own: later ones want a successor when it ends.
+
+    What was said before an interrupt was stopped with the run, even where the run came to its own end.
+    """
     if transcript.undo is not None:
-        return transcript.undo.seq
-    return max(transcript.last_step_at, transcript.entered_at)
+        return max(transcript.undo.seq, transcript.interrupted_at)
+    return max(transcript.last_step_at, transcript.entered_at, transcript.interrupted_at)
 
 
 async def _taken_back(connection: AsyncConnection, run: RunRow) -> bool:

@@ -4,17 +4,16 @@ Nothing of it is there before it is entered, but for the warm process where some
 """
 
 import asyncio
-import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import Any, TextIO
 
 from flynn.app.cast import Listen
-from flynn.cli.example.warm_process import WarmProcess
+from flynn.cli.example.warm_process import Forked, WarmProcess
 from flynn.domain.content import Json
 from flynn.domain.errors import FlynnError
 from flynn.settings import Settings
@@ -36,35 +35,40 @@ _log = get_logger("flynn.example")
 class ForkedWorker:
     """A worker process, as the service sees it (see flynn.app.cast.Player)."""
 
-    def __init__(self, pid: int, stream: socket.socket) -> None:
-        self.pid = pid
+    def __init__(self, process: Forked, stream: socket.socket) -> None:
+        self.pid = process.pid
         self.number: int | None = None
         self.ever = False
         """Whether it ever had a number."""
         self.killed = False
         self.gone = asyncio.Event()
+        self._process = process
         self._stream = stream
         self._writer: asyncio.StreamWriter | None = None
         self._dismissed = False
 
     async def attend(self, listen: Listen) -> None:
         """Take in what it says, until it has ended."""
-        reader, self._writer = await asyncio.open_connection(sock=self._stream)
-        if self._dismissed:
-            self._writer.write_eof()
         try:
+            reader, self._writer = await asyncio.open_connection(sock=self._stream)
+            if self._dismissed:
+                self._writer.write_eof()
             await listen(reader, self._hear)
         finally:
             self.number = None
             self.gone.set()
-            self._writer.close()
+            self._process.close()
+            if self._writer is None:
+                self._stream.close()
+            else:
+                self._writer.close()
 
     def kill(self) -> None:
         """See Player.kill. Whoever is gone already is not there to be killed."""
         if not self.gone.is_set():
             self.killed = True
             self.number = None
-            self._send(signal.SIGKILL)
+            self._process.send(signal.SIGKILL)
 
     def dismiss(self, *, urgent: bool = False) -> None:
         """Ask it to end, in order; `urgent`: without giving what it is at any time."""
@@ -72,12 +76,7 @@ class ForkedWorker:
             self._writer.write_eof()
         self._dismissed = True
         if urgent and not self.gone.is_set():
-            self._send(signal.SIGTERM)
-
-    def _send(self, number: signal.Signals) -> None:
-        # Its end may have come just now, and not be heard yet.
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+            self._process.send(signal.SIGTERM)
 
     def _hear(self, kind: str, value: Json) -> None:
         if kind == "number" and not self.killed:
@@ -187,13 +186,13 @@ class ForkingCast:
         ours.setblocking(False)
         try:
             async with self._forking:
-                pid = await asyncio.to_thread(warm.fork, order, theirs, self._log.fileno())
+                forked = await asyncio.to_thread(warm.fork, order, theirs, self._log.fileno())
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        return ForkedWorker(pid, ours)
+        return ForkedWorker(forked, ours)
 
 
 def _complain(task: "asyncio.Task[None]") -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess  # noqa: TID251 -- a process of our own, over no workspace
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from flynn.domain.errors import Unavailable
-from flynn.settings import plain_environment
+from flynn.settings import keep_plain_environment, plain_environment
 
 PROGRAM = "flynn.cli.example.warm_program"
 LEAVE_SECONDS = 5.0
@@ -58,6 +59,25 @@ class Fork:
         """See Process.kill."""
         if self._code is None:
             os.kill(self._pid, signal.SIGKILL)
+
+
+class Forked:
+    """A process that the warm one forked. Nobody here may wait for it, so its id could become another's.
+
+    Hence signals go to its descriptor, which `close` closes, or the end of this object.
+    """
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        """`pid` is for people. `descriptor` is a pidfd, and this object's from now on."""
+        self.pid = pid
+        self._descriptor = descriptor
+        self.close = weakref.finalize(self, os.close, descriptor)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it is gone."""
+        if self.close.alive:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
 
 
 class WarmProcess:
@@ -104,6 +124,7 @@ class WarmProcess:
             try:
                 os.setsid()
                 ours.close()
+                keep_plain_environment()
                 with Path(os.devnull).open("r+b") as null:
                     for standard in (0, 1):
                         os.dup2(null.fileno(), standard)
@@ -122,20 +143,21 @@ class WarmProcess:
     ) -> None:
         self.close()
 
-    def fork(self, order: Any, connection: socket.socket, log: int) -> int:
-        """Have a worker forked that plays `order` (see warm_program); gives its process id.
+    def fork(self, order: Any, connection: socket.socket, log: int) -> Forked:
+        """Have a worker forked that plays `order` (see warm_program).
 
         It gets a copy of `connection`, and writes its log to the descriptor `log`. Blocks until the imports
         are done. Raises Unavailable when the process is gone.
         """
         try:
             socket.send_fds(self._orders, [pickle.dumps(order)], [connection.fileno(), log])
-            answer = self._orders.recv(64)
+            answer, descriptors, _, _ = socket.recv_fds(self._orders, 64, 1)
         except OSError:
-            answer = b""
+            answer, descriptors = b"", []
         if not answer:
             raise Unavailable("The process that the example's workers are forked from has ended.")
-        return int(answer)
+        os.set_inheritable(descriptors[0], False)
+        return Forked(int(answer), descriptors[0])
 
     def close(self) -> None:
         """Let it end, and wait for it. Safe to call again."""

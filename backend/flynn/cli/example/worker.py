@@ -24,6 +24,9 @@ class Order:
 async def work(order: Order, connection: socket.socket) -> int:
     """Work until the service closes its end of `connection`; 0 when that was all."""
     settings = order.settings
+    for secret in settings.secrets():
+        # Forked from a process that may never have heard of them.
+        logging.register_secret(secret)
     logging.configure(settings.log_level, settings.log_format)
     try:
         with stopping() as stop:
