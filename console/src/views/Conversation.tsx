@@ -11,7 +11,7 @@ import { Entry } from "./Entries.tsx";
 import { ExampleBanner } from "./Example.tsx";
 import { ExportButton } from "./ExportButton.tsx";
 import { ModelKey } from "./ModelKey.tsx";
-import { RunState } from "./RunState.tsx";
+import { RunState, waitsForModel } from "./RunState.tsx";
 import { Watchers } from "./Watchers.tsx";
 
 /** Pixels from the end within which the transcript follows what is new. */
@@ -149,7 +149,9 @@ export function Conversation({ id }: { id: string }) {
               )}
             </article>
           ))}
-        {letters.some((letter) => letter.code === "model-key-missing") && <ModelKey />}
+        {!waitsForModel(transcript.run) && letters.some((l) => l.code === "model-key-missing") && (
+          <ModelKey />
+        )}
       </div>
       {behind && (
         <button
