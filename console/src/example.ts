@@ -1,5 +1,5 @@
 /** The scripted example: having it prepared and played, and killing its worker in the middle. */
-import type { ExampleCrash } from "./protocol.ts";
+import type { ExampleCrash, ExampleView } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 import type { Desk } from "./store.ts";
 import type { Call, Transcript } from "./transcript.ts";
@@ -28,6 +28,11 @@ export async function killWorker(desk: Desk, conversation: string): Promise<Exam
   const crash = await desk.rest.crashExample(conversation);
   void lookAtExample(desk);
   return crash;
+}
+
+/** Whether one more than the worker that is killed is there, to take over; the service refuses it before. */
+export function hasAnother(example: ExampleView): boolean {
+  return example.workers.filter((worker) => worker.state !== "starting").length > 1;
 }
 
 /** The Bash call that is running, null without one. */

@@ -1,7 +1,14 @@
 /** The scripted example: the button that has it played, and what stands above its conversations. */
 import { useEffect, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
-import { callOf, killWorker, lookAtExample, playExample, runningBash } from "../example.ts";
+import {
+  callOf,
+  hasAnother,
+  killWorker,
+  lookAtExample,
+  playExample,
+  runningBash,
+} from "../example.ts";
 import type { ExampleCrash, ExampleView } from "../protocol.ts";
 import { Refused } from "../rest.ts";
 import { isOpen, type Transcript } from "../transcript.ts";
@@ -104,6 +111,7 @@ function Banner({
   };
   const running = runningBash(transcript);
   const mine = example.state !== "not-offered";
+  const another = hasAnother(example);
   const offered = mine && running !== null && running.callId !== crash?.call_id;
   return (
     <section className="scripted" aria-label="Scripted example">
@@ -114,12 +122,18 @@ function Banner({
       {open && mine && <p className="faint">{workers(example)}</p>}
       {offered && (
         <p className="row">
-          <button type="button" className="danger" disabled={busy} onClick={() => void kill()}>
+          <button
+            type="button"
+            className="danger"
+            disabled={busy || !another}
+            onClick={() => void kill()}
+          >
             Kill the worker now (SIGKILL)
           </button>
           <span className="faint">
-            The process that runs this command dies at once; {about(example.lease_seconds)} later
-            another takes over, and does not repeat the command in silence.
+            {another
+              ? `The process that runs this command dies at once; ${about(example.lease_seconds)} later another takes over, and does not repeat the command in silence.`
+              : "In a few seconds: the worker that is to take over is still starting."}
           </span>
         </p>
       )}
