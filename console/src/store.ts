@@ -1,51 +1,21 @@
-/** What the page knows, and what can be done on it. One store; views read slices of it. */
-import { createStore } from "zustand/vanilla";
+/** What can be done on the page. It keeps what the page knows in one store; views read slices of that. */
 import { Connection } from "./connection.ts";
 import { lookAtExample } from "./example.ts";
 import { forgetKey, keepKey } from "./key.ts";
-import { keepOutbox, type Letter, newId, readOutbox } from "./outbox.ts";
+import type { Letter } from "./letter.ts";
+import { Outbox } from "./outbox.ts";
 import type {
-  AgentView,
   ConversationView,
   Delta,
   Envelope,
-  ExampleView,
   ModelKeyView,
   Notice,
   Presence,
   Problem,
-  Readiness,
-  WorkspaceView,
 } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
-import { EMPTY, type Transcript, withDelta, withEvent } from "./transcript.ts";
-
-export type Link = "connecting" | "live" | "reconnecting" | "refused";
-
-export interface State {
-  link: Link;
-  principal: string | null;
-  /** Why the key was refused, or what else the service says of the connection. */
-  problem: Problem | null;
-  /** Why there is no connection, and since when (milliseconds); null while there is one. */
-  away: { cause: string; since: number } | null;
-  ready: Readiness | null;
-  /** The newest ones, and those that were asked for; null until the list has come. */
-  conversations: ConversationView[] | null;
-  /** The cursor of the conversations that are older than those; null when there are none. */
-  older: string | null;
-  workspaces: WorkspaceView[];
-  agents: AgentView[];
-  /** The scripted example; null while it is not known. */
-  example: ExampleView | null;
-  current: string | null;
-  transcripts: Record<string, Transcript>;
-  /** Who watches the conversations that this page follows, this page included. */
-  present: Record<string, Presence>;
-  /** Why a conversation cannot be shown. */
-  barred: Record<string, Problem>;
-  outbox: Letter[];
-}
+import { merged, newStore, without } from "./state.ts";
+import { EMPTY, withDelta, withEvent } from "./transcript.ts";
 
 /** What a new conversation may name; what is left out is as the service has it. */
 export interface ConversationOrder {
@@ -65,26 +35,10 @@ const LIST_EVERY = 5_000;
 const READY_EVERY = 10_000;
 
 export class Desk {
-  readonly store = createStore<State>(() => ({
-    link: "connecting",
-    principal: null,
-    problem: null,
-    away: null,
-    ready: null,
-    conversations: null,
-    older: null,
-    workspaces: [],
-    agents: [],
-    example: null,
-    current: null,
-    transcripts: {},
-    present: {},
-    barred: {},
-    outbox: readOutbox(),
-  }));
-
+  readonly store = newStore();
   readonly rest: Rest;
   readonly #connection: Connection;
+  readonly #outbox: Outbox;
   readonly #timers: number[] = [];
   #waiting: (Envelope | Delta)[] = [];
   #drawing: number | null = null;
@@ -102,6 +56,7 @@ export class Desk {
       noticed: (notice) => this.#noticed(notice),
       lost: (cause) => this.#lost(cause),
     });
+    this.#outbox = new Outbox(this.store, (letter) => this.#send(letter));
     this.#timers.push(
       window.setInterval(() => void this.refresh(), LIST_EVERY),
       window.setInterval(() => void this.#look(), READY_EVERY),
@@ -140,17 +95,13 @@ export class Desk {
   }
 
   /** Say something; kept and sent again until the service has acknowledged it. */
-  async say(conversation: string, text: string): Promise<void> {
-    const letter: Letter = { id: newId(), conversation, text, refused: null };
-    this.#setOutbox((letters) => [...letters, letter]);
-    await this.#post(letter);
+  say(conversation: string, text: string): Promise<void> {
+    return this.#outbox.say(conversation, text);
   }
 
   /** Give up on words that the service refused; gives them back. */
   takeBack(id: string): string {
-    const letter = this.store.getState().outbox.find((l) => l.id === id);
-    this.#setOutbox((letters) => letters.filter((l) => l.id !== id));
-    return letter?.text ?? "";
+    return this.#outbox.takeBack(id);
   }
 
   async interrupt(conversation: string): Promise<void> {
@@ -187,9 +138,7 @@ export class Desk {
   async giveModelKey(key: string, unchecked: boolean): Promise<ModelKeyView> {
     const held = await this.rest.giveModelKey(key, unchecked);
     void this.#look();
-    for (const letter of this.store.getState().outbox) {
-      if (letter.code === "model-key-missing") void this.#post(letter);
-    }
+    void this.#outbox.retry("model-key-missing");
     return held;
   }
 
@@ -239,9 +188,7 @@ export class Desk {
     this.store.setState({ link: "live", principal, problem: null, away: null });
     const { current } = this.store.getState();
     if (current !== null) await this.#follow(current);
-    for (const letter of this.store.getState().outbox) {
-      if (letter.refused === null) await this.#post(letter);
-    }
+    await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
     await this.readChoices();
@@ -310,30 +257,13 @@ export class Desk {
     this.#setPresent(notice.conversation_id, notice.present);
   }
 
-  async #post(letter: Letter): Promise<void> {
-    try {
-      await this.#connection.call("message.send", {
-        conversation_id: letter.conversation,
-        text: letter.text,
-        client_message_id: letter.id,
-      });
-      void this.refresh();
-      this.#setOutbox((letters) => letters.filter((l) => l.id !== letter.id));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { status, code } = error.problem;
-      // Nobody answered, or not now: it is sent again with the next connection.
-      if (status === 0 || status === 503) return;
-      const refused = error.message;
-      this.#setOutbox((letters) =>
-        letters.map((l) => (l.id === letter.id ? { ...l, refused, ...(code && { code }) } : l)),
-      );
-    }
-  }
-
-  #setOutbox(change: (letters: Letter[]) => Letter[]): void {
-    this.store.setState((s) => ({ outbox: change(s.outbox) }));
-    keepOutbox(this.store.getState().outbox);
+  async #send(letter: Letter): Promise<void> {
+    await this.#connection.call("message.send", {
+      conversation_id: letter.conversation,
+      text: letter.text,
+      client_message_id: letter.id,
+    });
+    void this.refresh();
   }
 
   #lost(cause: string): void {
@@ -383,20 +313,4 @@ export class Desk {
       return { transcripts };
     });
   }
-}
-
-/** Two lists in one, newest first, each conversation once; where both know one, as `newer` has it. */
-export function merged(
-  newer: readonly ConversationView[],
-  other: readonly ConversationView[],
-): ConversationView[] {
-  const known = new Set(newer.map((c) => c.id));
-  return [...newer, ...other.filter((c) => !known.has(c.id))].sort(
-    (a, b) => Date.parse(b.created_at) - Date.parse(a.created_at),
-  );
-}
-
-function without<T>(record: Record<string, T>, name: string): Record<string, T> {
-  const { [name]: _, ...rest } = record;
-  return rest;
 }

@@ -1,7 +1,7 @@
 /** Taking back what a call did to a file: the button, and what came of it. */
 import { useRef, useState } from "react";
 import { useDesk, useSlice } from "../desk.ts";
-import { newId } from "../outbox.ts";
+import { newId } from "../letter.ts";
 import { Refused } from "../rest.ts";
 import { type Call, isOpen } from "../transcript.ts";
 import { given } from "./result.ts";
