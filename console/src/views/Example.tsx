@@ -1,5 +1,6 @@
 /** The scripted example: the button that has it played, and what stands above its conversations. */
 import { useEffect, useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import {
   callOf,
@@ -10,8 +11,8 @@ import {
   runningBash,
 } from "../example.ts";
 import type { ExampleCrash, ExampleView } from "../protocol.ts";
-import { Refused } from "../rest.ts";
 import { isOpen, type Transcript } from "../transcript.ts";
+import { Trouble } from "./Trouble.tsx";
 
 /** Milliseconds between two looks at the workers while something happens. */
 const LOOK_EVERY = 1_500;
@@ -20,20 +21,8 @@ const LOOK_EVERY = 1_500;
 export function ExampleOffer({ prominent }: { prominent: boolean }) {
   const desk = useDesk();
   const example = useSlice((s) => s.example);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   if (example === null || example.state === "not-offered") return null;
-  const play = async () => {
-    setBusy(true);
-    setTrouble(null);
-    try {
-      await playExample(desk);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-      setBusy(false);
-    }
-  };
   return (
     <section className="offer" aria-label="Scripted example">
       <p>
@@ -46,7 +35,7 @@ export function ExampleOffer({ prominent }: { prominent: boolean }) {
           type="button"
           className={prominent ? "primary" : undefined}
           disabled={busy}
-          onClick={() => void play()}
+          onClick={() => void attempt(() => playExample(desk))}
         >
           Play the scripted example
         </button>
@@ -54,11 +43,7 @@ export function ExampleOffer({ prominent }: { prominent: boolean }) {
           {busy && "Preparing: the repository is copied, two workers are started…"}
         </span>
       </p>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </section>
   );
 }
@@ -88,8 +73,7 @@ function Banner({
 }) {
   const desk = useDesk();
   const [crash, setCrash] = useState<ExampleCrash | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   const open = isOpen(transcript.run);
   useEffect(() => {
     void lookAtExample(desk);
@@ -97,18 +81,7 @@ function Banner({
     const timer = window.setInterval(() => void lookAtExample(desk), LOOK_EVERY);
     return () => window.clearInterval(timer);
   }, [desk, open]);
-  const kill = async () => {
-    setBusy(true);
-    setTrouble(null);
-    try {
-      setCrash(await killWorker(desk, id));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const kill = () => attempt(async () => setCrash(await killWorker(desk, id)));
   const running = runningBash(transcript);
   const mine = example.state !== "not-offered";
   const another = hasAnother(example);
@@ -138,11 +111,7 @@ function Banner({
         </p>
       )}
       <p role="status">{crash && story(crash, transcript, example)}</p>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </section>
   );
 }
