@@ -1,8 +1,8 @@
 /** A call that waits for somebody's yes, or the account of who said what. */
 import { useState } from "react";
 import { useAttempt } from "../attempt.ts";
+import type { Approval, Call } from "../call.ts";
 import { useDesk } from "../desk.ts";
-import type { Approval, Call } from "../transcript.ts";
 import { visible } from "../visible.ts";
 import { clock } from "../words_for_people.ts";
 

@@ -1,9 +1,10 @@
 /** Taking back what a call did to a file: the button, and what came of it. */
 import { useRef } from "react";
 import { useAttempt } from "../attempt.ts";
+import type { Call } from "../call.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import { newId } from "../letter.ts";
-import { type Call, isOpen } from "../transcript.ts";
+import { isOpen } from "../transcript.ts";
 import { given } from "./result.ts";
 
 /** Whether the call changed a file and what that held before is kept. */
