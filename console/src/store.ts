@@ -1,20 +1,13 @@
 /** What can be done on the page. It keeps what the page knows in one store; views read slices of that. */
 import { Connection } from "./connection.ts";
 import { lookAtExample } from "./example.ts";
+import { Following } from "./following.ts";
 import { forgetKey, keepKey } from "./key.ts";
 import type { Letter } from "./letter.ts";
 import { Outbox } from "./outbox.ts";
-import type {
-  ConversationView,
-  Delta,
-  Envelope,
-  ModelKeyView,
-  Notice,
-  Presence,
-  Problem,
-} from "./protocol.ts";
+import type { ConversationView, Delta, Envelope, ModelKeyView, Problem } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
-import { merged, newStore, without } from "./state.ts";
+import { merged, newStore } from "./state.ts";
 import { EMPTY, withDelta, withEvent } from "./transcript.ts";
 
 /** What a new conversation may name; what is left out is as the service has it. */
@@ -29,8 +22,6 @@ export interface ConversationOrder {
 const FRAME = 33;
 /** Milliseconds that a new conversation waits for a connection. */
 const PATIENCE = 20_000;
-/** Conversations that are followed at once; of others the page forgets what it was told. */
-const FOLLOWED = 20;
 const LIST_EVERY = 5_000;
 const READY_EVERY = 10_000;
 
@@ -38,12 +29,11 @@ export class Desk {
   readonly store = newStore();
   readonly rest: Rest;
   readonly #connection: Connection;
+  readonly #following: Following;
   readonly #outbox: Outbox;
   readonly #timers: number[] = [];
   #waiting: (Envelope | Delta)[] = [];
   #drawing: number | null = null;
-  /** The conversations that are followed, the one looked at last at the end. */
-  #followed: string[] = [];
 
   constructor(key: string) {
     keepKey(key);
@@ -53,9 +43,14 @@ export class Desk {
       heard: (event) => this.#take(event),
       streamed: (delta) => this.#take(delta),
       troubled: (problem) => this.#troubled(problem),
-      noticed: (notice) => this.#noticed(notice),
+      noticed: (notice) => this.#following.setPresent(notice.conversation_id, notice.present),
       lost: (cause) => this.#lost(cause),
     });
+    this.#following = new Following(
+      this.store,
+      (name, order) => this.#connection.call(name, order),
+      (problem) => this.#troubled(problem),
+    );
     this.#outbox = new Outbox(this.store, (letter) => this.#send(letter));
     this.#timers.push(
       window.setInterval(() => void this.refresh(), LIST_EVERY),
@@ -72,7 +67,7 @@ export class Desk {
   /** Show a conversation and follow it; null shows none. */
   async open(id: string | null): Promise<void> {
     this.store.setState({ current: id });
-    if (id !== null && this.store.getState().link === "live") await this.#follow(id);
+    if (id !== null && this.store.getState().link === "live") await this.#following.follow(id);
   }
 
   /** Show what an address names that the list has not, such as an old conversation. */
@@ -81,7 +76,7 @@ export class Desk {
       this.#know(await this.rest.conversation(id));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.problem.status === 404) this.#bar(id, error.problem);
+      if (error.problem.status === 404) this.#following.bar(id, error.problem);
     }
   }
 
@@ -187,7 +182,7 @@ export class Desk {
   async #welcomed(principal: string): Promise<void> {
     this.store.setState({ link: "live", principal, problem: null, away: null });
     const { current } = this.store.getState();
-    if (current !== null) await this.#follow(current);
+    if (current !== null) await this.#following.follow(current);
     await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
@@ -204,57 +199,11 @@ export class Desk {
     }
   }
 
-  async #follow(id: string, again = false): Promise<void> {
-    const after = this.store.getState().transcripts[id]?.lastSeq ?? 0;
-    try {
-      const order = { conversation_id: id, after_seq: after };
-      const answer = await this.#connection.call("conversation.open", order);
-      this.#setPresent(id, answer.present as Presence);
-      this.store.setState((s) => ({
-        transcripts: { ...s.transcripts, [id]: s.transcripts[id] ?? EMPTY },
-        barred: without(s.barred, id),
-      }));
-      this.#followed = [...this.#followed.filter((other) => other !== id), id];
-      while (this.#followed.length > FOLLOWED) await this.#leave(this.#followed[0] as string);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { status } = error.problem;
-      if (status === 422 && after > 0 && !again) {
-        // The log is shorter than what is known of it: it was restored. What it has now is the truth.
-        this.store.setState((s) => ({ transcripts: without(s.transcripts, id) }));
-        await this.#follow(id, true);
-      } else if (status === 404 || status === 422) this.#bar(id, error.problem);
-      else if (status !== 0) this.#troubled(error.problem);
-    }
-  }
-
-  /** Follow a conversation no more, and forget what was told of it. */
-  async #leave(id: string): Promise<void> {
-    this.#followed = this.#followed.filter((other) => other !== id);
-    this.store.setState((s) => ({
-      transcripts: without(s.transcripts, id),
-      present: without(s.present, id),
-    }));
-    await this.#connection.call("conversation.close", { conversation_id: id });
-  }
-
   /** Put a conversation on the list, or its newer view in place of the one there. */
   #know(conversation: ConversationView): void {
     this.store.setState((s) => ({
       conversations: merged([conversation], s.conversations ?? []),
     }));
-  }
-
-  #bar(id: string, problem: Problem): void {
-    this.store.setState((s) => ({ barred: { ...s.barred, [id]: problem } }));
-  }
-
-  #setPresent(id: string, present: Presence): void {
-    this.store.setState((s) => ({ present: { ...s.present, [id]: present } }));
-  }
-
-  #noticed(notice: Notice): void {
-    this.#setPresent(notice.conversation_id, notice.present);
   }
 
   async #send(letter: Letter): Promise<void> {
@@ -283,7 +232,7 @@ export class Desk {
     }
     // The connection is taken up again by itself; the state of the link tells of it.
     if (problem.code === "service-ends") return;
-    if (problem.conversation_id) this.#bar(problem.conversation_id, problem);
+    if (problem.conversation_id) this.#following.bar(problem.conversation_id, problem);
     else this.store.setState({ problem });
   }
 

@@ -7,6 +7,7 @@
 import { type Answer, completedAnswer, newAnswer, streamed } from "./answer.ts";
 import { answeredCall, askedCall, begunCall, type Call, endedCall } from "./call.ts";
 import type { Delta, Envelope, Report } from "./protocol.ts";
+import { isOpen, type Run, ran } from "./run.ts";
 import { grown } from "./words.ts";
 
 export interface Said {
@@ -43,14 +44,6 @@ export interface Reported {
 
 export type Item = Said | Answer | Note | Reported;
 
-export interface Run {
-  state: "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled";
-  reason: string | null;
-  detail: string | null;
-  retryAt: string | null;
-  nanodollars: number;
-}
-
 export interface Transcript {
   lastSeq: number;
   items: Item[];
@@ -72,11 +65,6 @@ export const EMPTY: Transcript = {
   stopping: false,
   undoing: null,
 };
-
-/** Whether a run is queued, at work or waiting. */
-export function isOpen(run: Run | null): boolean {
-  return run !== null && ["queued", "running", "waiting"].includes(run.state);
-}
 
 /** The transcript after `event`; the same one when it was known already. */
 export function withEvent(before: Transcript, event: Envelope): Transcript {
@@ -280,16 +268,6 @@ function ended(
     stopping: false,
     run: { state, reason, detail, retryAt: null, nanodollars },
   };
-}
-
-function ran(
-  run: Run | null,
-  state: Run["state"],
-  reason: string | null,
-  detail: string | null,
-  retryAt: string | null,
-): Run {
-  return { state, reason, detail, retryAt, nanodollars: run?.nanodollars ?? 0 };
 }
 
 function note(event: Envelope, tone: Note["tone"], text: string, detail: string | null): Note {

@@ -4,7 +4,7 @@ import { useAttempt } from "../attempt.ts";
 import type { Call } from "../call.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import { newId } from "../letter.ts";
-import { isOpen } from "../transcript.ts";
+import { isOpen } from "../run.ts";
 import { given } from "./result.ts";
 
 /** Whether the call changed a file and what that held before is kept. */

@@ -2,7 +2,8 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
-import { EMPTY, isOpen, type Run } from "../transcript.ts";
+import { isOpen, type Run } from "../run.ts";
+import { EMPTY } from "../transcript.ts";
 import { unturned, visible } from "../visible.ts";
 import { money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";

@@ -11,7 +11,8 @@ import {
   runningBash,
 } from "../example.ts";
 import type { ExampleCrash, ExampleView } from "../protocol.ts";
-import { isOpen, type Transcript } from "../transcript.ts";
+import { isOpen } from "../run.ts";
+import type { Transcript } from "../transcript.ts";
 import { Trouble } from "./Trouble.tsx";
 
 /** Milliseconds between two looks at the workers while something happens. */
