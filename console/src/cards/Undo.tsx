@@ -5,6 +5,7 @@ import type { Call } from "../call.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import { newId } from "../letter.ts";
 import { isOpen } from "../run.ts";
+import { visible } from "../visible.ts";
 import { given } from "./result.ts";
 
 /** Whether the call changed a file and what that held before is kept. */
@@ -40,7 +41,7 @@ export function Undo({ call, conversation }: { call: Call; conversation: string 
           <button
             type="button"
             disabled={sending}
-            aria-label={`Undo ${call.tool} ${given(call, "file_path")}`}
+            aria-label={`Undo ${call.tool} ${visible(given(call, "file_path"))}`}
             onClick={() => void ask()}
           >
             Undo
