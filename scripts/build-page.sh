@@ -11,6 +11,7 @@
 # service serves it, and the wheel carries it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
 
 check=false
 case "${1:-}" in
@@ -44,7 +45,8 @@ if [ "$check" = false ] && [ "$(cat "$page/.sources" 2>/dev/null || true)" = "$d
   exit 0
 fi
 echo $$ >console/.building
-trap 'rm -f console/.building' EXIT
+# By its whole name, since the build goes on in another directory.
+trap 'rm -f "$root/console/.building"' EXIT
 
 new_enough() {
   "$1" -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a === 20 && +b >= 19) ? 0 : 1)' \

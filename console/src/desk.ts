@@ -1,7 +1,8 @@
 /** The desk as views get it: the store's slices, and what can be done. */
 import { createContext, useContext } from "react";
 import { useStore } from "zustand";
-import type { Desk, State } from "./store.ts";
+import type { State } from "./state.ts";
+import type { Desk } from "./store.ts";
 
 export const DeskContext = createContext<Desk | null>(null);
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { callOf, runningBash } from "./example.ts";
-import type { Envelope } from "./protocol.ts";
+import { callOf, hasAnother, runningBash } from "./example.ts";
+import type { Envelope, ExampleView } from "./protocol.ts";
 import { EMPTY, type Transcript, withEvent } from "./transcript.ts";
 
 const NAMES = ["run.started", "step.started", "message.completed", "tool.started"];
@@ -42,5 +42,23 @@ describe("the call that a worker is in the middle of", () => {
   test("is found again by its id, with what became of it", () => {
     expect(callOf(told("Bash", "unknown"), "c1")?.outcome).toBe("unknown");
     expect(callOf(told("Bash"), "another")).toBeNull();
+  });
+});
+
+describe("the worker that takes over", () => {
+  const played = (...states: string[]) =>
+    ({
+      workers: states.map((state, pid) => ({ pid, state, conversation_id: null })),
+    }) as unknown as ExampleView;
+
+  test("is there once it has started, free or at work", () => {
+    expect(hasAnother(played("working", "idle"))).toBe(true);
+    expect(hasAnother(played("working", "working"))).toBe(true);
+  });
+
+  test("is not there while it starts, nor when it is gone", () => {
+    expect(hasAnother(played("working", "starting"))).toBe(false);
+    expect(hasAnother(played("working"))).toBe(false);
+    expect(hasAnother(played())).toBe(false);
   });
 });

@@ -1,8 +1,10 @@
 /** The scripted example: having it prepared and played, and killing its worker in the middle. */
-import type { ExampleCrash } from "./protocol.ts";
+
+import type { Call } from "./call.ts";
+import type { ExampleCrash, ExampleView } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 import type { Desk } from "./store.ts";
-import type { Call, Transcript } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** Read how the example stands; what is known stays when the service does not say. */
 export async function lookAtExample(desk: Desk): Promise<void> {
@@ -28,6 +30,11 @@ export async function killWorker(desk: Desk, conversation: string): Promise<Exam
   const crash = await desk.rest.crashExample(conversation);
   void lookAtExample(desk);
   return crash;
+}
+
+/** Whether one more than the worker that is killed is there, to take over; the service refuses it before. */
+export function hasAnother(example: ExampleView): boolean {
+  return example.workers.filter((worker) => worker.state !== "starting").length > 1;
 }
 
 /** The Bash call that is running, null without one. */

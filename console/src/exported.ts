@@ -1,6 +1,8 @@
 /** A transcript as one Markdown text, to be kept or sent. */
+
+import type { Call } from "./call.ts";
 import { given, words } from "./cards/result.ts";
-import type { Call, Item, Transcript } from "./transcript.ts";
+import type { Item, Transcript } from "./transcript.ts";
 import { money } from "./words_for_people.ts";
 
 export function exported(title: string, transcript: Transcript): string {

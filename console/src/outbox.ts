@@ -1,37 +1,86 @@
 /**
- * The outbox: words that were not acknowledged yet. They are kept over reloads and lost connections and sent
- * again under the same id, so that they arrive once.
+ * The outbox: it sends letters one after another, in the order in which they were said. One that gets no
+ * answer holds back those that were said after it in its conversation; one that is refused does not.
  */
-import { read, write } from "./key.ts";
+import { keepOutbox, type Letter, newId } from "./letter.ts";
+import { Refused } from "./rest.ts";
+import type { Store } from "./state.ts";
 
-export interface Letter {
-  id: string;
-  conversation: string;
-  text: string;
-  /** Why the service does not take it; null while it is on its way. */
-  refused: string | null;
-  /** The refusal's code, for programs. */
-  code?: string;
-}
+export class Outbox {
+  readonly #store: Store;
+  readonly #send: (letter: Letter) => Promise<unknown>;
+  /** The end of all sending that was asked for. */
+  #sending: Promise<void> = Promise.resolve();
 
-const NAME = "flynn.outbox";
-
-export function readOutbox(): Letter[] {
-  const kept = read(window.sessionStorage, NAME);
-  if (kept === null) return [];
-  try {
-    return (JSON.parse(kept) as Letter[]).filter((letter) => typeof letter.id === "string");
-  } catch {
-    return [];
+  /** `send` hands a letter to the service. It rejects with Refused; without an answer its status is 0. */
+  constructor(store: Store, send: (letter: Letter) => Promise<unknown>) {
+    this.#store = store;
+    this.#send = send;
   }
-}
 
-export function keepOutbox(letters: readonly Letter[]): void {
-  write(window.sessionStorage, NAME, letters.length ? JSON.stringify(letters) : null);
-}
+  /** Say something; kept and sent again until the service has acknowledged it. */
+  async say(conversation: string, text: string): Promise<void> {
+    const letter: Letter = { id: newId(), conversation, text, refused: null };
+    this.#change((letters) => [...letters, letter]);
+    await this.send();
+  }
 
-/** An id that no other message has. */
-export function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  /** Give up on words that the service refused; gives them back. */
+  takeBack(id: string): string {
+    const letter = this.#store.getState().outbox.find((l) => l.id === id);
+    this.#change((letters) => letters.filter((l) => l.id !== id));
+    return letter?.text ?? "";
+  }
+
+  /** Have the letters that were refused with `code` wait again, and send what waits. */
+  async retry(code: string): Promise<void> {
+    this.#change((letters) =>
+      letters.map((letter) => {
+        if (letter.code !== code) return letter;
+        const { code: _, ...rest } = letter;
+        return { ...rest, refused: null };
+      }),
+    );
+    await this.send();
+  }
+
+  /** Send what waits, after whatever is being sent. */
+  send(): Promise<void> {
+    const work = () => this.#sendAll();
+    this.#sending = this.#sending.then(work, work);
+    return this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    const held = new Set<string>();
+    for (;;) {
+      const letter = this.#store
+        .getState()
+        .outbox.find((l) => l.refused === null && !held.has(l.conversation));
+      if (letter === undefined) return;
+      if (!(await this.#post(letter))) held.add(letter.conversation);
+    }
+  }
+
+  /** False when nobody answered, or not now: it is sent again with the next words or connection. */
+  async #post(letter: Letter): Promise<boolean> {
+    try {
+      await this.#send(letter);
+      this.#change((letters) => letters.filter((l) => l.id !== letter.id));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { status, code } = error.problem;
+      if (status === 0 || status === 503) return false;
+      const refused = error.message;
+      this.#change((letters) =>
+        letters.map((l) => (l.id === letter.id ? { ...l, refused, ...(code && { code }) } : l)),
+      );
+    }
+    return true;
+  }
+
+  #change(change: (letters: Letter[]) => Letter[]): void {
+    this.#store.setState((s) => ({ outbox: change(s.outbox) }));
+    keepOutbox(this.#store.getState().outbox);
+  }
 }

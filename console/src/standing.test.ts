@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ConversationView, Envelope } from "./protocol.ts";
 import { standing } from "./standing.ts";
-import { merged } from "./store.ts";
+import { merged } from "./state.ts";
 import { EMPTY, withEvent } from "./transcript.ts";
 
 function view(id: string, at: string, run: unknown, last_seq = 3): ConversationView {

@@ -1,51 +1,14 @@
-/** What the page knows, and what can be done on it. One store; views read slices of it. */
-import { createStore } from "zustand/vanilla";
+/** What can be done on the page. It keeps what the page knows in one store; views read slices of that. */
 import { Connection } from "./connection.ts";
 import { lookAtExample } from "./example.ts";
+import { Following } from "./following.ts";
 import { forgetKey, keepKey } from "./key.ts";
-import { keepOutbox, type Letter, newId, readOutbox } from "./outbox.ts";
-import type {
-  AgentView,
-  ConversationView,
-  Delta,
-  Envelope,
-  ExampleView,
-  ModelKeyView,
-  Notice,
-  Presence,
-  Problem,
-  Readiness,
-  WorkspaceView,
-} from "./protocol.ts";
+import type { Letter } from "./letter.ts";
+import { Outbox } from "./outbox.ts";
+import type { ConversationView, Delta, Envelope, ModelKeyView, Problem } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
-import { EMPTY, type Transcript, withDelta, withEvent } from "./transcript.ts";
-
-export type Link = "connecting" | "live" | "reconnecting" | "refused";
-
-export interface State {
-  link: Link;
-  principal: string | null;
-  /** Why the key was refused, or what else the service says of the connection. */
-  problem: Problem | null;
-  /** Why there is no connection, and since when (milliseconds); null while there is one. */
-  away: { cause: string; since: number } | null;
-  ready: Readiness | null;
-  /** The newest ones, and those that were asked for; null until the list has come. */
-  conversations: ConversationView[] | null;
-  /** The cursor of the conversations that are older than those; null when there are none. */
-  older: string | null;
-  workspaces: WorkspaceView[];
-  agents: AgentView[];
-  /** The scripted example; null while it is not known. */
-  example: ExampleView | null;
-  current: string | null;
-  transcripts: Record<string, Transcript>;
-  /** Who watches the conversations that this page follows, this page included. */
-  present: Record<string, Presence>;
-  /** Why a conversation cannot be shown. */
-  barred: Record<string, Problem>;
-  outbox: Letter[];
-}
+import { merged, newStore } from "./state.ts";
+import { EMPTY, withDelta, withEvent } from "./transcript.ts";
 
 /** What a new conversation may name; what is left out is as the service has it. */
 export interface ConversationOrder {
@@ -59,37 +22,18 @@ export interface ConversationOrder {
 const FRAME = 33;
 /** Milliseconds that a new conversation waits for a connection. */
 const PATIENCE = 20_000;
-/** Conversations that are followed at once; of others the page forgets what it was told. */
-const FOLLOWED = 20;
 const LIST_EVERY = 5_000;
 const READY_EVERY = 10_000;
 
 export class Desk {
-  readonly store = createStore<State>(() => ({
-    link: "connecting",
-    principal: null,
-    problem: null,
-    away: null,
-    ready: null,
-    conversations: null,
-    older: null,
-    workspaces: [],
-    agents: [],
-    example: null,
-    current: null,
-    transcripts: {},
-    present: {},
-    barred: {},
-    outbox: readOutbox(),
-  }));
-
+  readonly store = newStore();
   readonly rest: Rest;
   readonly #connection: Connection;
+  readonly #following: Following;
+  readonly #outbox: Outbox;
   readonly #timers: number[] = [];
   #waiting: (Envelope | Delta)[] = [];
   #drawing: number | null = null;
-  /** The conversations that are followed, the one looked at last at the end. */
-  #followed: string[] = [];
 
   constructor(key: string) {
     keepKey(key);
@@ -99,9 +43,15 @@ export class Desk {
       heard: (event) => this.#take(event),
       streamed: (delta) => this.#take(delta),
       troubled: (problem) => this.#troubled(problem),
-      noticed: (notice) => this.#noticed(notice),
+      noticed: (notice) => this.#following.setPresent(notice.conversation_id, notice.present),
       lost: (cause) => this.#lost(cause),
     });
+    this.#following = new Following(
+      this.store,
+      (name, order) => this.#connection.call(name, order),
+      (problem) => this.#troubled(problem),
+    );
+    this.#outbox = new Outbox(this.store, (letter) => this.#send(letter));
     this.#timers.push(
       window.setInterval(() => void this.refresh(), LIST_EVERY),
       window.setInterval(() => void this.#look(), READY_EVERY),
@@ -117,7 +67,7 @@ export class Desk {
   /** Show a conversation and follow it; null shows none. */
   async open(id: string | null): Promise<void> {
     this.store.setState({ current: id });
-    if (id !== null && this.store.getState().link === "live") await this.#follow(id);
+    if (id !== null && this.store.getState().link === "live") await this.#following.follow(id);
   }
 
   /** Show what an address names that the list has not, such as an old conversation. */
@@ -126,7 +76,7 @@ export class Desk {
       this.#know(await this.rest.conversation(id));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.problem.status === 404) this.#bar(id, error.problem);
+      if (error.problem.status === 404) this.#following.bar(id, error.problem);
     }
   }
 
@@ -140,17 +90,13 @@ export class Desk {
   }
 
   /** Say something; kept and sent again until the service has acknowledged it. */
-  async say(conversation: string, text: string): Promise<void> {
-    const letter: Letter = { id: newId(), conversation, text, refused: null };
-    this.#setOutbox((letters) => [...letters, letter]);
-    await this.#post(letter);
+  say(conversation: string, text: string): Promise<void> {
+    return this.#outbox.say(conversation, text);
   }
 
   /** Give up on words that the service refused; gives them back. */
   takeBack(id: string): string {
-    const letter = this.store.getState().outbox.find((l) => l.id === id);
-    this.#setOutbox((letters) => letters.filter((l) => l.id !== id));
-    return letter?.text ?? "";
+    return this.#outbox.takeBack(id);
   }
 
   async interrupt(conversation: string): Promise<void> {
@@ -187,9 +133,7 @@ export class Desk {
   async giveModelKey(key: string, unchecked: boolean): Promise<ModelKeyView> {
     const held = await this.rest.giveModelKey(key, unchecked);
     void this.#look();
-    for (const letter of this.store.getState().outbox) {
-      if (letter.code === "model-key-missing") void this.#post(letter);
-    }
+    void this.#outbox.retry("model-key-missing");
     return held;
   }
 
@@ -238,10 +182,8 @@ export class Desk {
   async #welcomed(principal: string): Promise<void> {
     this.store.setState({ link: "live", principal, problem: null, away: null });
     const { current } = this.store.getState();
-    if (current !== null) await this.#follow(current);
-    for (const letter of this.store.getState().outbox) {
-      if (letter.refused === null) await this.#post(letter);
-    }
+    if (current !== null) await this.#following.follow(current);
+    await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
     await this.readChoices();
@@ -257,40 +199,6 @@ export class Desk {
     }
   }
 
-  async #follow(id: string, again = false): Promise<void> {
-    const after = this.store.getState().transcripts[id]?.lastSeq ?? 0;
-    try {
-      const order = { conversation_id: id, after_seq: after };
-      const answer = await this.#connection.call("conversation.open", order);
-      this.#setPresent(id, answer.present as Presence);
-      this.store.setState((s) => ({
-        transcripts: { ...s.transcripts, [id]: s.transcripts[id] ?? EMPTY },
-        barred: without(s.barred, id),
-      }));
-      this.#followed = [...this.#followed.filter((other) => other !== id), id];
-      while (this.#followed.length > FOLLOWED) await this.#leave(this.#followed[0] as string);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { status } = error.problem;
-      if (status === 422 && after > 0 && !again) {
-        // The log is shorter than what is known of it: it was restored. What it has now is the truth.
-        this.store.setState((s) => ({ transcripts: without(s.transcripts, id) }));
-        await this.#follow(id, true);
-      } else if (status === 404 || status === 422) this.#bar(id, error.problem);
-      else if (status !== 0) this.#troubled(error.problem);
-    }
-  }
-
-  /** Follow a conversation no more, and forget what was told of it. */
-  async #leave(id: string): Promise<void> {
-    this.#followed = this.#followed.filter((other) => other !== id);
-    this.store.setState((s) => ({
-      transcripts: without(s.transcripts, id),
-      present: without(s.present, id),
-    }));
-    await this.#connection.call("conversation.close", { conversation_id: id });
-  }
-
   /** Put a conversation on the list, or its newer view in place of the one there. */
   #know(conversation: ConversationView): void {
     this.store.setState((s) => ({
@@ -298,42 +206,13 @@ export class Desk {
     }));
   }
 
-  #bar(id: string, problem: Problem): void {
-    this.store.setState((s) => ({ barred: { ...s.barred, [id]: problem } }));
-  }
-
-  #setPresent(id: string, present: Presence): void {
-    this.store.setState((s) => ({ present: { ...s.present, [id]: present } }));
-  }
-
-  #noticed(notice: Notice): void {
-    this.#setPresent(notice.conversation_id, notice.present);
-  }
-
-  async #post(letter: Letter): Promise<void> {
-    try {
-      await this.#connection.call("message.send", {
-        conversation_id: letter.conversation,
-        text: letter.text,
-        client_message_id: letter.id,
-      });
-      void this.refresh();
-      this.#setOutbox((letters) => letters.filter((l) => l.id !== letter.id));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { status, code } = error.problem;
-      // Nobody answered, or not now: it is sent again with the next connection.
-      if (status === 0 || status === 503) return;
-      const refused = error.message;
-      this.#setOutbox((letters) =>
-        letters.map((l) => (l.id === letter.id ? { ...l, refused, ...(code && { code }) } : l)),
-      );
-    }
-  }
-
-  #setOutbox(change: (letters: Letter[]) => Letter[]): void {
-    this.store.setState((s) => ({ outbox: change(s.outbox) }));
-    keepOutbox(this.store.getState().outbox);
+  async #send(letter: Letter): Promise<void> {
+    await this.#connection.call("message.send", {
+      conversation_id: letter.conversation,
+      text: letter.text,
+      client_message_id: letter.id,
+    });
+    void this.refresh();
   }
 
   #lost(cause: string): void {
@@ -353,7 +232,7 @@ export class Desk {
     }
     // The connection is taken up again by itself; the state of the link tells of it.
     if (problem.code === "service-ends") return;
-    if (problem.conversation_id) this.#bar(problem.conversation_id, problem);
+    if (problem.conversation_id) this.#following.bar(problem.conversation_id, problem);
     else this.store.setState({ problem });
   }
 
@@ -383,20 +262,4 @@ export class Desk {
       return { transcripts };
     });
   }
-}
-
-/** Two lists in one, newest first, each conversation once; where both know one, as `newer` has it. */
-export function merged(
-  newer: readonly ConversationView[],
-  other: readonly ConversationView[],
-): ConversationView[] {
-  const known = new Set(newer.map((c) => c.id));
-  return [...newer, ...other.filter((c) => !known.has(c.id))].sort(
-    (a, b) => Date.parse(b.created_at) - Date.parse(a.created_at),
-  );
-}
-
-function without<T>(record: Record<string, T>, name: string): Record<string, T> {
-  const { [name]: _, ...rest } = record;
-  return rest;
 }

@@ -4,8 +4,11 @@
  * Pure: every function gives a new transcript and leaves the old one alone, and what did not change stays the
  * same object, so that only what changed is drawn again. An event at or below `lastSeq` changes nothing.
  */
-import type { Block, Delta, Envelope, Evidence, Json, Outcome, Report, Usage } from "./protocol.ts";
-import { grown, NO_WORDS, type Words } from "./words.ts";
+import { type Answer, completedAnswer, newAnswer, streamed } from "./answer.ts";
+import { answeredCall, askedCall, begunCall, type Call, endedCall } from "./call.ts";
+import type { Delta, Envelope, Report } from "./protocol.ts";
+import { isOpen, type Run, ran } from "./run.ts";
+import { grown } from "./words.ts";
 
 export interface Said {
   kind: "said";
@@ -21,65 +24,6 @@ export interface Said {
   during: boolean;
   /** Whether that run ended before it had read them. */
   missed: boolean;
-}
-
-export interface Approval {
-  id: string;
-  callDigest: string;
-  reason: string;
-  expiresAt: string;
-  state: "pending" | "allowed" | "denied" | "expired";
-  by: string | null;
-}
-
-/** An undo of a call: asked for, done, or refused with the reason. One that was refused can be asked for again. */
-export interface Undo {
-  state: "asked" | "done" | "refused";
-  by: string;
-  why: string | null;
-}
-
-/** A tool call, from the first letter of its input to its result. */
-export interface Call {
-  type: "call";
-  callId: string;
-  tool: string;
-  input: Json;
-  /** The input while it is being written. */
-  writing: Words | null;
-  state: "writing" | "waiting" | "running" | "done";
-  output: Words;
-  outcome: Outcome | null;
-  result: Block[];
-  evidence: Evidence[];
-  durationMs: number;
-  startedAt: string | null;
-  approval: Approval | null;
-  undo: Undo | null;
-  /** A background job: its output goes on after its call. */
-  goesOn: boolean;
-}
-
-export interface Prose {
-  type: "text" | "thinking";
-  text: string;
-  streaming: Words | null;
-}
-
-export type Piece = Prose | Call;
-
-/** One model call and what it asked for. */
-export interface Answer {
-  kind: "answer";
-  key: string;
-  step: number;
-  model: string;
-  at: string;
-  pieces: Piece[];
-  live: boolean;
-  withdrawn: boolean;
-  nanodollars: number | null;
-  usage: Usage | null;
 }
 
 export interface Note {
@@ -99,14 +43,6 @@ export interface Reported {
 }
 
 export type Item = Said | Answer | Note | Reported;
-
-export interface Run {
-  state: "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled";
-  reason: string | null;
-  detail: string | null;
-  retryAt: string | null;
-  nanodollars: number;
-}
 
 export interface Transcript {
   lastSeq: number;
@@ -129,11 +65,6 @@ export const EMPTY: Transcript = {
   stopping: false,
   undoing: null,
 };
-
-/** Whether a run is queued, at work or waiting. */
-export function isOpen(run: Run | null): boolean {
-  return run !== null && ["queued", "running", "waiting"].includes(run.state);
-}
 
 /** The transcript after `event`; the same one when it was known already. */
 export function withEvent(before: Transcript, event: Envelope): Transcript {
@@ -191,7 +122,7 @@ function after(t: Transcript, event: Envelope): Transcript {
     case "step.started":
       return begun(t, event);
     case "message.completed":
-      return completed(t, event);
+      return withAnswer(t, event.data.step, (a) => completedAnswer(a, event));
     case "step.completed":
       return withAnswer(t, event.data.step, (a) => ({
         ...a,
@@ -201,56 +132,18 @@ function after(t: Transcript, event: Envelope): Transcript {
     case "step.failed":
       return failed(t, event);
     case "tool.started":
-      return withCall(t, event.data.call_id, (c) => ({
-        ...c,
-        tool: event.data.tool,
-        input: event.data.input,
-        writing: null,
-        state: "running",
-        startedAt: event.at,
-      }));
+      return withCall(t, event.data.call_id, (c) => begunCall(c, event));
     case "tool.finished":
-      return withCall(t, event.data.call_id, (c) => {
-        const goesOn = event.data.evidence.some((e) => e.kind === "job_started");
-        return {
-          ...c,
-          state: "done",
-          writing: null,
-          outcome: event.data.outcome,
-          result: event.data.content,
-          evidence: event.data.evidence,
-          durationMs: event.data.duration_ms,
-          output: goesOn ? c.output : NO_WORDS,
-          goesOn,
-        };
-      });
+      return withCall(t, event.data.call_id, (c) => endedCall(c, event));
     case "approval.requested":
-      return withCall(t, event.data.call_id, (c) => ({
-        ...c,
-        input: event.data.input,
-        state: "waiting",
-        approval: {
-          id: event.data.approval_id,
-          callDigest: event.data.call_digest,
-          reason: event.data.reason,
-          expiresAt: event.data.expires_at,
-          state: "pending",
-          by: null,
-        },
-      }));
+      return withCall(t, event.data.call_id, (c) => askedCall(c, event));
     case "approval.decided": {
       const { decision, principal } = event.data;
       const state = decision === "allow" ? "allowed" : "denied";
-      return withCall(t, event.data.call_id, (c) => ({
-        ...c,
-        approval: c.approval && { ...c.approval, state, by: principal },
-      }));
+      return withCall(t, event.data.call_id, (c) => answeredCall(c, state, principal));
     }
     case "approval.expired":
-      return withCall(t, event.data.call_id, (c) => ({
-        ...c,
-        approval: c.approval && { ...c.approval, state: "expired" },
-      }));
+      return withCall(t, event.data.call_id, (c) => answeredCall(c, "expired", null));
     case "budget.raised":
       return added(t, note(event, "plain", `${event.data.principal} raised the limits.`, null));
     case "mode.changed":
@@ -301,28 +194,6 @@ export function withDelta(t: Transcript, delta: Delta): Transcript {
   );
 }
 
-function streamed(pieces: Piece[], delta: Delta): Piece[] {
-  const next = [...pieces];
-  while (next.length < delta.block) next.push({ type: "text", text: "", streaming: NO_WORDS });
-  const piece = next[delta.block];
-  if (delta.kind === "tool_input") {
-    const call =
-      piece?.type === "call"
-        ? piece
-        : newCall(delta.call_id ?? "", delta.tool ?? "", null, NO_WORDS);
-    next[delta.block] = {
-      ...call,
-      writing: grown(call.writing ?? NO_WORDS, delta.offset, delta.text),
-    };
-    return next;
-  }
-  const type = delta.kind === "thinking" ? "thinking" : "text";
-  const known = piece && piece.type === type && piece.streaming ? piece.streaming : NO_WORDS;
-  const words = grown(known, delta.offset, delta.text);
-  next[delta.block] = { type, text: words.text, streaming: words };
-  return next;
-}
-
 function begun(t: Transcript, event: Envelope & { type: "step.started" }): Transcript {
   const taken = new Set(event.data.input_seqs);
   const items = t.items.map((item) =>
@@ -330,77 +201,12 @@ function begun(t: Transcript, event: Envelope & { type: "step.started" }): Trans
       ? { ...item, read: true, missed: false }
       : item,
   );
-  const answer: Answer = {
-    kind: "answer",
-    key: `a${event.seq}`,
-    step: event.data.step,
-    model: event.data.model,
-    at: event.at,
-    pieces: [],
-    live: true,
-    withdrawn: false,
-    nanodollars: null,
-    usage: null,
-  };
-  return { ...t, items: [...items.filter(notEmpty), answer], step: event.data.step };
+  return { ...t, items: [...items.filter(notEmpty), newAnswer(event)], step: event.data.step };
 }
 
 /** An answer of which nothing came is not shown. */
 function notEmpty(item: Item): boolean {
   return item.kind !== "answer" || item.live || item.pieces.length > 0;
-}
-
-function completed(t: Transcript, event: Envelope & { type: "message.completed" }): Transcript {
-  return withAnswer(t, event.data.step, (answer) => {
-    const pieces: Piece[] = [];
-    for (const block of event.data.content) {
-      const piece = pieceOf(block, answer.pieces);
-      if (piece) pieces.push(piece);
-    }
-    return { ...answer, live: false, model: event.data.model, pieces };
-  });
-}
-
-function pieceOf(block: Block, before: Piece[]): Piece | null {
-  if (block.type === "text")
-    return { type: "text", text: String(block.text ?? ""), streaming: null };
-  if (block.type === "thinking") {
-    const text = String(block.thinking ?? "");
-    return text ? { type: "thinking", text, streaming: null } : null;
-  }
-  if (block.type === "tool_use") {
-    const id = String(block.id);
-    const known = before.find((p): p is Call => p.type === "call" && p.callId === id);
-    const call = known ?? newCall(id, String(block.name), null, null);
-    return {
-      ...call,
-      tool: String(block.name),
-      input: block.input ?? null,
-      writing: null,
-      state: "waiting",
-    };
-  }
-  return null;
-}
-
-function newCall(callId: string, tool: string, input: Json, writing: Words | null): Call {
-  return {
-    type: "call",
-    callId,
-    tool,
-    input,
-    writing,
-    state: writing ? "writing" : "waiting",
-    output: NO_WORDS,
-    outcome: null,
-    result: [],
-    evidence: [],
-    durationMs: 0,
-    startedAt: null,
-    approval: null,
-    undo: null,
-    goesOn: false,
-  };
 }
 
 function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Transcript {
@@ -462,16 +268,6 @@ function ended(
     stopping: false,
     run: { state, reason, detail, retryAt: null, nanodollars },
   };
-}
-
-function ran(
-  run: Run | null,
-  state: Run["state"],
-  reason: string | null,
-  detail: string | null,
-  retryAt: string | null,
-): Run {
-  return { state, reason, detail, retryAt, nanodollars: run?.nanodollars ?? 0 };
 }
 
 function note(event: Envelope, tone: Note["tone"], text: string, detail: string | null): Note {

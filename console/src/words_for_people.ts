@@ -1,6 +1,6 @@
 /** Numbers, times and states as people read them. */
 import type { Usage } from "./protocol.ts";
-import type { Run } from "./transcript.ts";
+import type { Run } from "./run.ts";
 
 export function money(nanodollars: number): string {
   const dollars = nanodollars / 1e9;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.eventually import eventually
 from tests.page.journey import SCHEMES, violations
 from tests.page.stage import Stage
 
@@ -22,9 +23,22 @@ async def stage(tmp_path: Path, browser: Browser) -> AsyncIterator[Stage]:
         yield found
 
 
+async def both_are_free(stage: Stage) -> None:
+    """Have the example prepared, and wait for both workers: the second one may be long in coming."""
+
+    async def both() -> bool:
+        found = (await http.get("/api/v1/example")).json()
+        return [worker["state"] for worker in found["workers"]] == ["idle", "idle"]
+
+    async with stage.http() as http:
+        assert (await http.post("/api/v1/example")).status_code == 202
+        await eventually(both, what="two workers", seconds=120, every=0.2)
+
+
 async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
     stage: Stage, page: Page
 ) -> None:
+    await both_are_free(stage)
     await page.get_by_role("button", name="Play the scripted example").click()
     banner = page.get_by_role("region", name="Scripted example")
     await expect(banner).to_contain_text("played by a simulator on this machine")
@@ -33,6 +47,8 @@ async def test_the_example_is_played_its_worker_killed_and_its_task_completed(
     await expect(running).to_contain_text("passed", timeout=90_000)
     await expect(running).to_contain_text("running…")
     await expect(banner).to_contain_text(re.compile(r"process \d+ \(at work\)"))
+    # The other one can take over; without it the button does nothing.
+    await expect(banner).to_contain_text("(free)")
     await banner.get_by_role("button", name="Kill the worker now (SIGKILL)").click()
     await expect(banner).to_contain_text("was killed in the middle of a command")
     await expect(running).to_contain_text("outcome unknown", timeout=60_000)

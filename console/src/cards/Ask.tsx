@@ -1,8 +1,8 @@
 /** A call that waits for somebody's yes, or the account of who said what. */
 import { useState } from "react";
+import { useAttempt } from "../attempt.ts";
+import type { Approval, Call } from "../call.ts";
 import { useDesk } from "../desk.ts";
-import { Refused } from "../rest.ts";
-import type { Approval, Call } from "../transcript.ts";
 import { visible } from "../visible.ts";
 import { clock } from "../words_for_people.ts";
 
@@ -16,8 +16,7 @@ export function Ask({ call, approval, conversation }: Asked) {
   const desk = useDesk();
   const [message, setMessage] = useState("");
   const [remember, setRemember] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   if (approval.state !== "pending") {
     const by = approval.by ? ` by ${visible(approval.by)}` : "";
     return approval.state === "expired" ? (
@@ -26,20 +25,12 @@ export function Ask({ call, approval, conversation }: Asked) {
       <p className="asked faint">{`${approval.state === "allowed" ? "Allowed" : "Denied"}${by}.`}</p>
     );
   }
-  const decide = async (decision: "allow" | "deny") => {
-    setBusy(true);
-    setTrouble(null);
-    try {
+  const decide = (decision: "allow" | "deny") =>
+    attempt(async () => {
       const words = decision === "deny" ? message.trim() || null : null;
       await desk.decide(conversation, approval, decision, words, decision === "allow" && remember);
       document.getElementById(`call-${call.callId}`)?.querySelector<HTMLElement>(".head")?.focus();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <fieldset className="asked" disabled={busy}>
       <legend>May {visible(call.tool)} do exactly this?</legend>

@@ -1,7 +1,7 @@
 /** A tool call: what is asked, how it stands, what came of it. */
 import { memo, useState } from "react";
+import type { Call } from "../call.ts";
 import type { Evidence } from "../protocol.ts";
-import type { Call } from "../transcript.ts";
 import { visible } from "../visible.ts";
 import { duration } from "../words_for_people.ts";
 import { Ask } from "./Ask.tsx";

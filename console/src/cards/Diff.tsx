@@ -2,11 +2,12 @@
 import { structuredPatch } from "diff";
 import { memo } from "react";
 import { visible } from "../visible.ts";
+import { Lines, Scrolled } from "./Lines.tsx";
 
 /** Lines of a diff that are shown at once. */
 const SHOWN = 400;
 
-interface Line {
+interface Changed {
   key: string;
   sign: "+" | "-" | " ";
   text: string;
@@ -26,33 +27,28 @@ export const Diff = memo(function Diff({
   const lines = linesOf(before, after);
   const shown = lines.slice(0, SHOWN);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
-    <section className="diff scroll" aria-label={`Changes of ${visible(path)}`} tabIndex={0}>
-      <table>
-        <tbody>
-          {shown.map((line) => (
-            <tr key={line.key} className={CLASSES[line.sign]}>
-              <td className="sign" aria-label={SIGNS[line.sign]}>
-                {line.sign}
-              </td>
-              <td>
-                <code>{visible(line.text)}</code>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <Scrolled className="diff" label={`Changes of ${visible(path)}`}>
+      <Lines
+        marks="sign"
+        lines={shown.map((line) => ({
+          key: line.key,
+          mark: line.sign,
+          spoken: SIGNS[line.sign],
+          text: line.text,
+          className: CLASSES[line.sign],
+        }))}
+      />
       {lines.length > SHOWN && <p className="faint">… {lines.length - SHOWN} more lines</p>}
-    </section>
+    </Scrolled>
   );
 });
 
 const CLASSES = { "+": "plus", "-": "minus", " ": "same" };
 const SIGNS = { "+": "added", "-": "removed", " ": "unchanged" };
 
-export function linesOf(before: string, after: string): Line[] {
+export function linesOf(before: string, after: string): Changed[] {
   const patch = structuredPatch("", "", ended(before), ended(after), "", "", { context: 3 });
-  const lines: Line[] = [];
+  const lines: Changed[] = [];
   for (const hunk of patch.hunks) {
     let old = hunk.oldStart;
     let now = hunk.newStart;

@@ -1,9 +1,11 @@
 /** Taking back what a call did to a file: the button, and what came of it. */
-import { useRef, useState } from "react";
+import { useRef } from "react";
+import { useAttempt } from "../attempt.ts";
+import type { Call } from "../call.ts";
 import { useDesk, useSlice } from "../desk.ts";
-import { newId } from "../outbox.ts";
-import { Refused } from "../rest.ts";
-import { type Call, isOpen } from "../transcript.ts";
+import { newId } from "../letter.ts";
+import { isOpen } from "../run.ts";
+import { visible } from "../visible.ts";
 import { given } from "./result.ts";
 
 /** Whether the call changed a file and what that held before is kept. */
@@ -19,25 +21,14 @@ export function Undo({ call, conversation }: { call: Call; conversation: string 
   const busy = useSlice((s) => isOpen(s.transcripts[conversation]?.run ?? null));
   const id = useRef(newId());
   const place = useRef<HTMLDivElement>(null);
-  const [sending, setSending] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy: sending, trouble, attempt } = useAttempt();
   const { undo } = call;
   const ask = async () => {
-    setSending(true);
-    setTrouble(null);
-    try {
-      await desk.undo(conversation, call.callId, id.current);
-      id.current = newId();
-      // The button goes; who came by keyboard stays where its answer is told.
-      place.current?.focus();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      // Nobody answered: asked again, it is the same undo.
-      if (error.problem.status !== 0) id.current = newId();
-      setTrouble(error.message);
-    } finally {
-      setSending(false);
-    }
+    const refused = await attempt(() => desk.undo(conversation, call.callId, id.current));
+    // Nobody answered: asked again, it is the same undo.
+    if (refused?.problem.status !== 0) id.current = newId();
+    // The button goes; who came by keyboard stays where its answer is told.
+    if (refused === null) place.current?.focus();
   };
   const said = wordsOf(undo);
   if (busy && said === null && trouble === null) return null;
@@ -50,7 +41,7 @@ export function Undo({ call, conversation }: { call: Call; conversation: string 
           <button
             type="button"
             disabled={sending}
-            aria-label={`Undo ${call.tool} ${given(call, "file_path")}`}
+            aria-label={`Undo ${call.tool} ${visible(given(call, "file_path"))}`}
             onClick={() => void ask()}
           >
             Undo

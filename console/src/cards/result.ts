@@ -1,6 +1,7 @@
 /** What a call asked for and what it gave, read from its JSON. */
+
+import type { Call } from "../call.ts";
 import type { Block, Json } from "../protocol.ts";
-import type { Call } from "../transcript.ts";
 
 /** A text in the call's input, "" when it is not there (yet). */
 export function given(call: Call, name: string): string {

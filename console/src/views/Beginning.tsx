@@ -1,11 +1,12 @@
 /** A new conversation: whom to ask, where, and the first words. */
 import { useEffect, useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
-import { Refused } from "../rest.ts";
 import { visible } from "../visible.ts";
 import { Composer } from "./Composer.tsx";
 import { ExampleOffer } from "./Example.tsx";
 import { ModelKey } from "./ModelKey.tsx";
+import { Trouble } from "./Trouble.tsx";
 
 export function Beginning() {
   const desk = useDesk();
@@ -17,16 +18,15 @@ export function Beginning() {
   const [workspace, setWorkspace] = useState("");
   const [agent, setAgent] = useState("");
   const [mode, setMode] = useState("");
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { trouble, attempt } = useAttempt();
   const [draft, setDraft] = useState("");
   useEffect(() => {
     if (link === "live") void desk.readChoices();
   }, [desk, link]);
   const model = ready?.parts.find((part) => part.name === "model" && part.state !== "ok");
   const begin = async (text: string) => {
-    setTrouble(null);
     setDraft("");
-    try {
+    const refused = await attempt(async () => {
       const id = await desk.begin({
         ...(workspace && { workspace }),
         ...(agent && { agent }),
@@ -34,11 +34,8 @@ export function Beginning() {
       });
       await desk.open(id);
       await desk.say(id, text);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setDraft(text);
-      setTrouble(error.message);
-    }
+    });
+    if (refused !== null) setDraft(text);
   };
   return (
     <main className="conversation beginning">
@@ -93,11 +90,7 @@ export function Beginning() {
           </label>
         </div>
       </div>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
       <Composer
         busy={false}
         stopping={false}

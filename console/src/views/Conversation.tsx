@@ -1,8 +1,9 @@
 /** One conversation: its transcript, what the run is doing, and where words are written. */
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
-import { Refused } from "../rest.ts";
-import { EMPTY, isOpen, type Run } from "../transcript.ts";
+import { isOpen, type Run } from "../run.ts";
+import { EMPTY } from "../transcript.ts";
 import { unturned, visible } from "../visible.ts";
 import { money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";
@@ -11,7 +12,8 @@ import { Entry } from "./Entries.tsx";
 import { ExampleBanner } from "./Example.tsx";
 import { ExportButton } from "./ExportButton.tsx";
 import { ModelKey } from "./ModelKey.tsx";
-import { RunState } from "./RunState.tsx";
+import { RunState, waitsForModel } from "./RunState.tsx";
+import { Trouble } from "./Trouble.tsx";
 import { Watchers } from "./Watchers.tsx";
 
 /** Pixels from the end within which the transcript follows what is new. */
@@ -26,7 +28,7 @@ export function Conversation({ id }: { id: string }) {
   const link = useSlice((s) => s.link);
   const view = useSlice((s) => s.conversations?.find((c) => c.id === id));
   const letters = outbox.filter((letter) => letter.conversation === id);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { trouble, attempt } = useAttempt();
   const [draft, setDraft] = useState("");
   const listed = useSlice((s) => s.conversations !== null);
   useEffect(() => {
@@ -34,16 +36,7 @@ export function Conversation({ id }: { id: string }) {
   }, [desk, id, listed, view]);
   const loading = known === undefined || (known.lastSeq === 0 && (view?.last_seq ?? 0) > 0);
   const busy = isOpen(transcript.run);
-  const attempt = useCallback(async (work: Promise<unknown>) => {
-    setTrouble(null);
-    try {
-      await work;
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    }
-  }, []);
-  const stop = useCallback(() => void attempt(desk.interrupt(id)), [attempt, desk, id]);
+  const stop = useCallback(() => void attempt(() => desk.interrupt(id)), [attempt, desk, id]);
 
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -149,7 +142,9 @@ export function Conversation({ id }: { id: string }) {
               )}
             </article>
           ))}
-        {letters.some((letter) => letter.code === "model-key-missing") && <ModelKey />}
+        {!waitsForModel(transcript.run) && letters.some((l) => l.code === "model-key-missing") && (
+          <ModelKey />
+        )}
       </div>
       {behind && (
         <button
@@ -164,11 +159,7 @@ export function Conversation({ id }: { id: string }) {
         </button>
       )}
       <RunState id={id} transcript={transcript} />
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
       <Composer
         busy={busy}
         stopping={transcript.stopping}
@@ -182,7 +173,7 @@ export function Conversation({ id }: { id: string }) {
         send={(text) => {
           following.current = true;
           setDraft("");
-          void attempt(desk.say(id, text));
+          void attempt(() => desk.say(id, text));
         }}
         stop={stop}
       />

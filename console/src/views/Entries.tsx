@@ -1,7 +1,8 @@
 /** The entries of a transcript: words, answers, notes and reports. */
 import { memo } from "react";
+import type { Answer } from "../answer.ts";
 import { Card } from "../cards/Card.tsx";
-import type { Answer, Item, Note, Said } from "../transcript.ts";
+import type { Item, Note, Said } from "../transcript.ts";
 import { unturned, visible } from "../visible.ts";
 import { cached, clock, money } from "../words_for_people.ts";
 import { CopyButton } from "./CopyButton.tsx";

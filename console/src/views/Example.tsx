@@ -1,10 +1,19 @@
 /** The scripted example: the button that has it played, and what stands above its conversations. */
 import { useEffect, useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
-import { callOf, killWorker, lookAtExample, playExample, runningBash } from "../example.ts";
+import {
+  callOf,
+  hasAnother,
+  killWorker,
+  lookAtExample,
+  playExample,
+  runningBash,
+} from "../example.ts";
 import type { ExampleCrash, ExampleView } from "../protocol.ts";
-import { Refused } from "../rest.ts";
-import { isOpen, type Transcript } from "../transcript.ts";
+import { isOpen } from "../run.ts";
+import type { Transcript } from "../transcript.ts";
+import { Trouble } from "./Trouble.tsx";
 
 /** Milliseconds between two looks at the workers while something happens. */
 const LOOK_EVERY = 1_500;
@@ -13,20 +22,8 @@ const LOOK_EVERY = 1_500;
 export function ExampleOffer({ prominent }: { prominent: boolean }) {
   const desk = useDesk();
   const example = useSlice((s) => s.example);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   if (example === null || example.state === "not-offered") return null;
-  const play = async () => {
-    setBusy(true);
-    setTrouble(null);
-    try {
-      await playExample(desk);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-      setBusy(false);
-    }
-  };
   return (
     <section className="offer" aria-label="Scripted example">
       <p>
@@ -39,7 +36,7 @@ export function ExampleOffer({ prominent }: { prominent: boolean }) {
           type="button"
           className={prominent ? "primary" : undefined}
           disabled={busy}
-          onClick={() => void play()}
+          onClick={() => void attempt(() => playExample(desk))}
         >
           Play the scripted example
         </button>
@@ -47,11 +44,7 @@ export function ExampleOffer({ prominent }: { prominent: boolean }) {
           {busy && "Preparing: the repository is copied, two workers are started…"}
         </span>
       </p>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </section>
   );
 }
@@ -81,8 +74,7 @@ function Banner({
 }) {
   const desk = useDesk();
   const [crash, setCrash] = useState<ExampleCrash | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   const open = isOpen(transcript.run);
   useEffect(() => {
     void lookAtExample(desk);
@@ -90,20 +82,10 @@ function Banner({
     const timer = window.setInterval(() => void lookAtExample(desk), LOOK_EVERY);
     return () => window.clearInterval(timer);
   }, [desk, open]);
-  const kill = async () => {
-    setBusy(true);
-    setTrouble(null);
-    try {
-      setCrash(await killWorker(desk, id));
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const kill = () => attempt(async () => setCrash(await killWorker(desk, id)));
   const running = runningBash(transcript);
   const mine = example.state !== "not-offered";
+  const another = hasAnother(example);
   const offered = mine && running !== null && running.callId !== crash?.call_id;
   return (
     <section className="scripted" aria-label="Scripted example">
@@ -114,21 +96,23 @@ function Banner({
       {open && mine && <p className="faint">{workers(example)}</p>}
       {offered && (
         <p className="row">
-          <button type="button" className="danger" disabled={busy} onClick={() => void kill()}>
+          <button
+            type="button"
+            className="danger"
+            disabled={busy || !another}
+            onClick={() => void kill()}
+          >
             Kill the worker now (SIGKILL)
           </button>
           <span className="faint">
-            The process that runs this command dies at once; {about(example.lease_seconds)} later
-            another takes over, and does not repeat the command in silence.
+            {another
+              ? `The process that runs this command dies at once; ${about(example.lease_seconds)} later another takes over, and does not repeat the command in silence.`
+              : "In a few seconds: the worker that is to take over is still starting."}
           </span>
         </p>
       )}
       <p role="status">{crash && story(crash, transcript, example)}</p>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </section>
   );
 }

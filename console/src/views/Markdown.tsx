@@ -1,6 +1,7 @@
 /**
  * Markdown as elements of the page. HTML in it is shown as text, addresses other than http, https and mailto
- * lose their target, and pictures become links: nothing is fetched because a model wrote it.
+ * lose their target, and so do those of this very service, since one with `?key=` would put another key in the
+ * place of the visitor's. Pictures become links: nothing is fetched because a model wrote it.
  */
 import { memo, useRef } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
@@ -40,10 +41,13 @@ const COMPONENTS: Components = {
   ),
 };
 
-const SAFE = /^(https?:|mailto:|#|\/(?!\/))/i;
+/** With its slashes: without them, an address of the page's own scheme is one within this service. */
+const SAFE = /^(https?:\/\/|mailto:)/i;
 
-function target(url: string): string {
-  return SAFE.test(url) ? url : "";
+/** The address as a link may have it; "" where it may not. */
+export function target(url: string): string {
+  if (!SAFE.test(url) || !URL.canParse(url)) return "";
+  return new URL(url).origin === window.location.origin ? "" : url;
 }
 
 /** `streaming`: more of it is being written. */

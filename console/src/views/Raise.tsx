@@ -1,9 +1,10 @@
 /** Raising the limit that a run has reached. */
 import { useEffect, useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk } from "../desk.ts";
 import type { Limits } from "../protocol.ts";
-import { Refused } from "../rest.ts";
 import type { LimitReason } from "./RunState.tsx";
+import { Trouble } from "./Trouble.tsx";
 
 interface Asked {
   field: keyof Limits;
@@ -28,8 +29,7 @@ export function Raise({ conversation, reason }: { conversation: string; reason: 
   const desk = useDesk();
   const asked = ASKED[reason];
   const [wanted, setWanted] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { busy, trouble, attempt } = useAttempt();
   useEffect(() => {
     let gone = false;
     desk.rest.conversation(conversation).then(
@@ -43,18 +43,8 @@ export function Raise({ conversation, reason }: { conversation: string; reason: 
       gone = true;
     };
   }, [desk, conversation, asked]);
-  const raise = async () => {
-    setBusy(true);
-    setTrouble(null);
-    try {
-      await desk.rest.raiseBudget(conversation, { [asked.field]: Number(wanted) });
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const raise = () =>
+    attempt(() => desk.rest.raiseBudget(conversation, { [asked.field]: Number(wanted) }));
   return (
     <form
       className="row raise"
@@ -76,11 +66,7 @@ export function Raise({ conversation, reason }: { conversation: string; reason: 
       <button type="submit" className="primary" disabled={busy || !(Number(wanted) > 0)}>
         Raise and go on
       </button>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </form>
   );
 }

@@ -1,8 +1,10 @@
 /** What the run is doing; of one that waits: for what, and what can be done about it. */
 import { useDesk, useSlice } from "../desk.ts";
+import type { Run } from "../run.ts";
 import type { Transcript } from "../transcript.ts";
 import { visible } from "../visible.ts";
 import { clock, doing } from "../words_for_people.ts";
+import { ModelKey } from "./ModelKey.tsx";
 import { Raise } from "./Raise.tsx";
 
 export function RunState({ id, transcript }: { id: string; transcript: Transcript }) {
@@ -22,12 +24,7 @@ export function RunState({ id, transcript }: { id: string; transcript: Transcrip
           Show what is asked
         </button>
       )}
-      {run?.state === "waiting" && run.reason === "model" && (
-        <p className="faint">
-          {run.retryAt && `It is tried again at ${clock(run.retryAt)} by itself. `}A message tries
-          it now.
-        </p>
-      )}
+      {waitsForModel(run) && <Model retryAt={run.retryAt} />}
       {run?.state === "waiting" && isLimit(run.reason) && (
         <>
           <Raise key={`${id}:${run.reason}`} conversation={id} reason={run.reason} />
@@ -39,6 +36,29 @@ export function RunState({ id, transcript }: { id: string; transcript: Transcrip
         </>
       )}
     </section>
+  );
+}
+
+/** Whether the run waits until the model answers, or until there is a key for it. */
+export function waitsForModel(run: Run | null): run is Run {
+  return run?.state === "waiting" && run.reason === "model";
+}
+
+/** When the model is asked again, and what can be done until then: give a key, where one is lacking. */
+function Model({ retryAt }: { retryAt: string | null }) {
+  // A service that has no key takes no message, and one whose model is away may not reach it either.
+  const well = useSlice(
+    (s) => s.ready?.parts.find((part) => part.name === "model")?.state === "ok",
+  );
+  return (
+    <>
+      {retryAt && (
+        <p className="faint">
+          It is tried again at {clock(retryAt)} by itself.{well && " A message tries it now."}
+        </p>
+      )}
+      <ModelKey />
+    </>
   );
 }
 

@@ -1,13 +1,14 @@
 /** Conversations and tasks, each with how it stands. On a narrow screen it opens over the conversation. */
 import { useState } from "react";
+import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import type { ConversationView } from "../protocol.ts";
-import { Refused } from "../rest.ts";
 import { visible } from "../visible.ts";
 import { Entry } from "./Entry.tsx";
 import { Keys } from "./Keys.tsx";
 import { LinkState } from "./LinkState.tsx";
 import { ThemeSwitch } from "./ThemeSwitch.tsx";
+import { Trouble } from "./Trouble.tsx";
 
 /** Conversations from which on there is a field to find one in. */
 const MANY = 8;
@@ -92,27 +93,14 @@ function List({ name, of, chosen }: { name: string; of: ConversationView[]; chos
 
 function Older({ desk }: { desk: ReturnType<typeof useDesk> }) {
   const older = useSlice((s) => s.older);
-  const [trouble, setTrouble] = useState<string | null>(null);
+  const { trouble, attempt } = useAttempt();
   if (older === null) return null;
-  const read = async () => {
-    setTrouble(null);
-    try {
-      await desk.readOlder();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      setTrouble(error.message);
-    }
-  };
   return (
     <>
-      <button type="button" className="quiet" onClick={() => void read()}>
+      <button type="button" className="quiet" onClick={() => void attempt(() => desk.readOlder())}>
         Show older ones
       </button>
-      {trouble && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      <Trouble words={trouble} />
     </>
   );
 }
