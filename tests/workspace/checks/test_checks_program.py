@@ -20,7 +20,7 @@ SCRIPT = r"""
 for path in "$@"; do
   case "$path" in
     *talks*) printf ' WARN bash::registry: %s\n2026-01-02T03:04:05Z DEBUG x: y\nfatal: ' "$path" >&2
-             for _ in $(seq 100); do printf 'unlikely ' >&2; done; printf '\nStack backtrace:\n 0: main\n' >&2; exit 3 ;;
+             for _ in $(seq 100); do printf 'unlikely ' >&2; done; exit 3 ;;
     *traces*) printf ' INFO x: y\nno: here\nStack backtrace:\n   0: main\n' >&2; exit 3 ;;
     *fails*) echo "no: $path" >&2; exit 3 ;;
     *hangs*) sleep 100 ;;
