@@ -10,12 +10,12 @@ from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.source import LARGEST_FILE, Sources
 from flynn.workspace.root import Workspace
 from flynn.workspace.tree import walk
+from tests.workspace.broken import BROKEN_COMPOSE, READABLE, SERVICE
 from tests.workspace.plant import Files, plant
 
 PASSED, FAILED, UNDECIDED = Verdict.PASSED, Verdict.FAILED, Verdict.NOT_VERIFIABLE
 CI = ".github/workflows/ci.yml"
 COMPOSE = "docker-compose.yml"
-SERVICE = "services:\n  db:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: {}\n"
 OF_COMPOSE = {
     *("health-checks", "images-build", "images-pinned", "environment", "secrets", "backups", "monitoring"),
     *("resource-limits", "restart-policy", "startup-order", "data-volumes", "scaling", "non-root"),
@@ -40,48 +40,6 @@ def telling(item: ChecklistItem) -> set[str]:
     return {proof.why for proof in item.proofs if proof.verdict is item.verdict}
 
 
-BROKEN_COMPOSE: dict[str, tuple[str | bytes, str]] = {
-    "syntax": (SERVICE.format("x") + "    ports: [1\n", "does not parse"),
-    "tab": ("services:\n\tdb:\n\t\timage: postgres:17\n", "does not parse"),
-    "nul": (b"services:\n  db: \0\n", "is no UTF-8 text"),
-    "latin-1": ("services:\n  db:\n    image: postgres:17 # größer\n".encode("latin-1"), "is no UTF-8 text"),
-    "utf-16": (SERVICE.format("x").encode("utf-16"), "is no UTF-8 text"),
-    "a list": ("- services:\n", "has a list for its top, where a mapping belongs"),
-    "a text": ("services\n", "has a text for its top, where a mapping belongs"),
-    "a list of services": ("services:\n  - web\n", "has a list for its services, where a mapping belongs"),
-    "a service that is a text": ("services:\n  web: nginx:1.29\n", "has a text for the service web"),
-    "a service that is nothing": ("services:\n  web:\n", "has nothing for the service web"),
-    "an image that is a list": (
-        "services:\n  web:\n    image: [a:1]\n",
-        "has a list for image of the service web, where a text belongs",
-    ),
-    "a user that is a mapping": (
-        "services:\n  web:\n    build: .\n    user: {name: me}\n",
-        "has a mapping for user of the service web, where a text belongs",
-    ),
-    "an environment that is a text": (
-        "services:\n  web:\n    image: a:1\n    environment: A=b\n",
-        "has a text for environment of the service web, where a mapping or a list belongs",
-    ),
-    "an alias without an anchor": ("services:\n  web: *base\n", "does not parse"),
-    "an alias within its anchor": ("services: &a\n  web: *a\n", "does not parse"),
-    "aliases without end": (
-        "a: &a [x, x]\n"
-        + "".join(
-            f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-        ),
-        "does not parse",
-    ),
-    "two documents": ("services: {}\n---\nservices: {}\n", "holds more than one document"),
-    "deep": ("services: " + "{a: " * 500, "does not parse"),
-    "10,000 services": (
-        "services:\n" + "".join(f"  web{n}:\n    image: nginx:1.29\n" for n in range(10_000)),
-        "is too large to be looked into",
-    ),
-    "too large": (SERVICE.format("x") + "#" * LARGEST_FILE, "is larger than 1 MiB, or cannot be opened"),
-}
-
-
 @pytest.mark.parametrize("name", BROKEN_COMPOSE)
 @pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["lf", "crlf"])
 def test_nothing_passes_over_a_compose_file_that_cannot_be_read(
@@ -97,19 +55,6 @@ def test_nothing_passes_over_a_compose_file_that_cannot_be_read(
     assert not [key for key in OF_COMPOSE if found[key].verdict is PASSED]
     said = {proof.why for key in OF_COMPOSE for proof in found[key].proofs}
     assert not {"No compose file declares a service.", "No compose file declares a database."} & said
-
-
-READABLE: dict[str, str | bytes] = {
-    "empty": "",
-    "blank": "\n\n",
-    "comment": "# nothing\n",
-    "null": "services: null\n",
-    "none": "services: {}\n",
-    "mark": b"\xef\xbb\xbfservices:\n  web:\n    image: nginx:1.29\n",
-    "crlf": b"services:\r\n  web:\r\n    image: nginx:1.29\r\n",
-    "anchors": "x-a: &a\n  image: nginx:1.29\nservices:\n  web: *a\n  api:\n    <<: *a\n",
-    "extensions": "services:\n  x-a: 3\n  web:\n    image: nginx:1.29\n",
-}
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -164,7 +109,11 @@ def test_secrets_do_not_pass_over_what_is_no_text(through: Through, path: str) -
 
 
 def test_pictures_and_examples_are_nobodys_gap(through: Through) -> None:
-    files = {"a.png": b"\x89PNG\0", "tests/data/bad.yml": b"\xff", "examples/docker-compose.yml": "a: ["}
+    files: Files = {
+        "a.png": b"\x89PNG\0",
+        "tests/data/bad.yml": b"\xff",
+        "examples/docker-compose.yml": "a: [",
+    }
     assert through(files)["secrets"].verdict is PASSED
 
 
@@ -269,6 +218,12 @@ def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_missing(through: Th
     }
 
 
+def test_a_fault_at_one_place_hides_no_lack_at_others(through: Through) -> None:
+    found = through({COMPOSE: "services:\n  db:\n    image: postgres:17\n    ports: 5432\n"})
+    assert {key for key, item in found.items() if item.verdict is FAILED} >= {"data-volumes", "backups"}
+    assert found["secrets"].verdict is UNDECIDED
+
+
 def test_code_that_cannot_be_read_leaves_open_what_it_does(through: Through) -> None:
     found = through({"app.py": b"# gr\xf6\xdfer\nimport logging\n"})
     for key in ("structured-logs", "environment", "secrets", "pooling", "monitoring", "backups"):
@@ -276,5 +231,6 @@ def test_code_that_cannot_be_read_leaves_open_what_it_does(through: Through) -> 
 
 
 def test_many_gaps_are_counted(through: Through) -> None:
-    found = through({f"a{n:02}.py": b"\xff" for n in range(30)})
+    files: Files = {f"a{n:02}.py": b"\xff" for n in range(30)}
+    found = through(files)
     assert "10 more files could not be looked into." in telling(found["pooling"])

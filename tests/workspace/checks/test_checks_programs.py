@@ -77,7 +77,7 @@ async def test_a_message_does_not_show_a_secret_that_the_file_holds(lint: Lint) 
 async def test_zizmor_says_which_workflow_it_leaves_out(lint: Lint) -> None:
     files = {
         ".github/workflows/bad.yml": "on: push\njobs:\n  a:\n    runs-on: x\n    step: [{run: echo}]\n",
-        ".github/workflows/good.yml": "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [uses: us/it@v1]\n",
+        ".github/workflows/good.yml": "on: push\njobs: {a: {runs-on: x, steps: [{uses: us/it@v1}]}}\n",
     }
     checked = await lint(ZIZMOR, files=files)
     assert [(gap.path, gap.reason) for gap in checked.not_run] == [

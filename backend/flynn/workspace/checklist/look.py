@@ -24,11 +24,12 @@ class Look:
 
     def lacking(self, why: str, path: str | None, line: int | None, *kinds: Kind) -> Proof:
         """The proof that something is missing, which fails an item: unless it may stand in a file of `kinds`
-        that cannot be looked into. What compose files say of a service, those of its directory say.
+        that cannot be looked into. Something wrong at one place hides nothing at others. What compose files
+        say of a service, those of its directory say.
         """
         for gap in self.gaps:
             beside = path is None or directory_of(gap.path) == directory_of(path)
-            if gap.kind in kinds and (beside or gap.kind != "compose"):
+            if gap.kind in kinds and not gap.obstacle.local and (beside or gap.kind != "compose"):
                 return undecided(f"As far as could be read: {why}", path, line)
         return failed(why, path, line)
 

@@ -4,6 +4,7 @@ A parser takes such a file and gives nothing for it; taken for empty, it would s
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flynn.workspace.checks.source import Obstacle
 from flynn.workspace.checks.yaml_node import Node
@@ -20,10 +21,14 @@ _OF_SERVICE = {
 
 
 def of_compose(documents: list[Node]) -> Obstacle | None:
-    """What is wrong with the shape of a compose file; None where its services can be told."""
+    """What is wrong with the shape of a compose file; None where its services can be told.
+
+    One that hides more than its own place comes first.
+    """
     if len(documents) > 1:
         return Obstacle("holds more than one document", documents[1].line)
-    return next((found for document in documents for found in _of_compose(document)), None)
+    found = [obstacle for document in documents for obstacle in _of_compose(document)]
+    return min(found, key=lambda obstacle: obstacle.local, default=None)
 
 
 def of_workflow(documents: list[Node]) -> Obstacle | None:
@@ -47,7 +52,8 @@ def _of_compose(document: Node) -> Iterator[Obstacle]:
         yield from _unless(service, f"the service {name}", _MAPPING)
         for key, kinds in _OF_SERVICE.items():
             if (node := service.mapping().get(key)) is not None:
-                yield from _unless(node, f"{key} of the service {name}", *kinds)
+                for found in _unless(node, f"{key} of the service {name}", *kinds):
+                    yield replace(found, local=True)
 
 
 def _of_workflow(document: Node) -> Iterator[Obstacle]:

@@ -34,11 +34,12 @@ _ASIDE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """Why a file could not be read or looked into, as what is said of it ("is too large"), and the line where
-    it begins, where that is known.
+    it begins, where that is known. `local`: all but that place could be looked into.
     """
 
     why: str
     line: int | None = None
+    local: bool = False
 
 
 class Sources:
