@@ -5,11 +5,11 @@ from flynn.workspace.checks.source import LARGEST_FILE
 SERVICE = "services:\n  db:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: {}\n"
 
 BROKEN_COMPOSE: dict[str, tuple[str | bytes, str]] = {
-    "syntax": (SERVICE.format("x") + "    ports: [1\n", "does not parse"),
+    "syntax": (SERVICE.format("${P}") + "    ports: [1\n", "does not parse"),
     "tab": ("services:\n\tdb:\n\t\timage: postgres:17\n", "does not parse"),
     "nul": (b"services:\n  db: \0\n", "is no UTF-8 text"),
     "latin-1": ("services:\n  db:\n    image: postgres:17 # größer\n".encode("latin-1"), "is no UTF-8 text"),
-    "utf-16": (SERVICE.format("x").encode("utf-16"), "is no UTF-8 text"),
+    "utf-16": (SERVICE.format("${P}").encode("utf-16"), "is no UTF-8 text"),
     "a list": ("- services:\n", "has a list for its top, where a mapping belongs"),
     "a text": ("services\n", "has a text for its top, where a mapping belongs"),
     "a list of services": ("services:\n  - web\n", "has a list for its services, where a mapping belongs"),
@@ -42,7 +42,7 @@ BROKEN_COMPOSE: dict[str, tuple[str | bytes, str]] = {
         "services:\n" + "".join(f"  web{n}:\n    image: nginx:1.29\n" for n in range(10_000)),
         "is too large to be looked into",
     ),
-    "too large": (SERVICE.format("x") + "#" * LARGEST_FILE, "is larger than 1 MiB, or cannot be opened"),
+    "too large": (SERVICE.format("${P}") + "#" * LARGEST_FILE, "is larger than 1 MiB, or cannot be opened"),
 }
 
 READABLE: dict[str, str | bytes] = {
