@@ -182,7 +182,7 @@ def test_the_table_has_colours_on_a_terminal_only_and_no_control_characters_of_f
         "                    Nowhere.",
         "",
         "Not looked at",
-        "  warning  zizmor over a b.yml: it is away",
+        "  warning  zizmor did not look at a b.yml: it is away",
         "  A note.",
         "",
         "1 error, 0 warnings, 0 notes; checklist: 0 passed, 1 failed, 0 not verifiable",
@@ -388,7 +388,7 @@ def test_without_a_sandbox_it_says_what_was_not_run(shell: Shell, faulty: Path) 
     done = shell.flynn("review", str(faulty), FLYNN_SANDBOX="none")
     assert done.returncode == 1
     assert "Not looked at" in done.stdout
-    assert "hadolint over 1 file: it runs in the sandbox only" in done.stdout
+    assert "hadolint did not look at 1 file: it runs in the sandbox only" in done.stdout
     assert "json duplicate-key" in done.stdout
     done = shell.flynn("review", str(faulty), FLYNN_SANDBOX="unconfined")
     assert done.returncode == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flynn.domain.checklist import Verdict
 from flynn.domain.review import Review
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import open_sandbox
@@ -15,6 +16,7 @@ from flynn.workspace.checks import source
 from flynn.workspace.checks.listing import list_files
 from flynn.workspace.review import review
 from flynn.workspace.root import Workspace
+from tests.workspace.broken import BROKEN_COMPOSE, READABLE
 from tests.workspace.plant import plant
 
 pytestmark = pytest.mark.needs("bubblewrap")
@@ -270,3 +272,17 @@ async def test_files_that_want_to_take_for_ever_do_not(tmp_path: Path, sandbox: 
     assert done.files == len(files)
     assert len(done.checklist) == 16
     assert time.process_time() - began < 60  # of this process: hours, or no end, where it is careless
+
+
+@pytest.mark.slow
+async def test_broken_compose_files_are_each_named_by_the_checklist(tmp_path: Path, sandbox: Sandbox) -> None:
+    contents = [content for content, _ in BROKEN_COMPOSE.values()]
+    broken = {f"broken{n}/docker-compose.yml": content for n, content in enumerate(contents)}
+    readable = {f"readable{n}/docker-compose.yml": content for n, content in enumerate(READABLE.values())}
+    done = await look(plant(tmp_path / "tree", {**broken, **readable}), sandbox)
+    items = {item.id: item for item in done.checklist}
+    left_open = {p.path for p in items["secrets"].proofs if p.verdict is Verdict.NOT_VERIFIABLE and p.path}
+    assert len(broken) >= len(left_open) >= min(len(broken), 20)
+    assert left_open <= broken.keys()
+    assert items["secrets"].verdict is Verdict.NOT_VERIFIABLE
+    assert items["environment"].verdict is Verdict.NOT_VERIFIABLE

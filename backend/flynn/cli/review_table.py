@@ -91,7 +91,7 @@ def _left_out(review: Review, paint: _Paint) -> Iterator[str]:
 
 def _gap(gap: NotRun) -> str:
     over = safe(gap.path) if gap.path else _files(gap.files) if gap.files else ""
-    return f"{gap.tool}{' over ' + over if over else ''}: {safe(gap.reason)}"
+    return f"{gap.tool}{' did not look at ' + over if over else ''}: {safe(gap.reason)}"
 
 
 def _totals(review: Review, paint: _Paint) -> Iterator[str]:

@@ -16,9 +16,12 @@ from tests.workspace.checks.conftest import Lint
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
 
-SCRIPT = """
+SCRIPT = r"""
 for path in "$@"; do
   case "$path" in
+    *talks*) printf ' WARN bash::registry: %s\n2026-01-02T03:04:05Z DEBUG x: y\nfatal: ' "$path" >&2
+             for _ in $(seq 100); do printf 'unlikely ' >&2; done; exit 3 ;;
+    *traces*) printf ' INFO x: y\nno: here\nStack backtrace:\n   0: main\n' >&2; exit 3 ;;
     *fails*) echo "no: $path" >&2; exit 3 ;;
     *hangs*) sleep 100 ;;
     *floods*) yes ;;
@@ -62,6 +65,15 @@ async def test_only_what_breaks_it_is_left_out(lint: Lint, monkeypatch: pytest.M
     assert said["g nonsense.x"] == "what it printed makes no sense"
     assert said["h writes.x"].startswith("it failed with exit code 4")
     assert len(said) == 5
+
+
+async def test_the_log_of_a_program_is_no_reason_and_words_stay_whole(lint: Lint) -> None:
+    checked = await lint(BASH, files={"a talks.x": "", "b traces.x": ""})
+    said = {gap.path: gap.reason for gap in checked.not_run}
+    assert said["b traces.x"] == "it failed with exit code 3: no: here"
+    assert said["a talks.x"].startswith("it failed with exit code 3: fatal: unlikely unlikely")
+    assert said["a talks.x"].endswith(" unlikely…")
+    assert len(said["a talks.x"]) < 340
 
 
 async def test_there_is_an_end_to_the_time(lint: Lint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,19 @@ async def test_a_message_does_not_show_a_secret_that_the_file_holds(lint: Lint) 
     assert token not in checked.findings[0].message
 
 
+async def test_zizmor_says_which_workflow_it_leaves_out(lint: Lint) -> None:
+    files = {
+        ".github/workflows/bad.yml": "on: push\njobs:\n  a:\n    runs-on: x\n    step: [{run: echo}]\n",
+        ".github/workflows/good.yml": "on: push\njobs: {a: {runs-on: x, steps: [{uses: us/it@v1}]}}\n",
+    }
+    checked = await lint(ZIZMOR, files=files)
+    assert [(gap.path, gap.reason) for gap in checked.not_run] == [
+        (".github/workflows/bad.yml", "it takes no file that is against the schema of GitHub")
+    ]
+    assert ("unpinned-uses", ".github/workflows/good.yml") in {(f.rule, f.path) for f in checked.findings}
+    assert [(ran.tool, ran.files) for ran in checked.ran] == [("zizmor", 1)]
+
+
 async def test_zizmor_over_workflows(lint: Lint) -> None:
     bad = """
         on: pull_request_target

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.compose import is_official, repository
 from flynn.workspace.checklist.dockerfile import Dockerfile
 from flynn.workspace.checklist.look import Look
@@ -39,16 +39,16 @@ def _proofs(look: Look) -> Iterator[Proof]:
             part, node = given[0]
             yield passed(f"Compose runs it as {node.scalar()}.", part.path, part.node.line_of("user"))
         else:
-            yield _of_image(file)
+            yield _of_image(file, look)
 
 
-def _of_image(file: Dockerfile) -> Proof:
+def _of_image(file: Dockerfile, look: Look) -> Proof:
     user = file.last("USER")
     if user is not None:
         if "$" in user.rest:
             return undecided(f"Which user {user.rest} is, a variable decides.", file.path, user.line)
         if user.rest.split("#")[0].strip().lower() in _ROOT:
-            return failed("The image runs as root.", file.path, user.line)
+            return look.lacking("The image runs as root.", file.path, user.line, "compose")
         return passed(f"The image runs as {user.rest}.", file.path, user.line)
     base, line = file.lineage()[-1].base, file.stages[-1].line
     if any(word in base.lower() for word in _NOT_ROOT):
@@ -56,5 +56,5 @@ def _of_image(file: Dockerfile) -> Proof:
     if base.lower() == "scratch" or (
         is_official(base) and repository(base).rpartition("/")[2] in _RUN_AS_ROOT
     ):
-        return failed(f"No USER is set, and {base} runs as root.", file.path, line)
+        return look.lacking(f"No USER is set, and {base} runs as root.", file.path, line, "compose")
     return undecided(f"No USER is set; as whom {base} runs is not to be seen here.", file.path, line)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.compose import words
+from flynn.workspace.checklist.language import is_test
 from flynn.workspace.checklist.literals import Literals
-from flynn.workspace.checklist.look import Look, is_test
+from flynn.workspace.checklist.look import Look
 from flynn.workspace.checklist.traces import Place, Trace, traces
 from flynn.workspace.checks.shellcheck import is_script
 from flynn.workspace.checks.source import name_of
@@ -82,7 +83,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
         return
     if databases:
         for service in databases:
-            yield failed(f"Nothing backs up {service.name}.", service.path, service.line)
+            why = f"Nothing backs up {service.name}."
+            yield look.lacking(why, service.path, service.line, "compose", "workflow", "code", "script")
         return
     yield undecided("No database is declared here; one that is run elsewhere is backed up there.")
 

@@ -6,6 +6,7 @@ from flynn.domain.checklist import ChecklistItem
 from flynn.workspace.checklist.account import accounts
 from flynn.workspace.checklist.backups import backups
 from flynn.workspace.checklist.environment import documented_environment
+from flynn.workspace.checklist.gap import reconsidered
 from flynn.workspace.checklist.health import health_checks
 from flynn.workspace.checklist.images import built_images, pinned_images
 from flynn.workspace.checklist.limits import resource_limits
@@ -44,4 +45,4 @@ CHECKS: tuple[Callable[[Look], ChecklistItem], ...] = (
 def go_through(sources: Sources) -> tuple[ChecklistItem, ...]:
     """Every item with its verdict. Reads files: run it in a thread."""
     look = Look(sources)
-    return tuple(check(look) for check in CHECKS)
+    return tuple(reconsidered(check(look), look.gaps) for check in CHECKS)

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from flynn.workspace.checks.hadolint import is_dockerfile
-from flynn.workspace.checks.source import Sources
+from flynn.workspace.checks.source import Obstacle, Sources
 
 _INSTRUCTION = re.compile(r"^\s*(?P<word>[A-Za-z]+)\s+(?P<rest>.*)$", re.DOTALL)
 _FLAG = re.compile(r"^--\S+\s+")
+_WORDS = frozenset(
+    (
+        *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
+        *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+    )
+)
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*`\s*$", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^{}]*))?\}|\$(\w+)")
 
 
@@ -82,6 +89,16 @@ def dockerfiles(sources: Sources) -> list[Dockerfile]:
     return [file for file in found if file is not None]
 
 
+def dockerfile_obstacle(path: str, sources: Sources) -> Obstacle | None:
+    """What keeps the text at `path` from being a Dockerfile; None for one that is."""
+    strange: list[int] = []
+    instructions = _instructions(sources.lines(path), strange)
+    strange += [item.line for item in instructions if item.word not in _WORDS]
+    if strange:
+        return Obstacle("does not parse", min(strange))
+    return None if any(item.word == "FROM" for item in instructions) else Obstacle("has no FROM")
+
+
 def read_dockerfile(path: str, sources: Sources) -> Dockerfile | None:
     """The Dockerfile at `path`; None where there is none, or none with a stage."""
     if path not in sources.known:
@@ -109,8 +126,11 @@ def _stage(item: Instruction, arguments: dict[str, str]) -> Stage:
     return Stage(base, item.line, parts[2].lower() if named else "")
 
 
-def _instructions(lines: list[str]) -> list[Instruction]:
-    """Instructions with their continuations; comments and here-documents are left out."""
+def _instructions(lines: list[str], strange: list[int] | None = None) -> list[Instruction]:
+    """Instructions with their continuations; comments and here-documents are left out. The lines of what is
+    no instruction are put into `strange`.
+    """
+    escape = "`" if any(_ESCAPE.match(line) for line in lines[:3]) else "\\"
     found: list[Instruction] = []
     pending, start = "", 0
     end_words: list[str] = []
@@ -123,7 +143,7 @@ def _instructions(lines: list[str]) -> list[Instruction]:
             continue
         start = start or number
         body = line.rstrip()
-        if body.endswith("\\"):
+        if body.endswith(escape):
             pending += f"{body[:-1]} "
             continue
         matched = _INSTRUCTION.match(pending + body)
@@ -132,5 +152,7 @@ def _instructions(lines: list[str]) -> list[Instruction]:
             found.append(Instruction(word, matched["rest"].strip(), start))
             if word in ("RUN", "COPY", "ADD"):
                 end_words = re.findall(r"<<-?[\"']?(\w+)[\"']?", matched["rest"])
+        elif strange is not None:
+            strange.append(start)
         pending, start = "", 0
     return found

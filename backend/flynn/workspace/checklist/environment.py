@@ -5,13 +5,10 @@ from collections.abc import Iterator
 
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.workspace.checklist.look import Look
+from flynn.workspace.checklist.template import is_template
 from flynn.workspace.checklist.variable import Reading, readings
 from flynn.workspace.checks.source import name_of
 
-_TEMPLATE = re.compile(
-    r"^(?:\.env\.(?:example|sample|template|dist|defaults)|\.?env[._-](?:example|sample|template|dist)|"
-    r"(?:example|sample|template)\.env|\.env\.[\w-]+\.(?:example|sample|template|dist))$"
-)
 _DOCUMENTED = re.compile(r"^\s*(?:#\s*)?(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_NAMED = 50
@@ -20,11 +17,6 @@ _MOST_NAMED = 50
 def documented_environment(look: Look) -> ChecklistItem:
     """What code and compose read is in the template; what workflows read there, or in a document."""
     return ChecklistItem.of("environment", "Environment variables are documented", list(_proofs(look)))
-
-
-def is_template(path: str) -> bool:
-    """Whether `path` is a template of a .env file."""
-    return bool(_TEMPLATE.match(name_of(path)))
 
 
 def _proofs(look: Look) -> Iterator[Proof]:
@@ -44,7 +36,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
             if reading.name not in said or (templates and reading.by != "workflow")
         ]
     for reading in missing[:_MOST_NAMED]:
-        yield failed(_why(reading, templates), reading.path, reading.line)
+        yield look.lacking(_why(reading, templates), reading.path, reading.line, "template")
     if len(missing) > _MOST_NAMED:
         yield failed(f"{len(missing) - _MOST_NAMED} more variables are not documented.")
     if not missing:

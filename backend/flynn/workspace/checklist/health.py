@@ -48,7 +48,8 @@ def _of_service(service: Service, look: Look) -> Proof:
     where = (service.path, service.line)
     base = file.lineage()[-1].base if file is not None else service.image
     if is_official(base) or base.lower() == "scratch":
-        return failed(f"{service.name} has no health check, in compose or in its image.", *where)
+        why = f"{service.name} has no health check, in compose or in its image."
+        return look.lacking(why, *where, "compose", "dockerfile")
     return undecided(
         f"{service.name} has no health check in compose; whether its image {base or 'that is built'} brings "
         "one is not to be seen here.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.look import Look
 
 _MEMORY = (("deploy", "resources", "limits", "memory"), ("mem_limit",))
@@ -24,6 +24,7 @@ def _proofs(look: Look) -> Iterator[Proof]:
         ]
         where = (service.path, service.line)
         if missing:
-            yield failed(f"{service.name} has no limit of {' and '.join(missing)}.", *where)
+            why = f"{service.name} has no limit of {' and '.join(missing)}."
+            yield look.lacking(why, *where, "compose")
         else:
             yield passed(f"{service.name} has limits.", *where)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.look import Look
 from flynn.workspace.checklist.traces import Place, traces
 
@@ -59,7 +59,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
             yield passed("A formatter of its own writes JSON.", trace.path, trace.line)
             return
     for trace in traces(look.sources, code, _PLAIN, _PLAIN_HINTS, counts=_sets_up):
-        yield failed("Logs are set up here as lines of text, and nowhere as JSON.", trace.path, trace.line)
+        why = "Logs are set up here as lines of text, and nowhere as JSON."
+        yield look.lacking(why, trace.path, trace.line, "code")
         return
     yield undecided("How logs are written is not to be seen: no set-up of a logger that is known was found.")
 

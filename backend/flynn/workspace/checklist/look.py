@@ -2,31 +2,13 @@
 
 from functools import cached_property
 
+from flynn.domain.checklist import Proof, failed, undecided
 from flynn.workspace.checklist.compose import Service, services
 from flynn.workspace.checklist.dockerfile import Dockerfile, dockerfiles, read_dockerfile
+from flynn.workspace.checklist.gap import Gap, Kind, gaps
+from flynn.workspace.checklist.language import is_code
 from flynn.workspace.checklist.workflow import Pipelines, pipelines
-from flynn.workspace.checks.source import Sources, aside, name_of
-
-_CODE = (
-    *(
-        ".py",
-        ".js",
-        ".cjs",
-        ".mjs",
-        ".jsx",
-        ".ts",
-        ".cts",
-        ".mts",
-        ".tsx",
-        ".go",
-        ".rb",
-        ".rs",
-        ".java",
-        ".kt",
-    ),
-    *(".scala", ".php", ".cs", ".ex", ".exs", ".vue", ".svelte"),
-)
-_TEST_MARKS = ("test_", "_test.", ".test.", ".spec.", "_spec.", "conftest.")
+from flynn.workspace.checks.source import Sources, directory_of
 
 
 class Look:
@@ -34,6 +16,22 @@ class Look:
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
+
+    @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The files that cannot be looked into."""
+        return gaps(self.sources)
+
+    def lacking(self, why: str, path: str | None, line: int | None, *kinds: Kind) -> Proof:
+        """The proof that something is missing, which fails an item: unless it may stand in a file of `kinds`
+        that cannot be looked into. Something wrong at one place hides nothing at others. What compose files
+        say of a service, those of its directory say.
+        """
+        for gap in self.gaps:
+            beside = path is None or directory_of(gap.path) == directory_of(path)
+            if gap.kind in kinds and not gap.obstacle.local and (beside or gap.kind != "compose"):
+                return undecided(f"As far as could be read: {why}", path, line)
+        return failed(why, path, line)
 
     @cached_property
     def services(self) -> list[Service]:
@@ -72,14 +70,3 @@ class Look:
     def built(self, service: Service) -> Dockerfile | None:
         """The Dockerfile of a service that is built here."""
         return read_dockerfile(service.dockerfile, self.sources) if service.dockerfile else None
-
-
-def is_code(path: str) -> bool:
-    """Whether `path` is a part of a program, and no test or example."""
-    return path.endswith(_CODE) and not aside(path) and not is_test(path)
-
-
-def is_test(path: str) -> bool:
-    """Whether the name of a file says that it is a test."""
-    name = name_of(path)
-    return any(mark in name for mark in _TEST_MARKS) or name.startswith("test-")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.compose import repository
 from flynn.workspace.checklist.look import Look
 from flynn.workspace.checklist.traces import Place, traces
@@ -63,11 +63,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
         return
     if look.running:
         service = look.running[0]
-        yield failed(
-            "Nothing measures the services: the code exports nothing, and nothing collects.",
-            service.path,
-            service.line,
-        )
+        why = "Nothing measures the services: the code exports nothing, and nothing collects."
+        yield look.lacking(why, service.path, service.line, "compose", "code")
     else:
         yield undecided("No service is declared here, and no code exports metrics.")
 

@@ -48,7 +48,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
             verdict = failed if look.code or look.services or look.dockerfiles else undecided
             yield verdict("There is no pipeline: no .github/workflows, and none of another service.")
         return
-    steps = [step for step in ran.steps if step.changes]
+    refused = {path for path, _, _ in ran.invalid}
+    steps = [step for step in ran.steps if step.changes and step.path not in refused]
     scripts = _Scripts(look.sources)
     testing = [step for step in steps if scripts.test(step)]
     if testing:
@@ -59,22 +60,27 @@ def _proofs(look: Look) -> Iterator[Proof]:
     if ran.elsewhere:
         yield from (_elsewhere(path, look) for path in ran.elsewhere)
         return
-    called = [use for use in ran.uses if use.changes and _may_test(use.name)]
+    called = [use for use in ran.uses if use.changes and use.path not in refused and _may_test(use.name)]
     if called:
         yield undecided(
             f"Whether {called[0].name} runs tests is not to be seen here.", called[0].path, called[0].line
         )
         return
-    if not any(step.changes for step in ran.steps) and not any(use.changes for use in ran.uses):
-        yield failed("No workflow runs when the code changes (push or pull_request).", ran.workflows[0], 1)
+    if not ran.changing:
+        why = "No workflow runs when the code changes (push or pull_request)."
+        yield look.lacking(why, ran.workflows[0], 1, "workflow")
         return
     for step in steps:
         if _RUNNERS.search(step.command):
             why = f"Whether {step.command.split()[0]} runs tests here is not to be seen in the workflow."
             yield undecided(why, step.path, step.line)
             return
-    place = (steps[0].path, steps[0].line) if steps else (ran.workflows[0], 1)
-    yield failed("No step of the pipeline runs tests.", *place)
+    broken = [(path, line, what) for path, line, what in ran.invalid if path in ran.changing]
+    for path, line, what in broken:
+        yield look.lacking(f"It runs when the code changes, but is invalid: {what}.", path, line, "workflow")
+    if not broken:
+        place = (steps[0].path, steps[0].line) if steps else (ran.workflows[0], 1)
+        yield look.lacking("No step of the pipeline runs tests.", *place, "workflow", "script")
 
 
 def _may_test(name: str) -> bool:
@@ -129,7 +135,7 @@ def _left_out(testing: list[Step], look: Look) -> Iterator[Proof]:
     if missing:
         step = testing[0]
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        yield failed(f"No step runs {missing[0]}{more}.", step.path, step.line)
+        yield look.lacking(f"No step runs {missing[0]}{more}.", step.path, step.line, "workflow")
 
 
 def _operands(step: Step, look: Look) -> list[str] | None:

@@ -49,7 +49,8 @@ def _proofs(look: Look) -> Iterator[Proof]:
         return
     for trace in traces(look.sources, look.code, _SINGLE, _SINGLE_HINTS):
         found = True
-        yield failed("A connection is opened here, and nothing pools connections.", trace.path, trace.line)
+        why = "A connection is opened here, and nothing pools connections."
+        yield look.lacking(why, trace.path, trace.line, "code")
     if not found:
         yield undecided("No code here opens a connection to a database in a way that is known.")
 

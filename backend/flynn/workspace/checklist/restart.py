@@ -27,4 +27,5 @@ def _proofs(look: Look) -> Iterator[Proof]:
             else:
                 yield passed(f"{service.name} has a restart policy.", part.path, node.line)
         else:
-            yield failed(f"{service.name} has no restart policy.", service.path, service.line)
+            why = f"{service.name} has no restart policy."
+            yield look.lacking(why, service.path, service.line, "compose")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
 from flynn.telemetry.redaction import ORDINARY, Redactor
 from flynn.workspace.checklist.compose import compose_files, pairs
-from flynn.workspace.checklist.environment import is_template
 from flynn.workspace.checklist.look import Look
+from flynn.workspace.checklist.template import is_template
 from flynn.workspace.checks.source import Sources, aside, name_of
 
 _MOST_NAMED = 50
@@ -26,6 +26,9 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=(?P<value>.*)$")
+_ENTRY = re.compile(r"(?<![\w$.-])(?P<name>[A-Z][A-Z0-9_]+)[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]#]+)")
+"""A variable of an environment and its value, in whatever YAML it stands."""
+_LONGEST_LINE = 2_000
 _KEY_FILE = re.compile(r"^(?:id_(?:rsa|dsa|ecdsa|ed25519)|.*\.(?:p12|pfx|jks|keystore))$")
 _OWN_HOST = re.compile(
     r"@(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal|[a-z][\w-]*)(?=[:/\"'\s]|$)"
@@ -59,13 +62,20 @@ def _proofs(look: Look) -> Iterator[Proof]:
             yield _kept("This file holds keys", path, None, sources)
     for path in compose_files(sources):
         yield from _of_compose(path, sources)
+    for gap in look.gaps:
+        if gap.kind == "compose":
+            yield from _of_broken_compose(gap.path, sources)
     for path in sources.paths:
         if not path.endswith(_READ_LAST):
-            yield from _of_text(path, sources)
+            yield from _of_text(path, sources.text(path), sources)
+    for gap in look.gaps:
+        if gap.textless:
+            yield from _of_text(gap.path, sources.raw(gap.path), sources)
 
 
 def _of_dotenv(path: str, sources: Sources) -> Iterator[Proof]:
-    for number, line in enumerate(sources.lines(path), 1):
+    text = sources.text(path)
+    for number, line in enumerate((sources.raw(path) if text is None else text).split("\n"), 1):
         found = _LINE.match(line.strip())
         if found is None:
             continue
@@ -81,6 +91,18 @@ def _of_compose(path: str, sources: Sources) -> Iterator[Proof]:
             for name, value, line in pairs(service.get("environment")):
                 if value is not None and "$" not in value and _is_secret(name, value):
                     yield _kept(f"{name} is written into the compose file", path, line, sources)
+
+
+def _of_broken_compose(path: str, sources: Sources) -> Iterator[Proof]:
+    """What can be seen by lines in a compose file that cannot be understood."""
+    text = sources.text(path)
+    seen = {proof.line for proof in _of_compose(path, sources)}
+    for number, line in enumerate((sources.raw(path) if text is None else text).split("\n"), 1):
+        if number in seen or line.lstrip().startswith("#"):
+            continue
+        for found in _ENTRY.finditer(line[:_LONGEST_LINE]):
+            if "$" not in found["value"] and _is_secret(found["name"], found["value"]):
+                yield _kept(f"{found['name']} is written into the compose file", path, number, sources)
 
 
 def _kept(what: str, path: str, line: int | None, sources: Sources) -> Proof:
@@ -103,9 +125,8 @@ def _is_secret(name: str, value: str) -> bool:
     )
 
 
-def _of_text(path: str, sources: Sources) -> Iterator[Proof]:
+def _of_text(path: str, text: str | None, sources: Sources) -> Iterator[Proof]:
     """Secrets of known shapes. Passwords in addresses of one's own machine are none, nor are tests' ones."""
-    text = sources.text(path)
     if text is None:
         return
     line, counted = 1, 0

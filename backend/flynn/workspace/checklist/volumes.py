@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flynn.domain.checklist import ChecklistItem, Proof, failed, passed, undecided
+from flynn.domain.checklist import ChecklistItem, Proof, passed, undecided
 from flynn.workspace.checklist.compose import Service, words
 from flynn.workspace.checklist.look import Look
 
@@ -23,7 +23,7 @@ _PERSISTENT = ("--appendonly yes", "--save")
 def data_volumes(look: Look) -> ChecklistItem:
     """Each database has a volume, at the place where its image keeps the data when that is known."""
     kept = [service for service in look.services if _keeps(service)]
-    proofs = list(_proofs(kept)) or [undecided("No compose file declares a database.")]
+    proofs = list(_proofs(kept, look)) or [undecided("No compose file declares a database.")]
     return ChecklistItem.of("data-volumes", "Databases keep their data in volumes", proofs)
 
 
@@ -37,7 +37,7 @@ def _keeps(service: Service) -> bool:
     )
 
 
-def _proofs(kept: list[Service]) -> Iterator[Proof]:
+def _proofs(kept: list[Service], look: Look) -> Iterator[Proof]:
     for service in kept:
         mounts = list(_mounts(service))
         wanted = _PLACES.get(service.engine or "", ())
@@ -52,11 +52,8 @@ def _proofs(kept: list[Service]) -> Iterator[Proof]:
             )
         else:
             where = f" at {wanted[-1]}" if wanted else ""
-            yield failed(
-                f"{service.name} has no volume{where}: its data goes with its container.",
-                service.path,
-                service.line,
-            )
+            why = f"{service.name} has no volume{where}: its data goes with its container."
+            yield look.lacking(why, service.path, service.line, "compose")
 
 
 def _covers(target: str, places: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ from flynn.workspace.checks.source import Sources
 from flynn.workspace.checks.yaml_node import Node
 
 _OWN = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")
-_ELSEWHERE = (
+ELSEWHERE = (
     *(
         ".gitlab-ci.yml",
         ".circleci/config.yml",
@@ -23,6 +23,8 @@ _ELSEWHERE = (
 _LONGEST = 2_000
 """Characters of a command that are looked at."""
 _MOVE = re.compile(r"(?:cd|pushd)\s+(?P<where>[^\s;&|]+)\s*(?:&&\s*|;\s*|$)")
+_TRUE = frozenset({"true", "True", "TRUE"})
+"""What programs for YAML 1.1 write for the key `on`, which they take for a truth value."""
 _CHANGES = frozenset({"push", "pull_request", "pull_request_target", "merge_group"})
 
 
@@ -62,7 +64,16 @@ class Pipelines:
     images: tuple[tuple[str, int, str], ...]
     """Images of jobs and of their services: path, line, image."""
     scheduled: frozenset[str]
+    changing: frozenset[str]
+    """The workflows that run when the code changes, whatever is in them."""
+    invalid: tuple[tuple[str, int, str], ...]
+    """Jobs for which GitHub refuses a workflow: path, line, and what is wrong with it."""
     elsewhere: tuple[str, ...]
+
+
+def is_own_workflow(path: str) -> bool:
+    """Whether `path` is a GitHub workflow of the repository itself."""
+    return bool(_OWN.match(path))
 
 
 def pipelines(sources: Sources) -> Pipelines:
@@ -71,17 +82,26 @@ def pipelines(sources: Sources) -> Pipelines:
     uses: list[Use] = []
     images: list[tuple[str, int, str]] = []
     scheduled: set[str] = set()
-    paths = tuple(path for path in sources.paths if _OWN.match(path))
+    changing: set[str] = set()
+    invalid: list[tuple[str, int, str]] = []
+    paths = tuple(path for path in sources.paths if is_own_workflow(path))
     for path in paths:
         for document in sources.yaml(path)[:1]:
             events = _events(document.get("on"))
+            for key in _TRUE & document.mapping().keys():
+                events |= _events(document.get(key))
+                invalid.append((path, document.line_of(key), f"its key on is written as {key}"))
             changes = not _CHANGES.isdisjoint(events)
             if "schedule" in events:
                 scheduled.add(path)
+            if changes:
+                changing.add(path)
             base = _directory(document, ".")
             jobs = document.get("jobs")
             for name, job in (jobs.mapping() if jobs is not None else {}).items():
                 images += _images(path, job)
+                if jobs is not None and job.get("steps") is None and job.get("uses") is None:
+                    invalid.append((path, jobs.line_of(name), f"the job {name} has neither steps nor uses"))
                 if (used := job.get("uses")) is not None and jobs is not None:
                     uses.append(Use(path, jobs.line_of(name), used.scalar(), job, changes))
                 place = _directory(job, base)
@@ -90,8 +110,17 @@ def pipelines(sources: Sources) -> Pipelines:
                     steps += _lines(path, step, place, changes)
                     if (used := step.get("uses")) is not None:
                         uses.append(Use(path, used.line, used.scalar(), step, changes))
-    elsewhere = tuple(path for path in _ELSEWHERE if path in sources.known)
-    return Pipelines(paths, tuple(steps), tuple(uses), tuple(images), frozenset(scheduled), elsewhere)
+    elsewhere = tuple(path for path in ELSEWHERE if path in sources.known)
+    return Pipelines(
+        workflows=paths,
+        steps=tuple(steps),
+        uses=tuple(uses),
+        images=tuple(images),
+        scheduled=frozenset(scheduled),
+        changing=frozenset(changing),
+        invalid=tuple(invalid),
+        elsewhere=elsewhere,
+    )
 
 
 def script_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -112,7 +141,8 @@ def script_lines(text: str) -> Iterator[tuple[int, str]]:
 def _events(node: Node | None) -> set[str]:
     if node is None:
         return set()
-    return {node.scalar(), *node.mapping(), *(item.scalar() for item in node.sequence())} - {""}
+    listed = (name for item in node.sequence() for name in (item.scalar(), *item.mapping()))
+    return {node.scalar(), *node.mapping(), *listed} - {""}
 
 
 def _directory(node: Node, base: str | None) -> str | None:

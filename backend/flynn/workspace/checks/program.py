@@ -4,6 +4,7 @@ One hostile file must not hide what is wrong with the others: a batch that does 
 the file is alone, and then it is named as not looked at.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,14 @@ _OUTPUT: Final = 8_000_000
 _WORDS: Final = 300
 _MOST_GAPS: Final = 20
 """Files that are named one by one as not looked at."""
+_LOG_LINE: Final = re.compile(r"^\W*(?:\S*\d{2}:\d{2}\S*\s+)?\[?(?:TRACE|DEBUG|INFO|WARN|WARNING)\b")
+"""What a program notes down for itself, with or without the time in front."""
+_BACKTRACE: Final = re.compile(r"^\s*(?:stack backtrace:|Traceback \(most recent)", re.IGNORECASE)
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _nothing(_done: Completed) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,8 @@ class ProgramLinter:
     """The arguments with which our own Python runs it, where it is no program of its own."""
     batch: int = 100
     optional: bool = False
+    explain: Callable[[Completed], str | None] = _nothing
+    """Why it did not look at a file, where what it printed about that is known; None where it is not."""
 
     def takes(self, path: str, sources: Sources) -> bool:
         """Whether the file is of its kind."""
@@ -114,7 +125,7 @@ class _Work:
                 self.found += linter.read(done, paths, self._sources)
                 self.done += len(paths)
                 return
-            reason = _reason(done)
+            reason = linter.explain(done) or _reason(done)
         except (ValueError, ValidationError):
             reason = "what it printed makes no sense"
         if len(paths) == 1:
@@ -156,5 +167,22 @@ def _reason(done: Completed) -> str:
         return "it printed too much"
     if done.kill_reason is not None:
         return f"it was ended: {done.kill_reason}"
-    words = " ".join(redact(done.errors.decode("utf-8", "replace")).split())[:_WORDS]
+    words = _told(done.errors.decode("utf-8", "replace"))
     return f"it failed with exit code {done.exit_code}{': ' + words if words else ''}"
+
+
+def _told(errors: str) -> str:
+    """What a program said when it failed, on one line: without its log, its backtrace and secrets, and not
+    cut within a word.
+    """
+    lines: list[str] = []
+    for line in _COLOUR.sub("", errors).splitlines():
+        if _BACKTRACE.match(line):
+            break
+        if not _LOG_LINE.match(line):
+            lines.append(line)
+    said = " ".join(redact("\n".join(lines)).split())
+    if len(said) <= _WORDS:
+        return said
+    whole, space, _ = said[:_WORDS].rpartition(" ")
+    return f"{whole if space else said[: _WORDS - 1]}…"

@@ -49,10 +49,15 @@ class _Answer(BaseModel):
     parse_errors: list[_Unparsed] = []
 
 
+def is_named_compose(path: str) -> bool:
+    """Whether `path` is named like a compose file, whatever is in it."""
+    return bool(_COMPOSE.match(name_of(path)))
+
+
 def is_compose(path: str, sources: Sources) -> bool:
     """Whether `path` is a compose file: named like one, and with services or includes in it."""
     name = name_of(path)
-    if not _COMPOSE.match(name):
+    if not is_named_compose(path):
         return False
     documents = sources.yaml(path)
     if not documents:

@@ -3,6 +3,7 @@
 import codecs
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -30,6 +31,17 @@ _ASIDE = frozenset(
 """Directories of what is not deployed: tests, examples, documents, and other people's work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a file could not be read or looked into, as what is said of it ("is too large"), and the line where
+    it begins, where that is known. `local`: all but that place could be looked into.
+    """
+
+    why: str
+    line: int | None = None
+    local: bool = False
+
+
 class Sources:
     """The files of a tree, by paths relative to its root. Safe to use from several threads.
 
@@ -53,6 +65,7 @@ class Sources:
         self._heads: dict[str, bytes] = {}
         self._texts: dict[str, str | None] = {}
         self._documents: dict[str, list[Node]] = {}
+        self._obstacles: dict[str, Obstacle] = {}
         self._parsed = 0
         self._read = 0
         self._unread: set[str] = set()
@@ -87,12 +100,35 @@ class Sources:
                 return self._texts[path]
             if self._read >= MOST_CHARACTERS:
                 self._unread.add(path)
+                self._obstacles[path] = Obstacle("was not read, since there is a bound for all files")
                 return None
         text = self._decoded(path)
         with self._lock:
             if path not in self._texts:
                 self._texts[path] = text
                 self._read += len(text or "")
+        return text
+
+    def obstacle(self, path: str) -> Obstacle | None:
+        """Why `text` or `yaml` gave nothing for a file, once they were asked; None where they did."""
+        return self._obstacles.get(path)
+
+    def raw(self, path: str) -> str:
+        """What can be seen of a file that `text` does not give: its beginning, with marks for what is no
+        character; "" for what cannot be opened, or once the bound for all files is reached.
+        """
+        with self._lock:
+            if self._read >= MOST_CHARACTERS:
+                return ""
+        try:
+            with self.workspace.locate(path, follow=False) as entry:
+                data = next(entry.pieces(LARGEST_FILE), b"")
+        except (WorkspaceError, OSError):
+            return ""
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if wide else "utf-8", "replace").replace("\0", "").replace("\r\n", "\n")
+        with self._lock:
+            self._read += len(text)
         return text
 
     def lines(self, path: str) -> list[str]:
@@ -119,12 +155,14 @@ class Sources:
                 return self._documents[path]
             if len(text) > LARGEST_YAML or self._parsed + len(text) > MOST_YAML:
                 self._unread.add(path)
+                self._obstacles[path] = Obstacle("is too large to be looked into")
                 return []
             self._parsed += len(text)
         try:
             documents = parse_yaml(text)
-        except YamlFault:
+        except YamlFault as fault:
             documents = []
+            self._obstacles[path] = Obstacle("does not parse", fault.line)
         with self._lock:
             self._documents[path] = documents
         return documents
@@ -134,12 +172,15 @@ class Sources:
             with self.workspace.locate(path, follow=False) as entry:
                 data = entry.read(LARGEST_FILE).data
         except (WorkspaceError, OSError):
+            self._obstacles[path] = Obstacle(f"is larger than {LARGEST_FILE >> 20} MiB, or cannot be opened")
             return None
         if b"\0" in data:
+            self._obstacles[path] = Obstacle("is no UTF-8 text")
             return None
         try:
             return data.removeprefix(codecs.BOM_UTF8).decode().replace("\r\n", "\n")
         except UnicodeDecodeError:
+            self._obstacles[path] = Obstacle("is no UTF-8 text")
             return None
 
 

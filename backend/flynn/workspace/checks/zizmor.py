@@ -12,6 +12,8 @@ from flynn.workspace.checks.program import ProgramLinter
 from flynn.workspace.checks.source import Sources, name_of
 
 _WORKFLOW = re.compile(r"(?:^|/)\.github/workflows/[^/]+\.ya?ml$")
+_REFUSED = re.compile(rb"failed to (?:validate|load|parse) file://")
+_AGAINST_SCHEMA = "it takes no file that is against the schema of GitHub"
 _LEVELS = {"High": Severity.ERROR, "Medium": Severity.WARNING}
 
 
@@ -80,7 +82,14 @@ def _wants(path: str, sources: Sources) -> bool:
     return (is_workflow(path) or is_action(path)) and bool(sources.yaml(path))
 
 
+def _explain(done: Completed) -> str | None:
+    return _AGAINST_SCHEMA if _REFUSED.search(done.errors) else None
+
+
 def _read(done: Completed, paths: Sequence[str], sources: Sources) -> list[Finding]:  # noqa: ARG001 - as all linters are asked
+    if _REFUSED.search(done.errors):
+        # Beside others it leaves a file out, and only its log says so: ask about each alone.
+        raise ValueError("a file was left out")
     return [_finding(said) for said in _ANSWER.validate_json(done.output) if not said.ignored]
 
 
@@ -113,4 +122,5 @@ ZIZMOR = ProgramLinter(
     words=("--offline", "--no-progress", "--no-exit-codes", "--quiet", "--format=json-v1", "--"),
     ends=(0,),
     read=_read,
+    explain=_explain,
 )
