@@ -188,11 +188,20 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
     assert line.startswith("FLYNN_ALLOWED_ORIGINS is ")
 
 
+@pytest.mark.parametrize("key", ["sk-ant-…", "sk-ant 1", "sk-ant-ключ"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(key: str) -> None:
+    (line,) = refusal(ANTHROPIC_API_KEY=key)
+    assert line.startswith("ANTHROPIC_API_KEY is (hidden): allowed is the whole key as it was made")
+    assert key not in line
+
+
 def test_a_misspelt_name_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("FLYNN_PROT", "1")
     monkeypatch.setenv("FLYNN_REQUIRE_ALL", "1")
+    monkeypatch.setenv("FLYNN_KEY", "fly_1")
+    monkeypatch.setenv("FLYNN_URL", "http://127.0.0.1:8000")
     (tmp_path / ".env").write_text("FLYNN_SANBOX=none\nFLYNN_QQQ=1\nOTHER_SANDBOX=1\n")
     with caplog.at_level(logging.WARNING):
         Settings.load()

@@ -21,12 +21,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flynn.domain import addresses
 from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError
+from flynn.domain.model_key import sendable
 from flynn.telemetry.redaction import register_secret
 
 _log = logging.getLogger(__name__)
 
 OTHER_READERS = frozenset({"FLYNN_REQUIRE_ALL", "FLYNN_MAY_SKIP"})
 """Variables with our prefix that are read by the test suite, not by the service."""
+
+OF_CLIENTS = frozenset({"FLYNN_KEY", "FLYNN_URL", "FLYNN_BIND", "FLYNN_IMAGE"})
+"""Variables with our prefix that our documents set for clients, the balancer and a test, not for a process
+of ours."""
 
 MAY_HOLD_SECRETS = frozenset({"ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "REDIS_URL"})
 """Settings whose values are never shown."""
@@ -125,11 +130,12 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
-    anthropic_api_key: SecretStr | None = _setting(
+    anthropic_api_key: Annotated[SecretStr | None, AfterValidator(sendable)] = _setting(
         "ANTHROPIC_API_KEY",
         None,
         "Key of the Claude API; wins over one that was given on the page. Without either the service starts, "
         "and says so to whoever needs the model.",
+        "the whole key as it was made, without spaces, dots of omission (…) or other letters beyond ASCII",
     )
     anthropic_base_url: Annotated[str, AfterValidator(addresses.web_url)] = _setting(
         "ANTHROPIC_BASE_URL",
@@ -489,7 +495,7 @@ def _check_sources(in_file: dict[str, str], env_file: Path | None) -> None:
             "allowed is both in the same place"
         )
     for name in sorted(here | in_file.keys()):
-        if name.startswith("FLYNN_") and name not in VARIABLES and name not in OTHER_READERS:
+        if name.startswith("FLYNN_") and name not in {*VARIABLES, *OTHER_READERS, *OF_CLIENTS}:
             _log.warning("%s is set, but there is no such setting%s", name, _nearest(name))
 
 

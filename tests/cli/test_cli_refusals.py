@@ -31,6 +31,18 @@ def test_a_port_in_use_is_named(shell: Shell) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_demo_on_a_port_in_use_is_refused_before_it_begins(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = shell.flynn("demo", "--crash", "--port", str(port))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"flynn: FLYNN_PORT {port} is in use on 127.0.0.1")
+    assert "its page has the scripted example" in done.stderr
+    assert not shell.data.exists()
+
+
 def test_a_data_directory_that_is_a_file_is_named(shell: Shell) -> None:
     shell.data.write_text("not a directory")
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from flynn.cli.review import FailOn, ReviewDocument, called_as, exit_code, next_command
+from flynn.cli.program import called_as
+from flynn.cli.review import FailOn, ReviewDocument, exit_code, next_command
 from flynn.cli.review_table import print_table
 from flynn.cli.sarif import sarif
 from flynn.domain.checklist import ChecklistItem, failed, passed, undecided

@@ -92,6 +92,7 @@ def test_keys_paste_and_a_second_service_is_refused(
     doctor = shell.flynn("doctor", "--live", cwd=shell.home, **model)
     assert doctor.returncode == 0, doctor.stdout
     assert f"process {service.pid}" in doctor.stdout
+    assert "the worker takes jobs" in doctor.stdout
     assert "live: call" in doctor.stdout
 
     service.send_signal(signal.SIGTERM)
@@ -120,6 +121,7 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     (copy,) = (shell.data / "examples").glob("example-*")
     assert "Run agent creation tests" in (copy / ".github/workflows/ci.yml").read_text()
     assert not (shell.data / "serve.json").exists()
+    assert f"  {copy.name}  of the scripted example  " in shell.flynn("workspaces", "list").stdout
 
 
 @pytest.mark.parametrize("stored", [False, True])
@@ -220,6 +222,7 @@ def test_without_a_key_a_run_is_refused_and_with_one_of_the_data_directory_it_is
     assert "ANTHROPIC_API_KEY" in done.stderr
     told = shell.flynn("doctor").stdout
     assert "there is no key of the model's API" in told
+    assert str(place) not in shell.flynn("workspaces", "list").stdout, "a refused run registers nothing"
 
     url = simulator("name: well\nturns: [{blocks: [{text: Here I am.}]}]\n", "--key", "sk-plain-stored")
     stored = shell.data / "anthropic.key"

@@ -216,3 +216,17 @@ async def test_the_curl_goes_on_after_an_event(doors: Doors, tmp_path: Path) -> 
     last = (await doors.seen(conversation))[-1]["seq"]
     assert last >= 8
     assert seqs == list(range(8, last + 1))
+
+
+@both
+@pytest.mark.parametrize("name", ["chat", "stop", "approve"])
+async def test_a_refused_call_ends_the_program_with_its_reason(
+    doors: Doors, language: str, name: str, tmp_path: Path
+) -> None:
+    made = await doors.owner.post("/api/v1/keys", json={"name": f"{name}-{language}", "scopes": ["delegate"]})
+    text = block(PROTOCOL, language, name).with_address(doors.url)
+    variables = {"FLYNN_KEY": str(made.json()["key"])}
+    ended = await finish(await start(text, language, tmp_path, variables=variables))
+    assert ended.status == 1
+    assert "chat" in ended.errors
+    assert "Traceback" not in ended.errors

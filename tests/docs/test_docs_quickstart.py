@@ -13,8 +13,8 @@ from tests.docs.checkout import Checkout, checkout_in
 
 QUICKSTART = "docs/quickstart.md"
 TYPED = (
-    "clone", "start", "doctor", "review", "key", "workspace", "run", "client", "export", "task", "wait",
-    "events", "interrupt", "stop",
+    "clone", "start", "doctor", "review", "key", "workspace", "run", "client", "members", "export", "task",
+    "wait", "events", "interrupt", "stop",
 )  # fmt: skip
 PRINTED = r"(?P<url>http://\S+/)\?key=(?P<key>fly_\S+)"
 
@@ -104,6 +104,7 @@ def delegating(checkout: Checkout) -> None:
     made = checkout.type(typed("client"))
     found = re.search(r"^(fly_\S+)$", made, re.MULTILINE)
     assert found is not None, made
+    assert "quorra" in checkout.type(typed("members")).split()
     export = checkout.text(typed("export"), {"fly_…": found[1]})
     checkout.variables["FLYNN_KEY"] = export.strip().removeprefix("export FLYNN_KEY=")
     task = json.loads(checkout.type(typed("task")))

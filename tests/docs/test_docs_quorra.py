@@ -123,6 +123,16 @@ class TestTheBlock:
         assert ended.status == 1
         assert "401 unauthenticated: " in ended.errors
 
+    async def test_a_refusal_in_a_shell_is_told_and_ends_it(self, place: Place, tmp_path: Path) -> None:
+        text = block(QUORRA, "bash", "delegate").with_address(place.doors.url)
+        program = await start(text, "bash", tmp_path, variables={"FLYNN_KEY": "fly_wrong"})
+        ended = await finish(program)
+        assert ended.status == 1
+        refusal = json.loads(ended.output)
+        assert (refusal["code"], bool(refusal["detail"])) == ("unauthenticated", True)
+        assert "Traceback" not in ended.errors
+        assert "404" not in ended.errors
+
     async def test_another_order_under_the_same_idempotency_key_is_refused(
         self, place: Place, tmp_path: Path
     ) -> None:

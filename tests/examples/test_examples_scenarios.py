@@ -187,7 +187,7 @@ async def test_after_a_lost_worker_it_looks_first_and_repeats_no_change(
     assert play.failed[0].startswith("Outcome unknown.")
     assert play.calls[-2:] == [["Grep", "Glob"], ["Bash"]]
     assert workflow_of(repository).read_text().count("- name: Run agent creation tests") == 1
-    assert "nothing was done twice" in answer
+    assert "nothing was repeated unseen" in answer
     assert "✓ .github/workflows/ci.yml: the step stands there 1 time\n" in answer
     assert "✓ 8 passed" in answer
     assert "✗" not in answer

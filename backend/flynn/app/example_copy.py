@@ -4,9 +4,11 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from flynn.app.agents import asset
-from flynn.workspace.volume import Volume, make_volume
+from flynn.domain.errors import WorkspaceError
+from flynn.workspace.volume import Volume, make_volume, read_volume
 
 EXAMPLES = "examples"
 """Directory in the data directory: a volume of its own, which only the example's workers mount."""
@@ -24,6 +26,14 @@ def example_volume(data_dir: Path) -> Volume:
     root = data_dir.resolve() / EXAMPLES
     root.mkdir(mode=0o711, parents=True, exist_ok=True)
     return make_volume(root)
+
+
+def example_volume_id(data_dir: Path) -> UUID | None:
+    """The number of the volume of the copies, None where there is none yet."""
+    try:
+        return read_volume(data_dir.resolve() / EXAMPLES).id
+    except WorkspaceError:
+        return None
 
 
 def new_name(root: Path) -> str:

@@ -119,6 +119,7 @@ def demo(
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
     settings = Settings.load(port=port, data_dir=data_dir, example="on")
+    _command("listening").need_free(settings.host, settings.port)
     command = _command("demo")
     # Its workers need what the service needs: both import it once.
     serve_orders = _command("example.warm_program").serve

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from flynn.app.service import Service, open_service
+from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.record import find_running, own
-from flynn.cli.serve import listen, port_of, serving, url_of
+from flynn.cli.serve import serving
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging

@@ -17,11 +17,12 @@ from flynn.cli.connection import LOG, Connection
 from flynn.cli.example.cast import ForkingCast
 from flynn.cli.example.killing import Killing
 from flynn.cli.example.warm_process import WarmProcess
+from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.memory import settle_memory
 from flynn.cli.record import own, write_record
 from flynn.cli.run import conclude
 from flynn.cli.screen import Screen, safe
-from flynn.cli.serve import listen, port_of, serving, url_of
+from flynn.cli.serve import serving
 from flynn.cli.signals import answering
 from flynn.cli.task import Ending, perform
 from flynn.domain.errors import Unavailable

@@ -16,6 +16,7 @@ from flynn.app.model_key import HeldKey, words_of
 from flynn.cli.client import Client
 from flynn.cli.diagnosis import Finding, State
 from flynn.cli.live_diagnosis import call_finding, facts_finding
+from flynn.cli.program import called_as
 from flynn.cli.record import Running, find_running
 from flynn.cli.sandbox_diagnosis import linters_of, sandbox_findings, sandbox_remedy
 from flynn.domain.errors import FlynnError
@@ -210,7 +211,7 @@ async def _key(settings: Settings) -> Finding:
             "degraded",
             "there is no key of the model's API, so no run gets an answer",
             "Put ANTHROPIC_API_KEY in the environment or in .env, or give one on the page of a running "
-            "service; `flynn demo` works without.",
+            f"service; `{called_as()} demo` works without.",
         )
     detail = f"{words_of(held.source)}, for {settings.anthropic_base_url}"
     if held.stored.stored_at() is not None and held.source == "environment":

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.cli.client import ROOT, Client
+from flynn.cli.listening import url_of
+from flynn.cli.program import called_as
 from flynn.cli.record import find_running, own
-from flynn.cli.serve import url_of
 from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import KeyOrder
 from flynn.domain.principal import Scope
@@ -77,7 +78,7 @@ async def create(settings: Settings, name: str, scopes: list[str]) -> int:
     url = running.url if running else url_of(settings.host, settings.port)
     print(shown(made, url))
     if running is None:
-        print(f"No service runs on {settings.data_dir} now: start `flynn serve` first.")
+        print(f"No service runs on {settings.data_dir} now: start `{called_as()} serve` first.")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from flynn.cli.program import called_as
 from flynn.cli.review_table import print_table
 from flynn.cli.sarif import sarif
 from flynn.domain.checklist import Verdict
@@ -84,20 +84,6 @@ def exit_code(found: Review, fail_on: FailOn) -> int:
     if fail_on is FailOn.NEVER or found.worst is None:
         return CLEAN
     return FOUND if found.worst.weight >= Severity(fail_on.value).weight else CLEAN
-
-
-def called_as(argument: str | None = None) -> str:
-    """How a shell here starts this program again: `flynn` where PATH leads to it, else as it was started.
-
-    `argument` is the first one of the process.
-    """
-    started = Path(argument if argument is not None else sys.argv[0])
-    found = shutil.which("flynn")
-    if started.name != "flynn":
-        return "flynn" if found else f"{shlex.quote(sys.executable)} -m flynn.cli"
-    if found and Path(found).resolve() == started.resolve():
-        return "flynn"
-    return shlex.quote(str(started))
 
 
 def next_command(found: Review, root: Path, *, program: str = "flynn") -> str | None:

@@ -8,10 +8,13 @@ from pathlib import Path
 from flynn.cli import workspaces
 from flynn.cli.client import ROOT, Client
 from flynn.cli.connection import Connection, connected
+from flynn.cli.program import called_as
 from flynn.cli.record import find_running
 from flynn.cli.screen import Screen, safe
 from flynn.cli.task import Ending, perform
 from flynn.domain.errors import ConfigurationError
+from flynn.domain.model_key import ModelKeyMissing, ModelKeyView
+from flynn.domain.readiness import Readiness
 from flynn.settings import Settings
 
 OWN_DATA = Path(".local/share/flynn")
@@ -54,12 +57,26 @@ async def run(settings: Settings, instructions: str, *, agent: str, directory: P
 
 
 async def _serve(client: Client, directory: Path) -> str:
-    """The name of the workspace that `directory` is; it becomes one where it is none yet."""
+    """The name of the workspace that `directory` is; it becomes one where it is none yet.
+
+    Raises ModelKeyMissing, and registers nothing, where the task would be refused for want of a key.
+    """
     for workspace in await workspaces.served(client):
         if workspace.path == str(directory):
             return workspace.name
+    # Refused before the directory is registered, which would stay under a name that nobody chose.
+    if await _keyless(client):
+        raise ModelKeyMissing
     made = await client.post("/workspaces", {"name": workspace_name(directory), "path": str(directory)})
     return str(made["name"])
+
+
+async def _keyless(client: Client) -> bool:
+    """Whether the service runs the agent itself, and has no key for it."""
+    if ModelKeyView.model_validate(await client.get("/model-key")).source != "none":
+        return False
+    parts = Readiness.model_validate(await client.readiness()).parts
+    return any(part.name == "model" and part.state != "ok" for part in parts)
 
 
 def conclude(ending: Ending, screen: Screen, connection: Connection, settings: Settings) -> None:
@@ -80,7 +97,7 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
     screen.line(f"  {kept}. To go on:")
     address = connection.url
     if connection.service:
-        screen.line(f"  FLYNN_DATA_DIR={settings.data_dir} flynn serve")
+        screen.line(f"  FLYNN_DATA_DIR={settings.data_dir} {called_as()} serve")
         address = "http://127.0.0.1:8000"
     body = {
         "turns": f'{{"turns": {settings.run_max_turns * 2}}}',

@@ -1,7 +1,6 @@
 """`flynn serve`: one process with its doors open until it is told to end."""
 
 import asyncio
-import errno
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,38 +13,13 @@ from flynn.app.database import open_database
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
 from flynn.cli.example.cast import ForkingCast
+from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.memory import settle_memory
 from flynn.cli.record import own, write_record
 from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 from flynn.telemetry import logging
-
-BACKLOG = 2048
-
-
-def listen(host: str, port: int, *, name: str = "FLYNN_PORT") -> socket.socket:
-    """A listening socket. Raises ConfigurationError for a port in use or an address that is not ours.
-
-    `name` is what the port was given as.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(BACKLOG)
-    except OSError as error:
-        found.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(
-                f"{name} {port} is in use on {host}: stop what listens there, or set another port."
-            ) from error
-        raise ConfigurationError(
-            f"FLYNN_HOST {host}, {name} {port} cannot be listened on: {error.strerror}."
-        ) from error
-    found.setblocking(False)
-    return found
 
 
 class _Server(uvicorn.Server):
@@ -124,18 +98,6 @@ async def serving(
 async def _hurry(server: _Server, urgent: asyncio.Event) -> None:
     await urgent.wait()
     server.force_exit = True
-
-
-def url_of(host: str, port: int) -> str:
-    """Where a person on this machine finds a service that listens on `host`."""
-    host = host if host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 compared only
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def port_of(listener: socket.socket) -> int:
-    """The port of a listening socket."""
-    port: int = listener.getsockname()[1]
-    return port
 
 
 async def serve(settings: Settings, *, worker: bool) -> int:

@@ -4,8 +4,9 @@ import sys
 from contextlib import AsyncExitStack
 
 from flynn.app.service import Service, open_service
+from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.memory import settle_memory
-from flynn.cli.serve import listen, port_of, serving, url_of
+from flynn.cli.serve import serving
 from flynn.cli.stopping import Stop, stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings

@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
 
+from flynn.app.example_copy import example_volume_id
 from flynn.cli.client import Client
 from flynn.cli.connection import connected
 from flynn.cli.screen import safe
@@ -15,8 +16,9 @@ from flynn.settings import Settings
 async def show(settings: Settings) -> int:
     """Print all workspaces, one a line."""
     async with connected(settings) as connection, Client(connection.url, connection.key) as client:
+        example = example_volume_id(settings.data_dir)
         for workspace in await served(client):
-            print(_line(workspace))
+            print(_line(workspace, example))
     return 0
 
 
@@ -63,7 +65,10 @@ async def _id(client: Client, name: str) -> UUID:
     raise NotFound(f"There is no workspace {name!r}; there are: {known}.")
 
 
-def _line(workspace: WorkspaceView) -> str:
+def _line(workspace: WorkspaceView, example: UUID | None = None) -> str:
+    """A workspace in a line; `example` is the volume of the scripted example's copies."""
     where = workspace.path or f"on volume {workspace.volume_id}, not mounted here"
+    if workspace.path is None and workspace.volume_id is not None and workspace.volume_id == example:
+        where = "of the scripted example"
     quota = f"at most {workspace.quota_bytes:,} bytes" if workspace.quota_bytes else "no quota"
     return f"{workspace.id}  {safe(workspace.name)}  {safe(where)}  {quota}"

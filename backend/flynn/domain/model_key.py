@@ -17,6 +17,7 @@ HOW_TO_GIVE = (
     "service again"
 )
 
+_PRINTABLE = re.compile(r"[!-~]+")
 _SHAPE = re.compile(r"[!-~]{6,500}")
 
 
@@ -32,9 +33,16 @@ class ModelKeyMissing(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            f"{NO_KEY}, so nobody would answer. {HOW_TO_GIVE}. The scripted example needs none: it is on the "
-            "page, and `flynn demo` plays it too."
+            f"{NO_KEY}, so nobody would answer. {HOW_TO_GIVE}. The scripted example needs none: the page "
+            "plays it, and so does Flynn's command `demo`."
         )
+
+
+def sendable(key: SecretStr | None) -> SecretStr | None:
+    """`key`, which a header can carry. Raises ValueError for one with spaces or anything beyond ASCII."""
+    if key is not None and not _PRINTABLE.fullmatch(key.get_secret_value()):
+        raise ValueError("not printable ASCII")
+    return key
 
 
 def _shaped(key: SecretStr) -> SecretStr:

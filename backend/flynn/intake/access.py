@@ -62,14 +62,18 @@ async def act_in_conversation(
 
 
 async def find_workspace(connection: AsyncConnection, principal: Principal, name: str) -> UUID:
-    """The workspace called `name` (or with that id). Raises InvalidInput, naming those there are."""
+    """The workspace called `name` (or with that id). Raises InvalidInput, naming those there are.
+
+    One that is others' is refused in the same words as one that is not.
+    """
     parameters = {"name": name, "p": principal.id, "admin": principal.admin}
     row = (await connection.execute(_WORKSPACE, parameters)).one_or_none()
     if row is None:
         rows = await connection.execute(_NAMES, {"p": principal.id, "admin": principal.admin})
         known = ", ".join(rows.scalars()) or "none"
         raise InvalidInput(
-            f"There is no workspace {name!r}; the workspaces you may use are: {known}.",
+            f"There is no workspace {name!r} that you may use; the workspaces you may use are: {known}. "
+            "Whoever made another may let you in: flynn workspaces members WORKSPACE --add NAME.",
             errors=[{"field": "workspace", "message": f"is unknown; known are: {known}"}],
         )
     found: UUID = row.id

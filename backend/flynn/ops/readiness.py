@@ -59,7 +59,7 @@ class Health:
         if self.queue is None:
             return Part(name="queue", state="ok", detail="this process has no worker")
         if self.queue():
-            return Part(name="queue", state="ok")
+            return Part(name="queue", state="ok", detail="the worker takes jobs and holds its leases")
         return Part(
             name="queue",
             state="degraded",

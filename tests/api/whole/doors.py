@@ -11,7 +11,8 @@ import httpx2
 import socketio
 
 from flynn.app.service import open_service
-from flynn.cli.serve import listen, port_of, serving
+from flynn.cli.listening import listen, port_of
+from flynn.cli.serve import serving
 from flynn.settings import Settings
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.house import prepare
