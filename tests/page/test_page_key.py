@@ -66,6 +66,14 @@ async def test_a_key_is_asked_for_tried_and_used(stage: Stage) -> None:
     await page.reload()
     await expect(letter).to_contain_text("Is anybody there?")
     await expect(letter).to_contain_text("There is no key")
+
+    # Taken back, they are in the field again, and a key can still be given.
+    await letter.get_by_role("button", name="Take it back").click()
+    await expect(letter).to_have_count(0)
+    await expect(field).to_be_visible()
+    await expect(page.get_by_label("Message")).to_have_value("Is anybody there?")
+    await page.get_by_label("Message").press("Enter")
+    await expect(letter).to_contain_text("There is no key")
     await say(page, "Tell me.")
     await expect(letter).to_have_count(2)
     await expect(letter.last).to_contain_text("There is no key of the model's API")

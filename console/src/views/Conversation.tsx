@@ -36,6 +36,10 @@ export function Conversation({ id }: { id: string }) {
   }, [desk, id, listed, view]);
   const loading = known === undefined || (known.lastSeq === 0 && (view?.last_seq ?? 0) > 0);
   const busy = isOpen(transcript.run);
+  // Where nothing was said yet too: the words that were refused may have been taken back.
+  const asksForKey =
+    letters.some((letter) => letter.code === "model-key-missing") ||
+    (!loading && letters.length === 0 && transcript.items.length === 0);
   const stop = useCallback(() => void attempt(() => desk.interrupt(id)), [attempt, desk, id]);
 
   useEffect(() => {
@@ -142,9 +146,7 @@ export function Conversation({ id }: { id: string }) {
               )}
             </article>
           ))}
-        {!waitsForModel(transcript.run) && letters.some((l) => l.code === "model-key-missing") && (
-          <ModelKey />
-        )}
+        {!waitsForModel(transcript.run) && asksForKey && <ModelKey />}
       </div>
       {behind && (
         <button

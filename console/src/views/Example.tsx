@@ -91,7 +91,8 @@ function Banner({
     <section className="scripted" aria-label="Scripted example">
       <p>
         <strong>Scripted example:</strong> the model's words come from a file, played by a simulator
-        on this machine; queue, log, tools, sandbox and files are real.
+        on this machine; queue, log, tools, sandbox and files are real. Costs are what such calls
+        would cost.
       </p>
       {open && mine && <p className="faint">{workers(example)}</p>}
       {offered && (
