@@ -86,8 +86,9 @@ async def test_the_key_is_made_by_its_command(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.needs("bubblewrap")
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.xdist_group("quorra")
 class TestTheBlock:
-    """Every program of the block, on one service."""
+    """Every program of the block, on one service, in this order: what one changed another finds changed."""
 
     async def test_in_a_shell(self, place: Place, tmp_path: Path) -> None:
         task = json.loads((await place.play("bash", "delegate", tmp_path)).output)
