@@ -103,6 +103,24 @@ async def test_every_program_has_its_test() -> None:
     assert [each for each in found if each != ("bash", "")] == [("bash", "events"), *programs]
 
 
+async def follow_through_cuts(doors: Doors, language: str, name: str, tmp_path: Path) -> int:
+    """Run a program that follows a conversation, cut its connection twice, and hold what it saw against the
+    log; how many connections it made.
+    """
+    conversation = await doors.conversation()
+    async with way_to(doors.url) as way:
+        text = block(PROTOCOL, language, name).with_address(way.url)
+        variables = {"FLYNN_KEY": doors.owner_key}
+        program = await start(text, language, tmp_path, conversation, variables=variables)
+        await said(doors, conversation, "Take a walk")
+        for connections in (1, 2):
+            await cut_after(way, doors, conversation, connections)
+        ended = await finish(program)
+    assert ended.status == 0, ended.errors
+    assert ended.events == [(event["seq"], event["type"]) for event in await doors.seen(conversation)]
+    return way.taken
+
+
 @both
 async def test_chat(doors: Doors, language: str, tmp_path: Path) -> None:
     ended = await play(doors, language, "chat", tmp_path)
@@ -115,18 +133,7 @@ async def test_chat(doors: Doors, language: str, tmp_path: Path) -> None:
 
 @both
 async def test_go_on_after_a_lost_connection(doors: Doors, language: str, tmp_path: Path) -> None:
-    conversation = await doors.conversation()
-    async with way_to(doors.url) as way:
-        text = block(PROTOCOL, language, "follow").with_address(way.url)
-        variables = {"FLYNN_KEY": doors.owner_key}
-        program = await start(text, language, tmp_path, conversation, variables=variables)
-        await said(doors, conversation, "Take a walk")
-        for connections in (1, 2):
-            await cut_after(way, doors, conversation, connections)
-        ended = await finish(program)
-    assert ended.status == 0, ended.errors
-    assert way.taken >= 3
-    assert ended.events == [(event["seq"], event["type"]) for event in await doors.seen(conversation)]
+    assert await follow_through_cuts(doors, language, "follow", tmp_path) >= 3
 
 
 @both
@@ -178,17 +185,7 @@ async def test_an_error_of_rest_is_told_by_its_code(doors: Doors, language: str,
 
 @both
 async def test_follow_over_sse(doors: Doors, language: str, tmp_path: Path) -> None:
-    conversation = await doors.conversation()
-    async with way_to(doors.url) as way:
-        text = block(PROTOCOL, language, "stream").with_address(way.url)
-        variables = {"FLYNN_KEY": doors.owner_key}
-        program = await start(text, language, tmp_path, conversation, variables=variables)
-        await said(doors, conversation, "Take a walk")
-        for connections in (1, 2):
-            await cut_after(way, doors, conversation, connections)
-        ended = await finish(program)
-    assert ended.status == 0, ended.errors
-    assert ended.events == [(event["seq"], event["type"]) for event in await doors.seen(conversation)]
+    await follow_through_cuts(doors, language, "stream", tmp_path)
 
 
 @pytest.mark.slow
