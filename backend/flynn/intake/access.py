@@ -7,26 +7,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.errors import Forbidden, InvalidInput, NotFound
 from flynn.domain.principal import Principal
+from flynn.store.visibility import CONVERSATION, WORKSPACE
 
-_VISIBLE = text("""
-SELECT 1 FROM conversations c WHERE c.id = :c AND (:admin OR c.principal_id = :p OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))""")
-_TASK = text("""
+_VISIBLE = text(f"SELECT 1 FROM conversations c WHERE c.id = :c AND {CONVERSATION}")  # noqa: S608  # constants
+_TASK = text(f"""
 SELECT 1 FROM tasks t JOIN conversations c ON c.id = t.conversation_id
-WHERE t.id = :t AND (:admin OR c.principal_id = :p OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))""")
+WHERE t.id = :t AND {CONVERSATION}""")  # noqa: S608  # constants only
 _ACTS = text("""
 SELECT w.name, EXISTS (
   SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p) AS member
 FROM conversations c JOIN workspaces w ON w.id = c.workspace_id WHERE c.id = :c""")
-_WORKSPACE = text("""
+_WORKSPACE = text(f"""
 SELECT w.id FROM workspaces w
-WHERE (w.name = :name OR CAST(w.id AS text) = :name) AND (:admin OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p))""")
-_NAMES = text("""
-SELECT w.name FROM workspaces w WHERE :admin OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p)
-ORDER BY w.name LIMIT 20""")
+WHERE (w.name = :name OR CAST(w.id AS text) = :name) AND {WORKSPACE}""")  # noqa: S608  # constants only
+_NAMES = text(f"SELECT w.name FROM workspaces w WHERE {WORKSPACE} ORDER BY w.name LIMIT 20")  # noqa: S608  # constants
 
 
 async def see_conversation(connection: AsyncConnection, principal: Principal, conversation_id: UUID) -> None:

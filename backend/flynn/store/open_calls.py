@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from flynn.store.visibility import WORKSPACE
+
 _HELD = text("""
 SELECT r.conversation_id, j.worker_id AS worker FROM runs r
 JOIN workspaces w ON w.id = r.workspace_id JOIN procrastinate_jobs j ON j.id = r.job_id
@@ -22,10 +24,9 @@ _DEMAND = text("""
 SELECT EXISTS (SELECT 1 FROM runs r JOIN workspaces w ON w.id = r.workspace_id
   WHERE w.volume_id = :v AND r.state IN ('queued', 'running'))""")
 _BEGUN = text("SELECT EXISTS (SELECT 1 FROM conversations c WHERE c.workspace_id = :w)")
-_WORKSPACES = text("""
-SELECT w.id FROM workspaces w WHERE w.volume_id = :v AND (:admin OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p))
-ORDER BY w.created_at, w.id""")
+_WORKSPACES = text(f"""
+SELECT w.id FROM workspaces w WHERE w.volume_id = :v AND {WORKSPACE}
+ORDER BY w.created_at, w.id""")  # noqa: S608  # constants only
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from flynn.domain.views import (
     RunView,
     TaskView,
 )
-from flynn.store import approvals, blobs, callbacks, log
+from flynn.store import approvals, blobs, callbacks, log, visibility
 from flynn.store.database import Database
 from flynn.store.mounts import MOUNTED
 
@@ -45,9 +45,6 @@ FROM api_keys k JOIN principals p ON p.id = k.principal_id WHERE k.digest = :dig
 _USED = text("""
 UPDATE api_keys SET last_used_at = clock_timestamp() WHERE id = :id
   AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')""")
-_MAY_SEE = """
-(:admin OR c.principal_id = :p OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = c.workspace_id AND m.principal_id = :p))"""
 _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
@@ -72,7 +69,7 @@ WHERE {may_see} {filter}"""
 def _conversations(*, tasks: bool, filtered: str) -> str:
     # How a task stands is not changed by what is undone afterwards.
     return _CONVERSATIONS.format(
-        may_see=_MAY_SEE,
+        may_see=visibility.CONVERSATION,
         task="" if tasks else "LEFT",
         callback=f", {callbacks.COLUMNS}" if tasks else "",
         work="AND kind = 'agent'" if tasks else "",
@@ -104,13 +101,13 @@ AND (CAST(:until AS timestamptz) IS NULL OR t.created_at < CAST(:until AS timest
 _CALLBACKS = text(f"""
 SELECT k.task_id AS id, k.created_at, {callbacks.COLUMNS}
 FROM callbacks k JOIN conversations c ON c.id = k.conversation_id
-WHERE {_MAY_SEE}
+WHERE {visibility.CONVERSATION}
   AND (CAST(:at AS timestamptz) IS NULL
        OR (k.created_at, k.task_id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))
   AND (CAST(:state AS text) IS NULL OR CAST(:state AS text) = CASE
        WHEN k.dead_at IS NOT NULL THEN 'dead' WHEN k.attempts > 0 THEN 'failing' ELSE 'active' END)
 ORDER BY k.created_at DESC, k.task_id DESC LIMIT :limit""")  # noqa: S608  # constants only
-_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + _MAY_SEE)  # noqa: S608  # constants only
+_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + visibility.CONVERSATION)  # noqa: S608  # constants only
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')

@@ -6,6 +6,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.store.rows import WorkspaceRow
+from flynn.store.visibility import WORKSPACE
 
 WORKSPACES_LOCK = 0x464C594E4E03
 
@@ -13,12 +14,10 @@ _SELECT = """
 SELECT w.id, w.name, w.volume_id, w.path, w.made, w.owner_uid, w.quota_bytes, w.created_by AS creator_id,
   p.name AS creator, w.created_at
 FROM workspaces w LEFT JOIN principals p ON p.id = w.created_by """
-_SEEN = """(:admin OR EXISTS (
-  SELECT 1 FROM workspace_members m WHERE m.workspace_id = w.id AND m.principal_id = :p))"""
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _ALL = text(_SELECT)
-_VISIBLE = text(f"{_SELECT} WHERE {_SEEN} ORDER BY w.name")
-_ONE = text(f"{_SELECT} WHERE w.id = :id AND {_SEEN}")
+_VISIBLE = text(f"{_SELECT} WHERE {WORKSPACE} ORDER BY w.name")
+_ONE = text(f"{_SELECT} WHERE w.id = :id AND {WORKSPACE}")
 _MADE_BY = text("SELECT count(*) FROM workspaces WHERE made AND created_by = :p")
 _UID = text("SELECT nextval('workspace_uids')")
 _INSERT = text("""
