@@ -15,7 +15,7 @@ from uuid import UUID
 from flynn.api.example import FOR_ADMINS, NotOffered, withheld
 from flynn.app.cast import Cast, Player
 from flynn.app.database import Address
-from flynn.app.example_copy import EXAMPLES, copy_example, example_volume, new_name
+from flynn.app.example_copy import copy_example, example_volume, known_volume, new_name
 from flynn.domain.content import Json
 from flynn.domain.errors import Conflict, FlynnError, NotFound, WorkspaceError
 from flynn.domain.example import INSTRUCTIONS, PATIENT, ExampleCrash, ExampleTask, ExampleView, ExampleWorker
@@ -30,7 +30,7 @@ from flynn.store.outage import OUTAGES
 from flynn.store.views import Views
 from flynn.telemetry.logging import get_logger
 from flynn.workspace.mounts import Mounts
-from flynn.workspace.volume import Volume, read_volume
+from flynn.workspace.volume import Volume
 
 LOOK_SECONDS = 2.0
 """How often it looks whether anything is, once an example was played here."""
@@ -89,10 +89,7 @@ class ScriptedExample:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "ScriptedExample":
-        try:
-            self._volume = read_volume(self._settings.data_dir.resolve() / EXAMPLES)
-        except WorkspaceError:
-            self._volume = None  # nothing was ever played here
+        self._volume = known_volume(self._settings.data_dir)
         self._begin(self._look_after())
         return self
 

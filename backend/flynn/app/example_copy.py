@@ -4,7 +4,6 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 from flynn.app.agents import asset
 from flynn.domain.errors import WorkspaceError
@@ -28,10 +27,10 @@ def example_volume(data_dir: Path) -> Volume:
     return make_volume(root)
 
 
-def example_volume_id(data_dir: Path) -> UUID | None:
-    """The number of the volume of the copies, None where there is none yet."""
+def known_volume(data_dir: Path) -> Volume | None:
+    """The volume of the copies, None where nothing was ever played."""
     try:
-        return read_volume(data_dir.resolve() / EXAMPLES).id
+        return read_volume(data_dir.resolve() / EXAMPLES)
     except WorkspaceError:
         return None
 

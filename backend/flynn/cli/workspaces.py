@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
 
-from flynn.app.example_copy import example_volume_id
+from flynn.app.example_copy import known_volume
 from flynn.cli.client import Client
 from flynn.cli.connection import connected
 from flynn.cli.screen import safe
@@ -16,9 +16,9 @@ from flynn.settings import Settings
 async def show(settings: Settings) -> int:
     """Print all workspaces, one a line."""
     async with connected(settings) as connection, Client(connection.url, connection.key) as client:
-        example = example_volume_id(settings.data_dir)
+        example = known_volume(settings.data_dir)
         for workspace in await served(client):
-            print(_line(workspace, example))
+            print(_line(workspace, example.id if example else None))
     return 0
 
 
