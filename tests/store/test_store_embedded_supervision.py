@@ -33,7 +33,10 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> float:
 
 
 def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it went between the two looks
+        return True
 
 
 def serve(path: Path, *prefix: str) -> tuple[subprocess.Popen[str], str, str]:

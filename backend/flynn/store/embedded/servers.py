@@ -137,7 +137,14 @@ async def _outlive(servers: list[psutil.Process], seconds: float) -> list[psutil
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
-        servers = [s for s in servers if s.is_running() and s.status() != psutil.STATUS_ZOMBIE]
+        servers = [server for server in servers if _runs(server)]
         if not servers or loop.time() > deadline:
             return servers
         await asyncio.sleep(0.01)
+
+
+def _runs(server: psutil.Process) -> bool:
+    try:
+        return server.is_running() and server.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two looks
+        return False
