@@ -151,11 +151,12 @@ async def open_house(
     output: tuple[int, int] = (16_000, 32_000),
     permissions: PermissionRules | None = None,
     patience: timedelta = timedelta(hours=1),
+    day: int | None = None,
     fallback: str | None = None,
     model_idle_seconds: float = 90,
     api_key: Callable[[], str | None] = lambda: "test-key",
 ) -> AsyncIterator[House]:
-    """Put a house together around a scripted model."""
+    """Put a house together around a scripted model; a principal may spend `day` nano-dollars a day."""
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
     workspace = tmp_path / "workspace"
     workspace.mkdir()
@@ -218,6 +219,7 @@ async def open_house(
                     scratch=tmp_path / "private" / "scratch",
                     permissions=permissions or PermissionRules(),
                     patience=patience,
+                    day_nanodollars=day,
                     fallback=fallback,
                 ),
                 publish=published.extend,

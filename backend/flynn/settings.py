@@ -279,6 +279,14 @@ class Settings(BaseSettings):
     run_max_dollars: float = _setting(
         "FLYNN_RUN_MAX_DOLLARS", 1.00, "Dollars of one run before it waits and asks.", ge=0.01, le=10_000
     )
+    dollars_per_day: float = _setting(
+        "FLYNN_DOLLARS_PER_DAY",
+        50.00,
+        "Dollars that all runs of one key's holder may spend in a day (UTC) before they wait for the next; 0 "
+        "for no limit.",
+        ge=0,
+        le=1_000_000,
+    )
     max_prompt_tokens: int = _setting(
         "FLYNN_MAX_PROMPT_TOKENS",
         95_000,

@@ -24,7 +24,7 @@ from flynn.model.failures import (
     RetryLater,
     Truncated,
 )
-from flynn.model.prices import settled
+from flynn.model.prices import settled, settled_tokens
 from flynn.model.stream import MessageReceived
 
 _REJECTED = (400, 413)
@@ -82,6 +82,12 @@ class FailedCalls:
                 "detail": failure.detail,
                 "usage": usage,
                 "nanodollars": spent,
+                "tokens": settled_tokens(
+                    usage,
+                    settlement,
+                    max_tokens=started.params["max_tokens"],
+                    reserved=started.reserved_tokens,
+                ),
                 "settlement": settlement,
                 "request_id": getattr(failure, "request_id", None),
                 **more,

@@ -15,7 +15,7 @@ import orjson
 
 from flynn.agent.approval import Approvals
 from flynn.agent.estimate import tokens_of
-from flynn.agent.open_run import RunTotals, Undo
+from flynn.agent.open_run import RunTotals, TaskTotals, Undo, charged_tokens, was_charged
 from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
 from flynn.agent.step import Call, FailedStep, Step
@@ -23,9 +23,8 @@ from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import Limits
+from flynn.domain.run import Limits, TaskLimits
 from flynn.domain.tool_result import Outcome
-from flynn.domain.usage import Usage
 
 Message = dict[str, Json]
 InputKind = Literal["words", "result", "note"]
@@ -48,7 +47,7 @@ class Transcript:
     costs only what the request adds.
     """
 
-    def __init__(self, *, prefix: Json, limits: Limits) -> None:
+    def __init__(self, *, prefix: Json, limits: Limits, task: TaskLimits | None = None) -> None:
         self.seq = 0
         self.steps: list[Step] = []
         self.calls: dict[str, Call] = {}
@@ -77,6 +76,8 @@ class Transcript:
         self.silent = False
         """Whether the last model call ended well but said nothing."""
         self.run = RunTotals(limits=limits)
+        self.task = TaskTotals(limits=task or TaskLimits())
+        """All runs together."""
         self.shelf = Shelf()
         """The bytes that the messages refer to."""
         self.originals = Originals()
@@ -156,7 +157,7 @@ class Transcript:
             case ev.MessageCompleted():
                 self._adopt(event)
             case ev.StepCompleted():
-                self._settle(event.usage, event.nanodollars)
+                self._settle(event)
                 self.context_tokens = event.usage.prompt + event.usage.output
                 self.run.turns += 1
                 self.run.failures = self.run.truncations = 0
@@ -183,7 +184,7 @@ class Transcript:
                 self.approvals.take(recorded.seq, event)
             case ev.RunWaiting():
                 self.run.failed = None
-            case ev.RunQueued() | ev.TaskReported():
+            case ev.RunQueued() | ev.BudgetReached() | ev.TaskReported():
                 pass
             case ev.RunStarted():
                 self._enter(recorded.seq, recorded.run_id)
@@ -216,6 +217,9 @@ class Transcript:
             nanodollars=event.nanodollars or held.nanodollars,
             prompt_tokens=event.prompt_tokens or held.prompt_tokens,
         )
+        if event.task is not None:
+            given = event.task.model_dump(exclude_none=True)
+            self.task.limits = self.task.limits.model_copy(update=given)
 
     def _enter(self, seq: int, run_id: UUID | None) -> None:
         self.entered_at = seq
@@ -240,6 +244,7 @@ class Transcript:
             event.reserved_nanodollars,
             event.model,
             event.params.get("max_tokens", 0),
+            event.reserved_tokens,
         )
         taken = set(event.input_seqs)
         self.pending = [s for s in self.pending if s not in taken]
@@ -262,7 +267,7 @@ class Transcript:
 
     def _fail(self, seq: int, event: ev.StepFailed) -> None:
         step = self._close(event.step)
-        self._settle(event.usage, event.nanodollars)
+        self._settle(event)
         self.run.failed = FailedStep(event, seq, step.max_tokens)
         match event.reason:
             case "retry" | "broken_stream":
@@ -302,9 +307,15 @@ class Transcript:
         self.open_step = None
         return step
 
-    def _settle(self, usage: Usage, nanodollars: int) -> None:
-        self.run.usage += usage
-        self.run.nanodollars += nanodollars
+    def _settle(self, event: ev.StepCompleted | ev.StepFailed) -> None:
+        tokens, calls = charged_tokens(event), int(was_charged(event))
+        self.run.usage += event.usage
+        self.run.nanodollars += event.nanodollars
+        self.run.tokens += tokens
+        self.run.calls += calls
+        self.task.nanodollars += event.nanodollars
+        self.task.tokens += tokens
+        self.task.turns += calls
 
     def _finish(self, seq: int, event: ev.ToolFinished) -> None:
         self.calls[event.call_id].started = self.calls[event.call_id].finished = True

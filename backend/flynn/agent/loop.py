@@ -18,17 +18,29 @@ from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query
+from flynn.agent.reached import day_full
 from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.step import Call
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Waits, Words
+from flynn.agent.turns import (
+    Answer,
+    Append,
+    Cancelled,
+    Completed,
+    DayFull,
+    Failed,
+    Stop,
+    Turn,
+    Waits,
+    Words,
+)
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.telemetry.crash_point import reach
 
-Turns = AsyncGenerator[Turn, bool | None]
+Turns = AsyncGenerator[Turn, Answer]
 
 
 class Loop:
@@ -56,6 +68,8 @@ class Loop:
         self.prompts = prompts
         self.stop = stop
         self.sink = sink
+        self._full: DayFull | None = None
+        """What the last call to be started was told, if the day had no room for it."""
 
     async def run(self) -> Turns:
         """Go on from where the transcript stands, to a stop."""
@@ -73,7 +87,10 @@ class Loop:
                     reach("closed.after-commit")
                 yield self._cancelled()
                 return
-            if calls := self._calls(results):
+            calls = self._calls(results)
+            # Calls that there is no time for stay open, and are made when there is.
+            late = self.budget.time_up(self.transcript) if calls else None
+            if calls and late is None:
                 group = self._group(calls)
                 if self._held(group):
                     if news := [*results, *self.gate.news(calls, self.transcript)]:
@@ -90,7 +107,7 @@ class Loop:
                     yield Append(due)
                     reach("calls.after-commit")
                 results = await self._execute(group)
-            elif not isinstance(plan := await self._plan(results), Plan):
+            elif not isinstance(plan := late or await self._plan(results), Plan):
                 if results:
                     reach("results.before-commit")
                     yield Append(results)
@@ -100,7 +117,7 @@ class Loop:
             else:
                 started = self.query.start(self.transcript, results, plan)
                 reach("step.before-commit")
-                if not (yield Append([*results, started], after=self.transcript.seq)):
+                if not self._begun((yield Append([*results, started], after=self.transcript.seq))):
                     continue
                 reach("step.after-commit")
                 results = []
@@ -201,10 +218,18 @@ class Loop:
 
     # -- query ---------------------------------------------------------------------------------------
 
+    def _begun(self, answer: Answer) -> bool:
+        """Whether the start of a call is committed, so that it may be made."""
+        self._full = answer if isinstance(answer, DayFull) else None
+        return answer is True
+
     async def _plan(self, results: list[ev.EventData]) -> Plan | Stop:
         """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away."""
+        full, self._full = self._full, None
         if end := self._end():
             return end
+        if full is not None:
+            return day_full(full)
         plan = self.choice.plan(self.transcript, results)
         wait = await self.budget.exceeded(
             self.transcript, results, model=plan.model, max_tokens=plan.max_tokens

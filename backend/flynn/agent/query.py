@@ -15,7 +15,7 @@ from flynn.domain import events as ev
 from flynn.domain.errors import ModelFailure
 from flynn.model.claude import Claude
 from flynn.model.failures import BrokenStream
-from flynn.model.prices import settled
+from flynn.model.prices import settled, settled_tokens
 from flynn.model.request import ModelRequest
 from flynn.model.stream import BlockDelta, BlockStarted, MessageReceived, ModelStream
 from flynn.telemetry.crash_point import reach
@@ -48,6 +48,7 @@ class Query:
             params={"max_tokens": plan.max_tokens, "effort": plan.effort},
             request_digest=digest,
             reserved_nanodollars=self._budget.reservation(plan.model, prompt, plan.max_tokens),
+            reserved_tokens=prompt + plan.max_tokens,
         )
 
     async def ask(
@@ -96,6 +97,7 @@ class Query:
             reason="worker_lost",
             detail="Its worker was lost during the call.",
             nanodollars=step.reserved,
+            tokens=step.reserved_tokens,
             settlement="worst_case",
         )
 
@@ -120,6 +122,9 @@ class Query:
             detail="The call was stopped.",
             usage=answer.usage,
             nanodollars=spent,
+            tokens=settled_tokens(
+                answer.usage, settlement, max_tokens=step.max_tokens, reserved=step.reserved_tokens
+            ),
             settlement=settlement,
             request_id=answer.request_id,
         )

@@ -17,6 +17,7 @@ class Step:
     reserved: int
     model: str
     max_tokens: int
+    reserved_tokens: int = 0
     content: list[Block] | None = None
     stop_reason: str | None = None
 

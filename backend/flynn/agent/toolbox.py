@@ -21,11 +21,16 @@ from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
 
 
+def _without_limit(_transcript: Transcript) -> float | None:
+    return None
+
+
 class Toolbox:
     """Runs calls for one run. `offered` are the tools that the conversation froze.
 
     `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
-    when the lease is gone. `jobs` are the run's background jobs.
+    when the lease is gone. `jobs` are the run's background jobs. `seconds_left` says how long what a call
+    does may take, None where nothing but its own limit bounds it.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class Toolbox:
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
         jobs: Jobs,
+        seconds_left: Callable[[Transcript], float | None] = _without_limit,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
@@ -48,6 +54,7 @@ class Toolbox:
         self._deadline = deadline
         self._confirm = confirm
         self._jobs = jobs
+        self._seconds_left = seconds_left
 
     def writes(self, tool: str) -> bool:
         """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
@@ -73,6 +80,7 @@ class Toolbox:
             # A conversation that froze its tools before there were jobs could not look after one.
             jobs=self._jobs if "TaskOutput" in self._offered else None,
             known_jobs=dict(transcript.jobs),
+            seconds_left=self._seconds_left(transcript),
         )
         reach("tool.before-act")
         result = await execute(call.tool, call.input, context)

@@ -67,6 +67,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         patience=timedelta(hours=settings.approval_hours),
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
+        day_nanodollars=nanodollars(settings.dollars_per_day) or None,
     )
 
 

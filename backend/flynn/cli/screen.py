@@ -115,6 +115,7 @@ class Screen:
                 ev.MessageSent()
                 | ev.ApprovalRequested()
                 | ev.BudgetRaised()
+                | ev.BudgetReached()
                 | ev.RunQueued()
                 | ev.RunCompleted()
                 | ev.RunFailed()

@@ -16,11 +16,30 @@ from flynn.domain.content import Block, Json
 from flynn.domain.evidence import Evidence
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
+from flynn.domain.run import TaskLimits
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
 
-WaitReason = Literal["turns", "dollars", "context", "model", "approval"]
-"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model, no yes."""
+WaitReason = Literal[
+    "turns",
+    "dollars",
+    "context",
+    "model",
+    "approval",
+    "task_turns",
+    "task_tokens",
+    "task_dollars",
+    "task_minutes",
+    "day",
+]
+"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model, no yes; or
+what its task may use is used up, or the dollars that its principal may spend in a day."""
+
+BudgetScope = Literal["run", "task", "principal_day"]
+"""Whose limit it is: the run's, that of all runs of a task, or of all runs of a principal in a UTC day."""
+
+LimitName = Literal["turns", "tokens", "dollars", "minutes", "prompt_tokens"]
+"""What a limit bounds, which is the unit of its figures too."""
 
 ExpiryReason = Literal["time", "words"]
 """Why a request for approval is over without a decision."""
@@ -62,13 +81,14 @@ class InterruptRequested(_Event):
 
 
 class BudgetRaised(_Event):
-    """The run's limits were lifted to these; None leaves a limit as it is."""
+    """The run's limits were lifted to these, and its task's to `task`; None leaves a limit as it is."""
 
     type: Literal["budget.raised"] = "budget.raised"
     principal: str
     turns: int | None = None
     nanodollars: int | None = None
     prompt_tokens: int | None = None
+    task: TaskLimits | None = None
 
 
 class ApprovalDecided(_Event):
@@ -144,6 +164,21 @@ class RunWaiting(_Event):
     asked: bool = False
 
 
+class BudgetReached(_Event):
+    """A limit was reached; the `run.waiting` of the same transaction says so in words.
+
+    The figures are in what `limit` names. `used` is gone, or reserved for calls that are being made; `wanted`
+    is the most that the next call could take. What was to be done needs more than `allowed`.
+    """
+
+    type: Literal["budget.reached"] = "budget.reached"
+    scope: BudgetScope
+    limit: LimitName
+    used: float
+    wanted: float
+    allowed: float
+
+
 class RunCompleted(_Event):
     """The agent came to its end."""
 
@@ -188,6 +223,7 @@ class StepStarted(_Event):
     params: dict[str, Json]
     request_digest: str
     reserved_nanodollars: int
+    reserved_tokens: int = 0
 
 
 class MessageCompleted(_Event):
@@ -218,8 +254,8 @@ class StepFailed(_Event):
 
     Steps in `withdrawn_steps` leave the transcript with it, and so do the texts in `dropped_seqs`
     (a refusal takes what was refused with it). `content` tells the model so, if anything has to be told.
-    `settlement` says what `nanodollars` follows from; `usage` is what is known, a lower bound unless it is
-    "usage". (Logs from before it was written have none.)
+    `settlement` says what `nanodollars` and `tokens` follow from; `usage` is what is known, a lower bound
+    unless it is "usage". (Logs from before they were written have none.)
     `sequel` is what it brings the run to, whichever worker sees to that; without one the call is made again,
     at `retry_at` if there is one.
     """
@@ -230,6 +266,7 @@ class StepFailed(_Event):
     detail: str
     usage: Usage = Usage()
     nanodollars: int = 0
+    tokens: int | None = None
     settlement: Settlement | None = None
     retry_at: datetime | None = None
     sequel: StepSequel | None = None
@@ -324,7 +361,7 @@ class TaskReported(_Event):
 
 
 InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested
-RunEvent = RunQueued | RunStarted | RunWaiting | RunCompleted | RunFailed | RunCancelled
+RunEvent = RunQueued | RunStarted | RunWaiting | BudgetReached | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired

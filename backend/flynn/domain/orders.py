@@ -22,7 +22,8 @@ from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
 from flynn.domain.destination import Destination
 from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed
+from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed, TaskLimits
+from flynn.domain.usage import nanodollars
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -131,12 +132,38 @@ class InterruptOrder(_Order):
     reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
 
+class TaskBudget(_Order):
+    """What all runs of a task may use together, before it waits and asks; what is left out has no limit."""
+
+    turns: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = Field(
+        default=None, description="Model calls that were charged for"
+    )
+    tokens: Annotated[int, Field(ge=1_000, le=1_000_000_000, strict=True)] | None = Field(
+        default=None, description="Tokens of all prompts, cached ones too, and of all answers"
+    )
+    dollars: Annotated[float, Field(gt=0, le=1_000, strict=True, allow_inf_nan=False)] | None = None
+    minutes: Annotated[float, Field(ge=0.05, le=10_080, strict=True, allow_inf_nan=False)] | None = Field(
+        default=None, description="Time in which a run is at work, not queued and not waiting"
+    )
+
+    @property
+    def limits(self) -> TaskLimits:
+        """The same in whole nano-dollars and seconds."""
+        return TaskLimits(
+            turns=self.turns,
+            tokens=self.tokens,
+            nanodollars=None if self.dollars is None else nanodollars(self.dollars),
+            seconds=None if self.minutes is None else round(self.minutes * 60),
+        )
+
+
 class BudgetOrder(_Order):
-    """Raise the limits of the waiting run; what is left out stays."""
+    """Raise the limits of the present run, and those of its task; what is left out stays."""
 
     turns: Annotated[int, Field(ge=1, le=10_000)] | None = None
     dollars: Annotated[float, Field(gt=0, le=1_000)] | None = None
     prompt_tokens: Annotated[int, Field(ge=1_000, le=1_000_000)] | None = None
+    task: TaskBudget | None = Field(default=None, description="What all runs of the task may use together")
 
 
 def _within(path: str) -> str:
@@ -202,6 +229,9 @@ class TaskOrder(_Order):
     )
     deadline: Time | None = Field(
         default=None, description="The task is stopped then, unless it is over; at most 30 days ahead"
+    )
+    budget: TaskBudget | None = Field(
+        default=None, description="What all its runs may use together; reaching it, the task waits and asks"
     )
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where events of the task are posted to, by Standard Webhooks"

@@ -40,3 +40,18 @@ class Limits(BaseModel):
     turns: int
     nanodollars: int
     prompt_tokens: int
+
+
+class TaskLimits(BaseModel):
+    """What all runs of a task may use together; None where there is no limit.
+
+    `turns` are model calls, `tokens` all of input, cached or not, and of output, `seconds` those in which a
+    run was at work.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    turns: int | None = None
+    tokens: int | None = None
+    nanodollars: int | None = None
+    seconds: int | None = None

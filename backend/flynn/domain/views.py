@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flynn.domain.callback import CallbackState
 from flynn.domain.content import Json
-from flynn.domain.orders import TaskContext
+from flynn.domain.orders import TaskBudget, TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
 from flynn.domain.run import AfterFailed, RunKind, RunState
@@ -155,6 +155,15 @@ class CallbackView(_View):
     dead_at: datetime | None = None
 
 
+class Spent(_View):
+    """What all runs of a task have used: model calls, tokens, dollars, minutes at work."""
+
+    turns: int
+    tokens: int
+    dollars: float
+    minutes: float
+
+
 class TaskView(_View):
     """A delegated task. `state` is that of the agent's latest run; `report` is there when it is over."""
 
@@ -179,6 +188,10 @@ class TaskView(_View):
     after: list[UUID] = Field(default=[], description="Tasks that it comes after")
     after_failed: AfterFailed | None = None
     deadline: datetime | None = Field(default=None, description="It is stopped then, unless it is over")
+    budget: TaskBudget = Field(
+        default=TaskBudget(), description="What all its runs may use together, as it was raised last"
+    )
+    spent: Spent
 
 
 class NewTask(TaskView):

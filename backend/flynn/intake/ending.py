@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.agent.report import build_report
 from flynn.domain import events as ev
 from flynn.domain.run import Limits, RunState
-from flynn.store import log, runs
+from flynn.store import log, runs, spending, task_budgets
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.rows import ConversationRow, RunRow
 
@@ -55,6 +55,8 @@ async def conclude(
     events: list[ev.EventData] = []
     if lost := await _open_step(connection, conversation.id, run.id):
         events.append(lost)
+        await task_budgets.charge_lost_call(connection, run.id, lost.tokens or 0)
+        await spending.settle(connection, conversation.id, lost.nanodollars)
         event = event.model_copy(update={"nanodollars": event.nanodollars + lost.nanodollars})
     final, reason, detail = _outcome(event)
     recorded = await log.append(connection, conversation.id, run.id, [*events, event], epoch=epoch)
@@ -117,6 +119,8 @@ async def _open_step(
         reason="worker_lost",
         detail="Its worker was lost during the call.",
         nanodollars=row.data["reserved_nanodollars"],
+        tokens=row.data.get("reserved_tokens", 0),
+        settlement="worst_case",
     )
 
 

@@ -149,9 +149,10 @@ async def accept(
         await runs.check_depth(connection, principal.id, rules.admission)
         return recorded, run
     follows: list[ev.EventData] = []
-    if run.state is RunState.WAITING and run.reason in ("model", "approval"):
-        # Somebody is here again: try the model now instead of at the next appointed time. Words instead of
-        # a yes are a no that the worker finds in the log.
+    if run.state is RunState.WAITING and run.reason in ("model", "approval", "day"):
+        # Somebody is here again: try the model now instead of at the next appointed time, and the day, of
+        # which an operator may have allowed more. Words instead of a yes are a no that the worker finds in
+        # the log.
         follows.append(ev.RunQueued(reason="resume"))
         run = await runs.queue_again(connection, run.id)
     recorded = await log.append(connection, conversation.id, run.id, [message, *follows])

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain import events as ev
 from flynn.domain.errors import Conflict, InvalidInput
-from flynn.domain.orders import TaskOrder
+from flynn.domain.orders import TaskBudget, TaskOrder
 from flynn.domain.principal import Principal
 from flynn.intake import callbacks, conversations, messages
 from flynn.intake.access import see_task
@@ -24,7 +24,7 @@ LONGEST_DELAY = timedelta(days=30)
 
 _LATER = (
     *("priority", "not_before", "after", "after_failed", "deadline", "acceptance_criteria", "context"),
-    *("callback_url", "callback_events", "callback_secret"),
+    *("callback_url", "callback_events", "callback_secret", "budget"),
 )
 
 _BEGIN = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
@@ -34,9 +34,9 @@ ON CONFLICT DO NOTHING RETURNING task_id""")
 _FIND = text("SELECT digest, task_id FROM idempotency_keys WHERE principal_id = :p AND key = :key")
 _INSERT = text("""
 INSERT INTO tasks (id, conversation_id, principal_id, title, instructions, after, after_failed, deadline,
-                   acceptance_criteria, context)
+                   acceptance_criteria, context, limit_turns, limit_tokens, limit_nanodollars, limit_seconds)
 VALUES (:id, :c, :p, :title, :instructions, CAST(:after AS uuid[]), :after_failed, :deadline,
-        CAST(:criteria AS text[]), CAST(:context AS json))""")
+        CAST(:criteria AS text[]), CAST(:context AS json), :turns, :tokens, :nanodollars, :seconds)""")
 
 
 async def delegate(
@@ -88,6 +88,7 @@ async def delegate(
             "deadline": order.deadline,
             "criteria": [redact(criterion) for criterion in order.acceptance_criteria] or None,
             "context": kept(order.context),
+            **(order.budget or TaskBudget()).limits.model_dump(),
         },
     )
     await callbacks.keep(connection, principal, order, task_id, conversation_id)

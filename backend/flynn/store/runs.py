@@ -17,6 +17,7 @@ from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunKind, RunState
 from flynn.store.admission import AdmissionLimits
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.store.task_budgets import REST, SPELL
 
 INPUT_CHANNEL = "flynn_input"
 
@@ -56,23 +57,25 @@ _QUEUED = text("""
 SELECT count(*) AS everyone, count(*) FILTER (WHERE principal_id = :p) AS own
 FROM runs WHERE state = 'queued'""")
 _RAISE_EPOCH = text("UPDATE conversations SET epoch = epoch + 1 WHERE id = :c RETURNING epoch")
-_START = text("""
+_START = text(f"""
 UPDATE runs SET state = 'running', reason = NULL, detail = NULL, not_before = NULL, lost = :lost,
-  started_at = coalesce(started_at, clock_timestamp()) WHERE id = :r RETURNING *""")
-_WAIT = text("""
-UPDATE runs SET state = 'waiting', reason = :reason, detail = :detail, not_before = :at, job_id = NULL
-WHERE id = :r RETURNING *""")
-_QUEUE_AGAIN = text("""
+  worked_ms = worked_ms + {SPELL}, working_since = clock_timestamp(),
+  started_at = coalesce(started_at, clock_timestamp()) WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_WAIT = text(f"""
+UPDATE runs SET state = 'waiting', reason = :reason, detail = :detail, not_before = :at, job_id = NULL,
+  {REST}
+WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_QUEUE_AGAIN = text(f"""
 UPDATE runs SET state = 'queued', reason = NULL, detail = NULL, not_before = NULL, job_id = NULL,
-  resume = true, lost = lost + :lost, queued_at = clock_timestamp() WHERE id = :r RETURNING *""")
-_HAND_BACK = text("""
-UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp()
-WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")
-_END = text("""
+  resume = true, lost = lost + :lost, queued_at = clock_timestamp(), {REST} WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_HAND_BACK = text(f"""
+UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp(), {REST}
+WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")  # noqa: S608  # constants only
+_END = text(f"""
 UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before = NULL, job_id = NULL,
   after = NULL, deadline = NULL,
-  turns = coalesce(:turns, turns), nanodollars = coalesce(:nanodollars, nanodollars),
-  ended_at = clock_timestamp() WHERE id = :r RETURNING *""")
+  nanodollars = coalesce(:nanodollars, nanodollars), {REST},
+  ended_at = clock_timestamp() WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
 _LIMITS = text("""
 UPDATE runs SET limit_turns = :turns, limit_nanodollars = :nanodollars, limit_prompt_tokens = :prompt_tokens
 WHERE id = :r RETURNING *""")
@@ -275,7 +278,6 @@ async def end_run(
     state: RunState,
     reason: str,
     detail: str | None,
-    turns: int | None = None,
     nanodollars: int | None = None,
 ) -> RunRow:
     """The run is over and its slots are free; a job that no worker fetched yet goes with it."""
@@ -288,7 +290,6 @@ async def end_run(
             "state": state.value,
             "reason": reason,
             "detail": detail,
-            "turns": turns,
             "nanodollars": nanodollars,
         },
     )

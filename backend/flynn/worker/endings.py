@@ -139,13 +139,16 @@ class Endings:
                 return False
             if stop.limits is not None and stop.limits != journal.transcript.run.limits:
                 return False
+            if stop.task is not None and stop.task != journal.transcript.task.limits:
+                return False
             if stop.after is not None and stop.after != journal.transcript.seq:
                 return False
             event = ev.RunWaiting(
                 reason=stop.reason, detail=redact(stop.detail), retry_at=stop.retry_at, asked=stop.asked
             )
+            events: list[ev.EventData] = [event] if stop.reached is None else [stop.reached, event]
             recorded = await log.append(
-                connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch
+                connection, journal.conversation_id, journal.run_id, events, epoch=journal.epoch
             )
             await runs.wait_run(
                 connection, journal.run_id, reason=stop.reason, detail=redact(stop.detail), at=stop.retry_at

@@ -13,7 +13,7 @@ from uuid import UUID
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.loop import Loop
 from flynn.agent.prompt import Prompts
-from flynn.agent.turns import Append, Cancelled, Completed, Failed, Turn, Waits
+from flynn.agent.turns import Answer, Append, Cancelled, Completed, Failed, Turn, Waits
 from flynn.domain import events as ev
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError, LeaseLost
@@ -110,6 +110,7 @@ class Runner:
                     worker=lease.worker,
                     again=again,
                     freeze=self.workplace.freeze,
+                    allowed=self.workplace.day_nanodollars,
                     publish=self._publish,
                 )
                 return await self._hold(held, lease) if held else None
@@ -195,7 +196,7 @@ class Runner:
 
     async def _drive(self, held: Held, loop: Loop) -> None:
         """Commit what the loop yields until it has come to a stop that stands."""
-        answer: bool | None = None
+        answer: Answer = None
         async with aclosing(loop.run()) as turns:
             while True:
                 turn = await turns.asend(answer)

@@ -53,6 +53,8 @@ class Caps:
     patience: timedelta = timedelta(hours=24)
     """How long a call waits for somebody's yes."""
     mounts: Mounts = field(default_factory=Mounts)
+    day_nanodollars: int | None = None
+    """What the runs of one principal may spend in a UTC day together, None without a limit."""
     workspace_quota: int | None = None
     """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 
@@ -76,6 +78,11 @@ class Workplace:
         self._agents = agents
         self._caps = caps
         self._publish_delta = publish_delta
+
+    @property
+    def day_nanodollars(self) -> int | None:
+        """What the runs of one principal may spend in a UTC day together, None without a limit."""
+        return self._caps.day_nanodollars
 
     def open(self, conversation: ConversationRow) -> Workspace:
         """The workspace through this worker's own mount. Raises Unavailable, WorkspaceError."""
@@ -108,7 +115,9 @@ class Workplace:
             messages=[],
             effort=prefix["effort"],
         )
-        budget = Budget(model=self._model, frame=frame)
+        budget = Budget(
+            model=self._model, frame=frame, at_work=held.at_work, day_left=lambda: journal.payer.left
+        )
         rules = self._caps.permissions.joined(PermissionRules.model_validate(prefix.get("permissions", {})))
         gate = Gate(
             Permissions(rules, workspace),
@@ -125,6 +134,7 @@ class Workplace:
             deadline=deadline,
             confirm=confirm,
             jobs=jobs,
+            seconds_left=budget.seconds_left,
         )
         choice = Choice(
             self._model, frame, budget, ceiling=self._caps.output_ceiling, fallback=self._caps.fallback
