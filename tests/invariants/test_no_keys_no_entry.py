@@ -46,6 +46,7 @@ BODIES: dict[str, dict[str, object] | None] = {
         "call_digest": "0" * 64,
     },
     "POST /api/v1/tasks/{task_id}/callback/replay": {"after_seq": 0},
+    "POST /api/v1/tasks/{task_id}/budget": {"turns": 500},
     "POST /api/v1/tasks/{task_id}/cancel": None,
     "POST /api/v1/tasks/{task_id}/messages": {"text": "let me in"},
     "PATCH /api/v1/workspaces/{workspace_id}": {"name": "taken-over"},

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from flynn.api.tasks import settled
 from flynn.api.validation import known_fields, refusal
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, TaskOrder, Text
+from flynn.domain.orders import MessageOrder, TaskBudget, TaskOrder, Text
 from flynn.domain.principal import Principal, Scope
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
-from flynn.domain.views import TaskView
+from flynn.domain.views import Spent, TaskView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
 from flynn.store.views import Views
@@ -80,6 +80,8 @@ class TaskStatus(BaseModel):
     conversation_id: UUID
     created_at: datetime
     ended_at: datetime | None
+    budget: TaskBudget = Field(description="What all its runs may use together")
+    spent: Spent
 
     @classmethod
     def of(cls, task: TaskView, **more: Any) -> Self:
@@ -96,6 +98,8 @@ class TaskStatus(BaseModel):
             conversation_id=task.conversation_id,
             created_at=task.created_at,
             ended_at=task.ended_at,
+            budget=task.budget,
+            spent=task.spent,
             **more,
         )
 

@@ -106,6 +106,7 @@ def create_api(
         key_doors(intake=intake, views=views, authenticator=authenticator),
         model_key_doors(model_keys),
         queue_door(intake),
+        usage_door(intake),
         example_doors(example),
         schema_door(),
     ):

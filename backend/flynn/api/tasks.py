@@ -10,7 +10,7 @@ from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answe
 from flynn.domain.callback import CallbackState
 from flynn.domain.delta import Delta
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, ReplayOrder, TaskOrder, Time
+from flynn.domain.orders import BudgetOrder, MessageOrder, ReplayOrder, TaskOrder, Time
 from flynn.domain.principal import Principal
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
@@ -125,6 +125,13 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         """Say something to the agent that works on a task, or worked on it."""
         task = await views.task(principal, task_id)
         return answer(await intake.send_message(principal, task.conversation_id, order), 202)
+
+    @doors.post("/{task_id}/budget", response_model=TaskView, responses=declared(404, 409, body=True))
+    async def raise_task_budget(principal: Client, task_id: UUID, order: BudgetOrder) -> Response:
+        """Raise what a task and its present run may use; it goes on if it waited for that."""
+        task = await views.task(principal, task_id)
+        await intake.raise_budget(principal, task.conversation_id, order)
+        return answer(await views.task(principal, task_id))
 
     @doors.post(
         "/{task_id}/callback/replay", response_model=CallbackView, responses=declared(404, 409, body=True)

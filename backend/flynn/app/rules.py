@@ -54,6 +54,11 @@ def own_places(settings: Settings) -> tuple[Path, ...]:
     return (settings.data_dir.resolve(),)
 
 
+def day_of(settings: Settings) -> int | None:
+    """Nano-dollars that one principal may spend in a day, None without a limit."""
+    return nanodollars(settings.dollars_per_day) or None
+
+
 def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) -> Caps:
     """What runs may use, as the settings say; `permissions` as `read_rules` gave them."""
     return Caps(
@@ -67,7 +72,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         patience=timedelta(hours=settings.approval_hours),
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
-        day_nanodollars=nanodollars(settings.dollars_per_day) or None,
+        day_nanodollars=day_of(settings),
     )
 
 
@@ -123,5 +128,6 @@ def rules_of(
         workspace_quota=settings.workspace_quota,
         workspaces_each=settings.workspaces_each,
         keyless=keyless,
+        day_nanodollars=day_of(settings),
         destinations=Destinations.of(settings.webhook_hosts),
     )

@@ -13,6 +13,7 @@ from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.sandbox.command import Sandbox
 from flynn.settings import Settings
+from flynn.store import spending
 from flynn.store.admission import queues_of
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
@@ -50,6 +51,14 @@ async def hasten(database: Database) -> None:
             await hasten_runs(connection, within=HASTE_SECONDS)
     except OUTAGES as error:
         get_logger("flynn.worker").warning("runs that wait for the model are not woken", error=str(error))
+
+
+async def wake_for_the_day(database: Database, allowed: int | None) -> None:
+    """Let runs go on that waited for their principal's day, where this process's setting allows more."""
+    async with database.statement() as connection:
+        woken = await spending.wake_for_the_day(connection, allowed=allowed)
+    if woken:
+        get_logger("flynn.worker").info("runs that waited for their day go on", runs=len(woken))
 
 
 @asynccontextmanager
@@ -110,6 +119,7 @@ async def open_worker(
     chores = Chores(database, chores_of(settings))
     sweeper = Sweeper(caps.scratch)
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
+    await wake_for_the_day(database, caps.day_nanodollars)
     await presence.begin()
     parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]

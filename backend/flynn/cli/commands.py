@@ -82,11 +82,25 @@ def run(
     instructions: Annotated[str, typer.Argument(help="What is to be done in this directory.")],
     agent: Annotated[str, typer.Option(help="The agent that does it.")] = "flynn-dev",
     directory: Annotated[Path, typer.Option(help="The directory; else this one.")] = Path(),
+    max_turns: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Model calls before it waits and asks.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1_000, help="Tokens of all prompts and answers, likewise.")
+    ] = None,
+    max_dollars: Annotated[float | None, typer.Option(min=0.01, max=1_000, help="Dollars, likewise.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.05, max=10_080, help="Minutes at work, likewise.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run one task in a directory and stream it to the terminal."""
     settings = Settings.load(data_dir=data_dir)
-    _do(_command("run").run(settings, instructions, agent=agent, directory=directory.resolve()))
+    limits = {"turns": max_turns, "tokens": max_tokens, "dollars": max_dollars, "minutes": max_minutes}
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    _do(
+        _command("run").run(settings, instructions, agent=agent, directory=directory.resolve(), budget=budget)
+    )
 
 
 @app.command()

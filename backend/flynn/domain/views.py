@@ -1,6 +1,6 @@
 """What the doors show of the service's things: views of the log and of the tables beside it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -200,6 +200,25 @@ class NewTask(TaskView):
     callback_secret: str | None = Field(
         default=None, description="What posts to callback_url are signed with; null when the order named one"
     )
+
+
+class PrincipalDay(_View):
+    """What the runs of one principal take from its day: spent, and reserved for calls that are being made."""
+
+    name: str
+    spent_dollars: float
+    reserved_dollars: float
+
+
+class UsageView(_View):
+    """What is spent today (UTC), by whoever asked for the runs: one's own, or everybody's for an admin."""
+
+    day: date
+    ends_at: datetime
+    allowed_dollars: float | None = Field(
+        description="What each principal may spend in a day; null without a limit"
+    )
+    principals: list[PrincipalDay]
 
 
 class AgentView(_View):

@@ -34,6 +34,8 @@ class Rules:
     mounts: Mounts = field(default_factory=Mounts)
     workspace_quota: int | None = None
     workspaces_each: int = 20
+    day_nanodollars: int | None = None
+    """What the runs of one principal may spend in a UTC day together, None without a limit."""
     destinations: Destinations = field(default_factory=Destinations)
     keyless: Callable[[], bool] = lambda: False
 

@@ -8,12 +8,15 @@ it was taken from. Locks: the conversation's row first (and the run's), then the
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from flynn.domain.usage import dollars
+from flynn.domain.views import PrincipalDay, UsageView
 
 _TODAY = "CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date)"
 _RESERVE = text("""
@@ -42,6 +45,11 @@ SELECT d.day, coalesce(s.reserved, 0) AS reserved, coalesce(s.spent, 0) AS spent
 FROM (SELECT {_TODAY} AS day) d
 LEFT JOIN spending s ON s.principal_id = :p AND s.day = d.day""")  # noqa: S608  # constants only
 _NAME = text("SELECT name FROM principals WHERE id = :p")
+_USAGE = text(f"""
+SELECT d.day, p.name, coalesce(s.reserved, 0) AS reserved, coalesce(s.spent, 0) AS spent
+FROM (SELECT {_TODAY} AS day) d CROSS JOIN principals p
+LEFT JOIN spending s ON s.principal_id = p.id AND s.day = d.day
+WHERE p.id = :p OR (:everybody AND s.day IS NOT NULL) ORDER BY p.name""")  # noqa: S608  # constants only
 _WAKE = text(f"""
 UPDATE runs r SET not_before = clock_timestamp() WHERE r.state = 'waiting' AND r.reason = 'day'
   AND r.not_before > clock_timestamp() AND (CAST(:allowed AS bigint) IS NULL OR NOT EXISTS (
@@ -67,6 +75,25 @@ class Day:
 async def read_day(connection: AsyncConnection, principal_id: UUID) -> Day:
     """The principal's present day."""
     return _day((await connection.execute(_DAY, {"p": principal_id})).one())
+
+
+async def read_usage(
+    connection: AsyncConnection, principal_id: UUID, *, everybody: bool, allowed: int | None
+) -> UsageView:
+    """The principal's present day, with `everybody` also those of all who spent anything."""
+    rows = (await connection.execute(_USAGE, {"p": principal_id, "everybody": everybody})).all()
+    day = rows[0].day
+    return UsageView(
+        day=day,
+        ends_at=datetime.combine(day + timedelta(days=1), time(), UTC),
+        allowed_dollars=None if allowed is None else dollars(allowed),
+        principals=[
+            PrincipalDay(
+                name=row.name, spent_dollars=dollars(row.spent), reserved_dollars=dollars(row.reserved)
+            )
+            for row in rows
+        ],
+    )
 
 
 async def payer_name(connection: AsyncConnection, principal_id: UUID) -> str:
