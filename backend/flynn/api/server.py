@@ -30,6 +30,7 @@ from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import callback_doors, task_doors
 from flynn.api.things import agent_doors, key_doors, schema_door
+from flynn.api.usage import usage_door
 from flynn.api.workspaces import workspace_doors
 from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness

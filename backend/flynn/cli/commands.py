@@ -80,6 +80,7 @@ def worker(
 @app.command()
 def run(
     instructions: Annotated[str, typer.Argument(help="What is to be done in this directory.")],
+    *,
     agent: Annotated[str, typer.Option(help="The agent that does it.")] = "flynn-dev",
     directory: Annotated[Path, typer.Option(help="The directory; else this one.")] = Path(),
     max_turns: Annotated[
