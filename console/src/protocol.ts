@@ -31,6 +31,26 @@ export interface Limits {
   prompt_tokens: number;
 }
 
+/** What all runs of a task may use together. */
+export interface TaskLimits {
+  turns: number;
+  tokens: number;
+  dollars: number;
+  minutes: number;
+}
+
+/** Limits to raise, of the present run and of its task. */
+export type BudgetOrder = Partial<Limits> & { task?: Partial<TaskLimits> };
+
+/** A limit that was reached, in what it names. */
+export interface Reached {
+  scope: "run" | "task" | "principal_day";
+  limit: string;
+  used: number;
+  wanted: number;
+  allowed: number;
+}
+
 /** Who watches a conversation: up to 50 names, and how many people in all. */
 export interface Presence {
   names: string[];
@@ -220,6 +240,7 @@ interface Data {
   };
   "run.queued": { reason: string };
   "run.started": { epoch: number; worker: string };
+  "budget.reached": Reached;
   "run.waiting": { reason: string; detail: string; retry_at: string | null };
   "run.completed": { stop_reason: string; steps: number; nanodollars: number };
   "run.failed": { code: string; detail: string; nanodollars: number };

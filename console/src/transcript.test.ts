@@ -230,6 +230,25 @@ describe("events", () => {
     expect(t.items.some((item) => item.kind === "answer")).toBe(false);
   });
 
+  test("a limit that was reached is known while the run waits for it", () => {
+    const figures = { scope: "task", limit: "dollars", used: 0.1, wanted: 0.2, allowed: 0.25 };
+    const reached: [string, unknown][] = [
+      ["budget.reached", figures],
+      ["run.waiting", { reason: "task_dollars", detail: "Out of it.", retry_at: null }],
+    ];
+    const waiting = fold(...events(...BEGUN, ...reached));
+    expect(waiting.run).toMatchObject({
+      state: "waiting",
+      reason: "task_dollars",
+      reached: figures,
+    });
+    const raised: [string, unknown][] = [
+      ["budget.raised", { principal: "ada", task: { nanodollars: 1e9 } }],
+      ["run.queued", { reason: "resume" }],
+    ];
+    expect(fold(...events(...BEGUN, ...reached, ...raised)).run?.reached).toBeNull();
+  });
+
   test("steps that were taken back are marked", () => {
     const t = fold(
       ...events(...BEGUN, ASKED, [

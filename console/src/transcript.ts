@@ -97,6 +97,8 @@ function after(t: Transcript, event: Envelope): Transcript {
         ? added(started, note(event, "waiting", "Another worker took the run over.", null))
         : started;
     }
+    case "budget.reached":
+      return { ...t, run: t.run && { ...t.run, reached: event.data } };
     case "run.waiting":
       return {
         ...closedLive(t),
@@ -266,7 +268,7 @@ function ended(
       item.kind === "said" && item.during && !item.read ? { ...item, missed: true } : item,
     ),
     stopping: false,
-    run: { state, reason, detail, retryAt: null, nanodollars },
+    run: { state, reason, detail, retryAt: null, nanodollars, reached: null },
   };
 }
 
