@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from flynn.api.tasks import settled
 from flynn.api.validation import known_fields, refusal
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, TaskBudget, TaskOrder, Text
+from flynn.domain.orders import BudgetOrder, MessageOrder, TaskBudget, TaskOrder, Text
 from flynn.domain.principal import Principal, Scope
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
@@ -62,6 +62,12 @@ class Words(OneTask):
     client_message_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="The same id with the same words is the same message, not another one"
     )
+
+
+class Raise(BudgetOrder):
+    """Names a task, and what it may use from now on."""
+
+    task_id: UUID = Field(description="As delegate_task gave it")
 
 
 class TaskStatus(BaseModel):
@@ -177,6 +183,12 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             )
         return task.report
 
+    async def more(principal: Principal, asked: Raise) -> BaseModel:
+        task = await views.task(principal, asked.task_id)
+        given = {name: getattr(asked, name) for name in asked.model_fields_set - {"task_id"}}
+        await intake.raise_budget(principal, task.conversation_id, BudgetOrder.model_validate(given))
+        return TaskStatus.of(await views.task(principal, asked.task_id))
+
     async def cancel(principal: Principal, asked: OneTask) -> BaseModel:
         return TaskStatus.of(await intake.cancel_task(principal, asked.task_id))
 
@@ -239,6 +251,19 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             argument=Words,
             result=Told,
             act=tell,
+        ),
+        Tool(
+            name="task_raise",
+            title="Let a task use more",
+            description=(
+                "Raise what a waiting task may use. `reason` of task_status says what was reached: "
+                "for task_turns, task_tokens, task_dollars and task_minutes name the new limit in `task`, for "
+                "turns, dollars and context (prompt_tokens) beside it. Ask your person before you spend more."
+            ),
+            scopes=(Scope.CHAT, Scope.DELEGATE),
+            argument=Raise,
+            result=TaskStatus,
+            act=more,
         ),
         Tool(
             name="task_cancel",
