@@ -257,7 +257,7 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             title="Let a task use more",
             description=(
                 "Raise what a waiting task may use. `reason` of task_status says what was reached: "
-                "for task_turns, task_tokens, task_dollars and task_minutes name the new limit in `task`, for "
+                "for task_turns, task_tokens, task_dollars and task_minutes name the new one in `task`, for "
                 "turns, dollars and context (prompt_tokens) beside it. Ask your person before you spend more."
             ),
             scopes=(Scope.CHAT, Scope.DELEGATE),
