@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -96,6 +97,15 @@ class Stage:
         finally:
             await connection.close()
 
+    async def command(self, statement: str) -> None:
+        """Run a superuser's command."""
+        assert self.server is not None
+        connection = await asyncpg.connect(self.server.superuser_dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def note(self, *words: str) -> None:
         """Write rows, a transaction each."""
         for one in words:
@@ -162,12 +172,12 @@ def portrait(tree: Path) -> dict[bytes, tuple[object, ...]]:
     found: dict[bytes, tuple[object, ...]] = {}
     for folder, folders, files in os.walk(os.fsencode(tree)):
         for name in (*folders, *files):
-            path = os.path.join(folder, name)
+            path = folder + b"/" + name
             status = os.lstat(path)
             content: object = None
-            if os.path.islink(path):
-                content = os.readlink(path)
-            elif os.path.isfile(path):
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)  # noqa: PTH115 # bytes
+            elif stat.S_ISREG(status.st_mode):
                 content = Path(os.fsdecode(path)).read_bytes()
             facts = (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, content)
             found[os.path.relpath(path, os.fsencode(tree))] = facts
