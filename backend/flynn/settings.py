@@ -409,6 +409,38 @@ class Settings(BaseSettings):
         ge=0.05,
         le=1440,
     )
+    backups: bool = _setting(
+        "FLYNN_BACKUPS",
+        True,
+        "Whether a service that runs its own database backs it and its workspaces up, so that any second of "
+        "the last days can be restored.",
+    )
+    backup_dir: Directory | None = _setting(
+        "FLYNN_BACKUP_DIR",
+        None,
+        "Directory of the backups, best on another disk. Unset: backups in the data directory.",
+        "a path",
+    )
+    backup_hours: float = _setting(
+        "FLYNN_BACKUP_HOURS", 24, "Hours between two base backups.", ge=0.001, le=744
+    )
+    backup_days: float = _setting(
+        "FLYNN_BACKUP_DAYS", 7, "Days of which any second can be restored.", ge=0.001, le=3650
+    )
+    backup_first_minutes: float = _setting(
+        "FLYNN_BACKUP_FIRST_MINUTES",
+        5,
+        "Minutes after its start at which a service that has no backup yet takes its first one.",
+        ge=0,
+        le=1440,
+    )
+    backup_max_bytes: int = _setting(
+        "FLYNN_BACKUP_MAX_BYTES",
+        53_687_091_200,
+        "Most bytes that backups may take; beyond, the oldest go before their time, and /ready says so.",
+        ge=1_048_576,
+        le=2**60,
+    )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80
     )

@@ -51,7 +51,8 @@ def fallback_of(settings: Settings) -> str | None:
 
 def own_places(settings: Settings) -> tuple[Path, ...]:
     """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
-    return (settings.data_dir.resolve(),)
+    kept = (settings.backup_dir.resolve(),) if settings.backup_dir is not None else ()
+    return (settings.data_dir.resolve(), *kept)
 
 
 def day_of(settings: Settings) -> int | None:

@@ -133,7 +133,7 @@ def demo(
     ] = False,
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
-    settings = Settings.load(port=port, data_dir=data_dir, example="on")
+    settings = Settings.load(port=port, data_dir=data_dir, example="on", backups=False)
     _command("listening").need_free(settings.host, settings.port)
     command = _command("demo")
     # Its workers need what the service needs: both import it once.
@@ -171,6 +171,45 @@ def agents(data_dir: DataDir = None) -> None:
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database's schema to this version."""
     _do(_command("serve").migrate_only(Settings.load(data_dir=data_dir)))
+
+
+@app.command()
+def backup(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take a backup of the embedded database and the service's own workspaces now."""
+    _do(_command("backup").take(Settings.load(data_dir=data_dir), as_json=as_json))
+
+
+@app.command()
+def backups(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the backups, and what can be restored."""
+    _do(_command("backup").show(Settings.load(data_dir=data_dir), as_json=as_json))
+
+
+@app.command()
+def restore(
+    to: Annotated[str, typer.Option("--to", help="A time with its zone (2026-01-31T14:05:00Z), or latest.")],
+    into: Annotated[
+        Path | None, typer.Option(help="Another data directory, empty; else that of the service.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    keep_workspaces: Annotated[
+        bool, typer.Option("--keep-workspaces", help="Restore the database alone; leave files as they are.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before anything is replaced.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring back the embedded database as it was at a second, and workspaces from the backup before it."""
+    settings = Settings.load(data_dir=data_dir)
+    where = into.absolute() if into is not None else None
+    command = _command("restore")
+    order = command.Order(to=to, into=where, dry_run=dry_run, keep_workspaces=keep_workspaces, yes=yes)
+    _do(command.restore(settings, order))
 
 
 @keys_app.command("create")

@@ -28,6 +28,7 @@ class Health:
     sandbox: SandboxReport
     model: Callable[[], Part]
     volumes: Part
+    backups: Callable[[], Part] | None = None
 
     async def ready(self) -> Readiness:
         """How everything is now. `ok` is false when a part that nothing works without is down."""
@@ -39,6 +40,8 @@ class Health:
             self.model(),
             self.volumes,
         ]
+        if self.backups is not None:
+            parts.append(self.backups())
         return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
     async def _database(self) -> Part:
