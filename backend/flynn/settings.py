@@ -270,6 +270,12 @@ class Settings(BaseSettings):
     endpoint_effort: bool = _setting(
         "FLYNN_ENDPOINT_EFFORT", True, "Whether the model's server takes thinking and effort."
     )
+    endpoint_structured: bool = _setting(
+        "FLYNN_ENDPOINT_STRUCTURED",
+        True,
+        "Whether the model's server holds answers to a JSON Schema; if not, a task's account is asked for in "
+        "words.",
+    )
     endpoint_count_tokens: bool = _setting(
         "FLYNN_ENDPOINT_COUNT_TOKENS", True, "Whether the model's server counts tokens."
     )

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import takewhile
 
+from flynn.agent.account import Accounts
 from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
@@ -32,7 +33,7 @@ Turns = AsyncGenerator[Turn, bool | None]
 
 
 class Loop:
-    """One run of an agent over one transcript."""
+    """One run of an agent over one transcript. `accounts` asks for that of its task, if it has one."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Loop:
         gate: Gate,
         budget: Budget,
         choice: Choice,
+        accounts: Accounts | None,
         prompts: Prompts,
         stop: asyncio.Event,
         sink: Callable[[Words], None],
@@ -53,6 +55,7 @@ class Loop:
         self.gate = gate
         self.budget = budget
         self.choice = choice
+        self.accounts = accounts
         self.prompts = prompts
         self.stop = stop
         self.sink = sink
@@ -91,12 +94,14 @@ class Loop:
                     reach("calls.after-commit")
                 results = await self._execute(group)
             elif not isinstance(plan := await self._plan(results), Plan):
-                if results:
+                asked = plan.events if isinstance(plan, Append) else ()
+                if due := [*results, *asked]:
                     reach("results.before-commit")
-                    yield Append(results)
+                    yield Append(due)
                     reach("results.after-commit")
                     results = []
-                yield plan
+                if not isinstance(plan, Append):
+                    yield plan
             else:
                 started = self.query.start(self.transcript, results, plan)
                 reach("step.before-commit")
@@ -201,9 +206,14 @@ class Loop:
 
     # -- query ---------------------------------------------------------------------------------------
 
-    async def _plan(self, results: list[ev.EventData]) -> Plan | Stop:
-        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away."""
+    async def _plan(self, results: list[ev.EventData]) -> Plan | Append | Stop:
+        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away.
+
+        At the end of a task its account is asked for: by an event, then by a call.
+        """
         if end := self._end():
+            if isinstance(end, Completed) and self.accounts is not None:
+                return self.accounts.next(self.transcript) or end
             return end
         plan = self.choice.plan(self.transcript, results)
         wait = await self.budget.exceeded(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from flynn.agent.account import Accounts
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice
@@ -132,7 +133,12 @@ class Workplace:
         failed = FailedCalls(
             choice, refused=self._prompts.note("refused"), unreadable=self._prompts.note("unreadable")
         )
-        query = Query(model=self._model, frame=frame, budget=budget, choice=choice, failed=failed)
+        accounts = Accounts(
+            words=self._prompts.account(), structured=self._model.structured, choice=choice, budget=budget
+        )
+        query = Query(
+            model=self._model, frame=frame, budget=budget, choice=choice, failed=failed, accounts=accounts
+        )
         return Loop(
             transcript=journal.transcript,
             query=query,
@@ -140,6 +146,7 @@ class Workplace:
             gate=gate,
             budget=budget,
             choice=choice,
+            accounts=accounts if held.conversation.task_id is not None else None,
             prompts=self._prompts,
             stop=journal.stop,
             sink=Broadcast(self._publish_delta, conversation_id=journal.conversation_id, epoch=journal.epoch),
