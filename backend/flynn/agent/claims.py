@@ -1,7 +1,7 @@
 """Claims: what a task's account says, held against what the log proves.
 
-Careful on both sides. A claim is supported only by what shows exactly that, and contradicted only by what cannot
-be true beside it; whatever is left is unverified, and is said to be. Prose is not judged.
+Careful on both sides. A claim is supported only by what shows exactly that, and contradicted only by what
+cannot be true beside it; whatever is left is unverified, and is said to be. Prose is not judged.
 """
 
 import posixpath
@@ -23,7 +23,7 @@ class Proofs:
 
     `changed` are the paths whose content differs from when the task began, each with the seq of its last
     change; `touched` those that were changed on the way. `untouched` are paths of which the workspace itself
-    says that nobody changed them. `root` is where the agent sees the workspace, when that is known.
+    says that nobody changed them.
     """
 
     commands: Sequence[ReportedCommand]
@@ -31,7 +31,6 @@ class Proofs:
     touched: dict[str, int]
     untouched: frozenset[str]
     checks: DiffChecks | None
-    root: str | None = None
 
     @property
     def last_change(self) -> int:
@@ -266,10 +265,12 @@ def _end_of_whole(item: ReportedCommand) -> End:
 
 def _path(path: str, proofs: Proofs) -> str:
     """A path as evidence has it: relative to the workspace."""
-    found = path.strip().strip("`")
-    if proofs.root and found.startswith(f"{proofs.root}/"):
-        found = found[len(proofs.root) + 1 :]
-    return posixpath.normpath(found) if found else found
+    found = posixpath.normpath(path.strip().strip("`"))
+    if found.startswith("/"):
+        # The agent knows the workspace by where it lies.
+        inner = (known for known in (*proofs.touched, *proofs.untouched) if found.endswith(f"/{known}"))
+        return max(inner, key=len, default=found)
+    return found
 
 
 def _folded(text: str) -> str:

@@ -184,6 +184,11 @@ class Loop:
                     found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        if len(found) == 1:
+            # What the call did stands, also when a stop ends the look at it.
+            with suppress(Stopped):
+                async with until(self.stop):
+                    found = [await self.toolbox.inspected(found[0], self.transcript)]
         later = len(self.transcript.open_calls()) - len(group)
         return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
 

@@ -8,6 +8,7 @@ from time import monotonic
 from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate
+from flynn.agent.inspection import Inspection
 from flynn.agent.step import Call
 from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
@@ -25,7 +26,8 @@ class Toolbox:
     """Runs calls for one run. `offered` are the tools that the conversation froze.
 
     `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
-    when the lease is gone. `jobs` are the run's background jobs.
+    when the lease is gone. `jobs` are the run's background jobs. `inspection` looks at what
+    calls wrote; None where that is turned off.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Toolbox:
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
         jobs: Jobs,
+        inspection: Inspection | None,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
@@ -48,6 +51,7 @@ class Toolbox:
         self._deadline = deadline
         self._confirm = confirm
         self._jobs = jobs
+        self._inspection = inspection
 
     def writes(self, tool: str) -> bool:
         """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
@@ -78,6 +82,15 @@ class Toolbox:
         result = await execute(call.tool, call.input, context)
         reach("tool.after-act")
         return result
+
+    async def inspected(self, event: ToolFinished, transcript: Transcript) -> ToolFinished:
+        """`event` with what linters say of the file that the call wrote, if it wrote one.
+
+        Raises LeaseLost. When it is cancelled, the call has ended all the same.
+        """
+        if self._inspection is None or not self._inspection.wants(event):
+            return event
+        return await self._inspection.inspected(event, transcript)
 
     async def keep(self, text: str) -> str:
         """Write a text to a file that the agent can read; gives the words that say where, or why not."""

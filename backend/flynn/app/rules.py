@@ -68,6 +68,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         patience=timedelta(hours=settings.approval_hours),
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
+        checks=settings.checks,
     )
 
 

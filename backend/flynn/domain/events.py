@@ -203,7 +203,7 @@ class StepStarted(_Event):
 
 
 class MessageCompleted(_Event):
-    """The assistant's message, its blocks as received. `account`: it is that of a task, no words for people."""
+    """The assistant's message, its blocks as received. `account`: it is a task's, and no words for people."""
 
     type: Literal["message.completed"] = "message.completed"
     step: int
