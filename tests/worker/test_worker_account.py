@@ -33,7 +33,7 @@ def script(account: str = "") -> str:
 
 async def delegated(house: House, **more: Any) -> UUID:
     order = TaskOrder.model_validate({"instructions": "Write it.", "workspace": "house", **more})
-    task, _ = await house.intake.delegate_task(house.owner, order)
+    task, _ = await house.intake.delegate_task(house.owner, order, idempotency_key=None)
     return task.id
 
 

@@ -23,13 +23,14 @@ class Proofs:
 
     `changed` are the paths whose content differs from when the task began, each with the seq of its last
     change; `touched` those that were changed on the way. `untouched` are paths of which the workspace itself
-    says that nobody changed them.
+    says that nobody changed them, `absent` those that are not in it.
     """
 
     commands: Sequence[ReportedCommand]
     changed: dict[str, int]
     touched: dict[str, int]
     untouched: frozenset[str]
+    absent: frozenset[str]
     checks: DiffChecks | None
 
     @property
@@ -115,6 +116,10 @@ def _file(path: str, proofs: Proofs) -> Claim:
         seen = _Seen(Judgement.CONTRADICTED, why, proofs.touched[known])
     elif known in proofs.untouched:
         seen = _Seen(Judgement.CONTRADICTED, "Nobody has touched it since the task began.")
+    elif known in proofs.absent and not any(
+        posixpath.basename(known) in command.command for command in proofs.commands
+    ):
+        seen = _Seen(Judgement.CONTRADICTED, "There is no such file.")
     elif not any(command.outcome != "denied" for command in proofs.commands):
         seen = _Seen(Judgement.CONTRADICTED, "No call changed it, and no command ran.")
     else:
@@ -268,7 +273,11 @@ def _path(path: str, proofs: Proofs) -> str:
     found = posixpath.normpath(path.strip().strip("`"))
     if found.startswith("/"):
         # The agent knows the workspace by where it lies.
-        inner = (known for known in (*proofs.touched, *proofs.untouched) if found.endswith(f"/{known}"))
+        inner = (
+            known
+            for known in (*proofs.touched, *proofs.untouched, *proofs.absent)
+            if found.endswith(f"/{known}")
+        )
         return max(inner, key=len, default=found)
     return found
 

@@ -81,6 +81,7 @@ def build_report(
         changed={path: changed[path][-1][0] for path in files},
         touched={path: done[-1][0] for path, done in changed.items()},
         untouched=frozenset(checked.untouched if checked else ()),
+        absent=frozenset(checked.absent if checked else ()),
         checks=checked.checks if checked else None,
     )
     said = account.account if account else None

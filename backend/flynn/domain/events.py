@@ -358,12 +358,14 @@ class TaskAccounted(_Event):
 class TaskChecked(_Event):
     """The worker looked at what the task left in the workspace, just before its end; it only reads.
 
-    `untouched` are those files that the account calls changed and that nobody touched since the task began.
+    Of the files that the account calls changed, `untouched` are those that nobody touched since the task
+    began, and `absent` those that are not there.
     """
 
     type: Literal["task.checked"] = "task.checked"
     checks: DiffChecks
     untouched: list[str] = []
+    absent: list[str] = []
 
 
 InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested

@@ -28,6 +28,7 @@ from flynn.worker.claims import Held
 from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.comparison import NOTHING, Look, Past, look, look_back
 from flynn.workspace.checks.listing import list_files
+from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
 
 SECONDS: Final = 60.0
@@ -65,11 +66,13 @@ class LastLook:
             detail = error.strerror if isinstance(error, OSError) else error.detail
             checks = DiffChecks(notes=[redact(f"The workspace could not be looked at: {detail}")])
         said = _account(whole)
-        untouched = await asyncio.to_thread(
-            _untouched, workspace, said.files_changed if said else (), whole[0].at.timestamp() - _SLACK
+        untouched, absent = await asyncio.to_thread(
+            _claimed, workspace, said.files_changed if said else (), whole[0].at.timestamp() - _SLACK
         )
         return ev.TaskChecked(
-            checks=checks, untouched=[path for path in untouched if path not in changes.files]
+            checks=checks,
+            untouched=[path for path in untouched if path not in changes.files],
+            absent=[path for path in absent if path not in changes.files],
         )
 
     async def _checks(
@@ -157,9 +160,10 @@ def _is_file(workspace: Workspace, path: str) -> bool:
         return False
 
 
-def _untouched(workspace: Workspace, paths: Iterable[str], since: float) -> list[str]:
-    """Those of `paths` that are there and that nobody changed since: not their content, mode or name."""
-    found: list[str] = []
+def _claimed(workspace: Workspace, paths: Iterable[str], since: float) -> tuple[list[str], list[str]]:
+    """Those of `paths` whose content, mode and name nobody changed since, and those that are not there."""
+    untouched: list[str] = []
+    absent: list[str] = []
     for given in dict.fromkeys(paths):
         path = posixpath.normpath(given.strip().strip("`"))
         if path.startswith(f"{workspace.path}/"):
@@ -167,7 +171,9 @@ def _untouched(workspace: Workspace, paths: Iterable[str], since: float) -> list
         try:
             with workspace.locate(path, follow=False) as entry:
                 if os.fstat(entry.fileno()).st_ctime < since:
-                    found.append(path)
+                    untouched.append(path)
+        except PathMissing:
+            absent.append(path)
         except (WorkspaceError, OSError):
             continue
-    return found
+    return untouched, absent
