@@ -9,8 +9,9 @@ from flynn.domain.evidence import FileChanged
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`files`: every change of each path with its seq, in order, without what was undone. `commands`: how many
-    calls ran a command, which may have changed more."""
+    """`files`: every change of each path with its seq, in order, without what was undone. `commands`: how
+    many calls ran a command, which may have changed more.
+    """
 
     files: dict[str, list[tuple[int, FileChanged]]]
     commands: int

@@ -38,7 +38,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "approval.before-commit": "Requests for a yes (or their ends) are about to be appended.",
         "approval.after-commit": "Requests for a yes (or their ends) are committed.",
         "results.before-commit": "Results, or words that ask for an account, are about to be appended alone.",
-        "results.after-commit": "Results, or words that ask for an account, are committed; what follows is not.",
+        "results.after-commit": "Results, or words that ask for an account, are committed, and no more.",
         # The end of a task.
         "checked.before-commit": "What a task left was looked at; what was found is not committed.",
         "checked.after-commit": "What was found in what a task left is committed; the run has still to end.",
