@@ -270,8 +270,19 @@ class Settings(BaseSettings):
     endpoint_effort: bool = _setting(
         "FLYNN_ENDPOINT_EFFORT", True, "Whether the model's server takes thinking and effort."
     )
+    endpoint_structured: bool = _setting(
+        "FLYNN_ENDPOINT_STRUCTURED",
+        True,
+        "Whether the model's server holds answers to a JSON Schema; if not, a task's account is asked for in "
+        "words.",
+    )
     endpoint_count_tokens: bool = _setting(
         "FLYNN_ENDPOINT_COUNT_TOKENS", True, "Whether the model's server counts tokens."
+    )
+    checks: bool = _setting(
+        "FLYNN_CHECKS",
+        True,
+        "Whether linters look at each file that the agent writes, and at what a task leaves behind.",
     )
     run_max_turns: int = _setting(
         "FLYNN_RUN_MAX_TURNS", 100, "Model calls of one run before it waits and asks.", ge=1, le=10_000

@@ -337,3 +337,26 @@ describe("deltas", () => {
     expect(after.items[0]).toBe(before.items[0]);
   });
 });
+
+test("the account of a task is no words of the conversation", () => {
+  const t = fold(
+    ...events(
+      ...BEGUN,
+      ["account.requested", { content: [] }],
+      ["step.started", { step: 1, attempt: 1, input_seqs: [], model: "m" }],
+      [
+        "message.completed",
+        {
+          step: 1,
+          model: "m",
+          stop_reason: "end_turn",
+          account: true,
+          content: [{ type: "text", text: "{}" }],
+        },
+      ],
+      ["step.completed", { step: 1, usage: USAGE, nanodollars: 5, duration_ms: 1 }],
+      ["task.accounted", { account: null, missing: null }],
+    ),
+  );
+  expect(t.items.filter((item) => item.kind === "answer")).toEqual([]);
+});

@@ -124,6 +124,7 @@ function after(t: Transcript, event: Envelope): Transcript {
     case "step.started":
       return begun(t, event);
     case "message.completed":
+      if (event.data.account) return closedLive(t);
       return withAnswer(t, event.data.step, (a) => completedAnswer(a, event));
     case "step.completed":
       return withAnswer(t, event.data.step, (a) => ({
@@ -222,9 +223,14 @@ function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Trans
   const next = { ...t, items };
   // A lost worker is told of where the next one takes over.
   if (["cancelled", "truncated", "worker_lost"].includes(reason)) return next;
-  const text = reason === "refused" ? "The model declined." : "The model's answer did not come.";
+  const text = FAILED[reason] ?? "The model's answer did not come.";
   return added(next, note(event, reason === "refused" ? "bad" : "waiting", text, detail));
 }
+
+const FAILED: Record<string, string> = {
+  refused: "The model declined.",
+  unfit: "The agent's account of the task cannot be read.",
+};
 
 /** What came of an undo: its call says so, and the transcript does where it happened. */
 function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {

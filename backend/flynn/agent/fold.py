@@ -15,7 +15,14 @@ import orjson
 
 from flynn.agent.approval import Approvals
 from flynn.agent.estimate import tokens_of
-from flynn.agent.open_run import RunTotals, TaskTotals, Undo, charged_tokens, was_charged
+from flynn.agent.open_run import (
+    AccountState,
+    RunTotals,
+    TaskTotals,
+    Undo,
+    charged_tokens,
+    was_charged,
+)
 from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
 from flynn.agent.step import Call, FailedStep, Step
@@ -27,8 +34,9 @@ from flynn.domain.run import Limits, TaskLimits
 from flynn.domain.tool_result import Outcome
 
 Message = dict[str, Json]
-InputKind = Literal["words", "result", "note"]
-"""What an input is: somebody's words, a tool's result, or a note of ours that waits for words."""
+InputKind = Literal["words", "result", "note", "account"]
+"""What an input is: somebody's words, a tool's result, a note of ours that waits for words, or the words that
+ask for a task's account, which only the call for it sends."""
 
 
 def digest(*parts: Json) -> bytes:
@@ -75,6 +83,8 @@ class Transcript:
         """The seq of the last claim."""
         self.silent = False
         """Whether the last model call ended well but said nothing."""
+        self.account = AccountState()
+        """How far the account of a task is, since the agent last did anything else."""
         self.run = RunTotals(limits=limits)
         self.task = TaskTotals(limits=task or TaskLimits())
         """All runs together."""
@@ -103,22 +113,28 @@ class Transcript:
         """The blocks that `manifest` adds, in its order."""
         return [block for seq in manifest for block in self.inputs[seq]]
 
-    def manifest(self) -> list[int]:
-        """What the next request adds: results first, then words, each in seq order."""
-        return sorted(self.pending, key=lambda seq: (self.kinds[seq] != "result", seq))
+    def manifest(self, *, account: bool = False) -> list[int]:
+        """What the next request adds: results first, then words, each in seq order.
 
-    def preview(self, results: Sequence[ev.EventData], *, other: Json = None) -> tuple[list[int], str]:
+        What asks for an account only when that is what the request is for.
+        """
+        held = [seq for seq in self.pending if account or self.kinds[seq] != "account"]
+        return sorted(held, key=lambda seq: (self.kinds[seq] != "result", seq))
+
+    def preview(
+        self, results: Sequence[ev.EventData], *, other: Json = None, account: bool = False
+    ) -> tuple[list[int], str]:
         """The manifest and the digest of the next request, if `results` are appended right now.
 
         Same bytes, same digest. `results` take the next seqs; the append that carries them has to be exact.
-        `other` is what the request has in place of the frozen prefix's, if anything: another model.
+        `other` is what the request has in place of the frozen prefix's, if anything: another model, a format.
         """
         fresh = {
             self.seq + place: event.content
             for place, event in enumerate(results, start=1)
             if isinstance(event, ev.ToolFinished)
         }
-        held = self.manifest()
+        held = self.manifest(account=account)
         cut = sum(self.kinds[seq] == "result" for seq in held)
         manifest = [*held[:cut], *fresh, *held[cut:]]
         blocks = [b for seq in manifest for b in (fresh.get(seq) or self.inputs[seq])]
@@ -184,7 +200,9 @@ class Transcript:
                 self.approvals.take(recorded.seq, event)
             case ev.RunWaiting():
                 self.run.failed = None
-            case ev.RunQueued() | ev.BudgetReached() | ev.TaskReported():
+            case ev.AccountRequested() | ev.TaskAccounted():
+                self._account(recorded.seq, event)
+            case ev.RunQueued() | ev.BudgetReached() | ev.TaskReported() | ev.TaskChecked():
                 pass
             case ev.RunStarted():
                 self._enter(recorded.seq, recorded.run_id)
@@ -202,6 +220,18 @@ class Transcript:
         self.inputs[seq] = content
         self.kinds[seq] = kind
         self.pending.append(seq)
+
+    def _account(self, seq: int, event: ev.AccountRequested | ev.TaskAccounted) -> None:
+        if isinstance(event, ev.AccountRequested):
+            self.account.asked = seq
+            self._input(seq, event.content, "account")
+        else:
+            self.account.settled = True
+            self._drop_request()
+
+    def _drop_request(self) -> None:
+        """What asks for an account is not sent any more."""
+        self.pending = [seq for seq in self.pending if self.kinds[seq] != "account"]
 
     def _revert(self, seq: int, event: ev.WorkspaceReverted) -> None:
         for file in event.files:
@@ -227,10 +257,13 @@ class Transcript:
             self.run = RunTotals(limits=self._limits, run_id=run_id)
             # An interrupt that was meant for an earlier run has ended with it.
             self.interrupted = None
+            self._drop_request()
+            self.account = AccountState()
 
     def _leave(self, seq: int, event: ev.RunCancelled | ev.RunCompleted | ev.RunFailed) -> None:
         if isinstance(event, ev.RunCancelled) and event.content:
             self._input(seq, event.content, "note")
+        self._drop_request()
         self.interrupted = self.undo = None
 
     def _open(self, seq: int, event: ev.StepStarted) -> None:
@@ -245,7 +278,13 @@ class Transcript:
             event.model,
             event.params.get("max_tokens", 0),
             event.reserved_tokens,
+            account=bool(event.params.get("account")),
         )
+        if self.open_step.account:
+            self.account.calls += 1
+        else:
+            self._drop_request()
+            self.account = AccountState()
         taken = set(event.input_seqs)
         self.pending = [s for s in self.pending if s not in taken]
         self.run.steps += 1
@@ -276,8 +315,8 @@ class Transcript:
             case "truncated":
                 self.run.truncations += 1
             case "empty":
-                self.silent = True
-            case "permanent" | "refused" | "cancelled" | "worker_lost" | "held":
+                self.silent = not step.account
+            case "permanent" | "refused" | "cancelled" | "worker_lost" | "held" | "unfit":
                 pass
             case _:
                 assert_never(event.reason)

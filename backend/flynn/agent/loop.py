@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import takewhile
 
+from flynn.agent.account import Accounts
 from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.choice import Choice, Plan
@@ -44,7 +45,7 @@ Turns = AsyncGenerator[Turn, Answer]
 
 
 class Loop:
-    """One run of an agent over one transcript."""
+    """One run of an agent over one transcript. `accounts` asks for that of its task, if it has one."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Loop:
         gate: Gate,
         budget: Budget,
         choice: Choice,
+        accounts: Accounts | None,
         prompts: Prompts,
         stop: asyncio.Event,
         sink: Callable[[Words], None],
@@ -65,6 +67,7 @@ class Loop:
         self.gate = gate
         self.budget = budget
         self.choice = choice
+        self.accounts = accounts
         self.prompts = prompts
         self.stop = stop
         self.sink = sink
@@ -108,12 +111,14 @@ class Loop:
                     reach("calls.after-commit")
                 results = await self._execute(group)
             elif not isinstance(plan := late or await self._plan(results), Plan):
-                if results:
+                asked = plan.events if isinstance(plan, Append) else ()
+                if due := [*results, *asked]:
                     reach("results.before-commit")
-                    yield Append(results)
+                    yield Append(due)
                     reach("results.after-commit")
                     results = []
-                yield plan
+                if not isinstance(plan, Append):
+                    yield plan
             else:
                 started = self.query.start(self.transcript, results, plan)
                 reach("step.before-commit")
@@ -196,6 +201,11 @@ class Loop:
                     found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        if len(found) == 1:
+            # What the call did stands, also when a stop ends the look at it.
+            with suppress(Stopped):
+                async with until(self.stop):
+                    found = [await self.toolbox.inspected(found[0], self.transcript)]
         later = len(self.transcript.open_calls()) - len(group)
         return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
 
@@ -223,10 +233,15 @@ class Loop:
         self._full = answer if isinstance(answer, DayFull) else None
         return answer is True
 
-    async def _plan(self, results: list[ev.EventData]) -> Plan | Stop:
-        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away."""
+    async def _plan(self, results: list[ev.EventData]) -> Plan | Append | Stop:
+        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away.
+
+        At the end of a task its account is asked for: by an event, then by a call.
+        """
         full, self._full = self._full, None
         if end := self._end():
+            if isinstance(end, Completed) and self.accounts is not None:
+                return self.accounts.next(self.transcript, day_full=full is not None) or end
             return end
         if full is not None:
             return day_full(full)

@@ -44,6 +44,16 @@ class TaskTotals:
 
 
 @dataclass(slots=True)
+class AccountState:
+    """How far the account of a task is: when it was asked for, how often a call was made, whether that is
+    over, with an account or without."""
+
+    asked: int | None = None
+    calls: int = 0
+    settled: bool = False
+
+
+@dataclass(slots=True)
 class RunTotals:
     """What the present run has used, and what it may use."""
 

@@ -1,15 +1,21 @@
-"""A task's report, built from the log: what changed, what ran, what it cost; the model's prose apart."""
+"""A task's report, built from the log: what changed, what ran, what was found, what it cost.
+
+Apart from it stands what the agent says, each claim with what the evidence says of that.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from flynn.agent.changes import changes_of
+from flynn.agent.claims import Proofs, criteria_of, judge, unmentioned
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
 from flynn.domain.evidence import CommandRan, FileChanged, JobStarted
 from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedFile
 from flynn.domain.usage import Usage, dollars
+from flynn.telemetry.redaction import redact
 
 
 def build_report(
@@ -21,13 +27,16 @@ def build_report(
     detail: str | None,
     began: datetime,
     ended: datetime,
+    criteria: Sequence[str] = (),
 ) -> Report:
-    """Fold `log` (the whole conversation of the task) into its report."""
-    changed: dict[str, list[tuple[int, FileChanged]]] = {}
+    """Fold `log` (the whole conversation of the task) into its report; `criteria` are those of its order."""
+    changed = changes_of(log).files
     commands: list[ReportedCommand] = []
     jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
     prose = ""
+    account: ev.TaskAccounted | None = None
+    checked: ev.TaskChecked | None = None
     started: dict[str, ev.ToolStarted] = {}
     for recorded in log:
         match recorded.event:
@@ -39,36 +48,55 @@ def build_report(
                     commands.append(_command(recorded.seq, started[event.call_id], event))
                 for item in event.evidence:
                     match item:
-                        case FileChanged():
-                            changed.setdefault(item.path, []).append((recorded.seq, item))
                         case JobStarted() if event.call_id in started:
                             jobs[item.task_id] = len(commands) - 1
                         case CommandRan(task_id=str(job)) if job in jobs:
                             commands[jobs[job]] = _ended_job(commands[jobs[job]], item, event)
                         case _:
                             pass
-            case ev.WorkspaceReverted() as event if event.refused is None:
-                _take_back(changed, event)
+            case ev.WorkspaceReverted(refused=None):
+                checked = None
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
                 steps += isinstance(event, ev.StepCompleted)
-            case ev.MessageCompleted() as event:
+            case ev.MessageCompleted(account=False) as event:
                 prose = text_of(event.content) or prose
+            case ev.StepStarted() as event if not event.params.get("account"):
+                # The agent goes on: what was said and seen before was of an earlier end.
+                account = checked = None
+            case ev.TaskAccounted() as event:
+                account = event
+            case ev.TaskChecked() as event:
+                checked = event
             case _:
                 pass
+    files = {
+        path: file
+        for path, done in changed.items()
+        if (file := _file([item for _, item in done])).before != file.after
+    }
+    proofs = Proofs(
+        commands=commands,
+        changed={path: changed[path][-1][0] for path in files},
+        touched={path: done[-1][0] for path, done in changed.items()},
+        untouched=frozenset(checked.untouched if checked else ()),
+        absent=frozenset(checked.absent if checked else ()),
+        checks=checked.checks if checked else None,
+    )
+    said = account.account if account else None
     return Report(
         task_id=task_id,
         state=state,
         detail=detail,
         prose=prose,
         evidence=Evidence(
-            files=[
-                f
-                for f in (_file([item for _, item in done]) for done in changed.values() if done)
-                if f.before != f.after
-            ],
+            files=list(files.values()),
             commands=commands,
+            checks=proofs.checks,
+            checks_missing=None
+            if checked
+            else "Nobody looked: nothing was changed, or there was no time for it.",
             steps=steps,
             tool_calls=calls,
             usage=usage,
@@ -77,14 +105,18 @@ def build_report(
             stop_reason=stop_reason,
             last_seq=log[-1].seq if log else 0,
         ),
+        criteria=criteria_of(criteria, said, proofs),
+        account=said,
+        account_missing=None if said else _unaccounted(account, state),
+        claims=judge(said, proofs) if said else [],
+        unmentioned=unmentioned(said, proofs) if said else [],
     )
 
 
-def _take_back(changed: dict[str, list[tuple[int, FileChanged]]], undone: ev.WorkspaceReverted) -> None:
-    """Leave out what a call did that was undone."""
-    for file in undone.files:
-        done = changed.get(file.path, [])
-        changed[file.path] = [(seq, item) for seq, item in done if seq != undone.target.seq]
+def _unaccounted(account: ev.TaskAccounted | None, state: str) -> str:
+    if account is not None and account.missing:
+        return account.missing
+    return "The agent came to no end of its own." if state != "completed" else "It was not asked for one."
 
 
 def _file(changes: list[FileChanged]) -> ReportedFile:
@@ -103,7 +135,13 @@ def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> Re
     if job is not None:
         # That it was started well says nothing about it: until somebody saw its end, that is unknown.
         return ReportedCommand(
-            seq=seq, command=job.command, cwd=job.cwd, exit_code=None, outcome="unknown", duration_ms=0
+            seq=seq,
+            command=job.command,
+            cwd=job.cwd,
+            exit_code=None,
+            outcome="unknown",
+            duration_ms=0,
+            description=_description(started),
         )
     return ReportedCommand(
         seq=seq,
@@ -112,7 +150,13 @@ def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> Re
         exit_code=ran.exit_code if ran else None,
         outcome=finished.outcome.value,
         duration_ms=finished.duration_ms,
+        description=_description(started),
     )
+
+
+def _description(started: ev.ToolStarted) -> str | None:
+    said = started.input.get("description")
+    return redact(said) if isinstance(said, str) and said.strip() else None
 
 
 def _ended_job(job: ReportedCommand, ran: CommandRan, seen: ev.ToolFinished) -> ReportedCommand:

@@ -18,6 +18,8 @@ class Step:
     model: str
     max_tokens: int
     reserved_tokens: int = 0
+    account: bool = False
+    """Whether it asks for a task's account."""
     content: list[Block] | None = None
     stop_reason: str | None = None
 

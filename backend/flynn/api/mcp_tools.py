@@ -232,7 +232,9 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             title="The report of a task",
             description=(
                 "The report of a task that is over. `evidence` is what the log proves: changed files, "
-                "commands with exit codes, cost. `prose` is the agent's own account and proves nothing."
+                "commands with exit codes, what linters find that is new, cost. `account` and `prose` are "
+                "the agent's own words and prove nothing; `claims` holds each claim of the account against the "
+                "evidence, contradicted ones first: do not build on those."
             ),
             scopes=_READERS,
             argument=OneTask,

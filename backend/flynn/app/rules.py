@@ -27,6 +27,7 @@ def switches(settings: Settings) -> Switches:
     return Switches(
         caching=settings.endpoint_cache,
         effort=settings.endpoint_effort,
+        structured=settings.endpoint_structured,
         count_tokens=settings.endpoint_count_tokens,
         auth=settings.endpoint_auth,
     )
@@ -74,6 +75,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         mounts=mounts,
         workspace_quota=settings.workspace_quota,
         day_nanodollars=day_of(settings),
+        checks=settings.checks,
     )
 
 

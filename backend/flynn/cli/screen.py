@@ -8,7 +8,7 @@ from typing import TextIO, assert_never
 from flynn.domain import events as ev
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.evidence import CommandRan, Evidence, FileChanged, FileRead, JobStarted, Searched
+from flynn.domain.evidence import Checked, CommandRan, Evidence, FileChanged, FileRead, JobStarted, Searched
 from flynn.domain.report import Report
 
 SUMMARY_WIDTH = 100
@@ -73,7 +73,8 @@ class Screen:
         """Show an event."""
         match event:
             case ev.MessageCompleted():
-                self._message(event)
+                if not event.account:
+                    self._message(event)
             case ev.ToolStarted():
                 self._open[event.call_id] = event.tool
                 self.line(f"● {event.tool}  {one_line(telling(event.input))}", style="36")
@@ -122,6 +123,9 @@ class Screen:
                 | ev.RunCancelled()
                 | ev.StepCompleted()
                 | ev.TaskReported()
+                | ev.AccountRequested()
+                | ev.TaskAccounted()
+                | ev.TaskChecked()
             ):
                 pass
             case _:
@@ -175,7 +179,7 @@ class Screen:
         whose = f"{event.tool}: " if self._mixed else ""
         self._open.pop(event.call_id, None)
         self._mixed = self._mixed and bool(self._open)
-        words = next(described(event.evidence), None) or event.outcome
+        words = ", ".join(described(event.evidence)) or event.outcome
         if event.outcome not in ("ok", words) and not event.evidence:
             words = f"{event.outcome}: {one_line(_result_text(event.content))}"
         style = "2" if event.outcome == "ok" else "31"
@@ -211,6 +215,11 @@ def described(evidence: Iterable[Evidence]) -> Iterator[str]:
             case Searched():
                 more = " or more" if item.cut else ""
                 yield f"{item.matches}{more} found"
+            case Checked(new=[]):
+                yield "no new finding"
+            case Checked():
+                count = len(item.new) + item.more
+                yield f"{count} new finding{'s' if count > 1 else ''}"
             case _:
                 assert_never(item)
 

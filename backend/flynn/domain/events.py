@@ -12,7 +12,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from flynn.domain.account import Account
 from flynn.domain.content import Block, Json
+from flynn.domain.diff_checks import DiffChecks
 from flynn.domain.evidence import Evidence
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
@@ -45,9 +47,19 @@ ExpiryReason = Literal["time", "words"]
 """Why a request for approval is over without a decision."""
 
 StepFailure = Literal[
-    "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost", "held"
+    "retry",
+    "permanent",
+    "refused",
+    "truncated",
+    "broken_stream",
+    "empty",
+    "cancelled",
+    "worker_lost",
+    "held",
+    "unfit",
 ]
-"""Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away."""
+"""Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away.
+`unfit`: the answer is no account of a task, which was asked for."""
 
 StepSequel = Literal["wait", "asked", "fail"]
 """What a failed call brings the run to. `asked`: it waits until a time that the provider named."""
@@ -227,7 +239,7 @@ class StepStarted(_Event):
 
 
 class MessageCompleted(_Event):
-    """The assistant's message, its blocks as received."""
+    """The assistant's message, its blocks as received. `account`: it is a task's, and no words for people."""
 
     type: Literal["message.completed"] = "message.completed"
     step: int
@@ -235,6 +247,7 @@ class MessageCompleted(_Event):
     model: str
     stop_reason: str
     content: list[Block]
+    account: bool = False
 
 
 class StepCompleted(_Event):
@@ -360,13 +373,46 @@ class TaskReported(_Event):
     report: Report
 
 
+class AccountRequested(_Event):
+    """The agent of a task is at its end and is asked for its account. `content` are the words that ask.
+
+    They are sent with a call of their own, whose `params` say `account`. No other call sends them: when the
+    agent goes on instead, they lapse.
+    """
+
+    type: Literal["account.requested"] = "account.requested"
+    content: list[Block]
+
+
+class TaskAccounted(_Event):
+    """What came of asking: the agent's account, or why there is none. Any call after it asks anew."""
+
+    type: Literal["task.accounted"] = "task.accounted"
+    account: Account | None = None
+    missing: str | None = None
+
+
+class TaskChecked(_Event):
+    """The worker looked at what the task left in the workspace, just before its end; it only reads.
+
+    Of the files that the account calls changed, `untouched` are those that nobody touched since the task
+    began, and `absent` those that are not there.
+    """
+
+    type: Literal["task.checked"] = "task.checked"
+    checks: DiffChecks
+    untouched: list[str] = []
+    absent: list[str] = []
+
+
 InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested
 RunEvent = RunQueued | RunStarted | RunWaiting | BudgetReached | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired
+TaskEvent = TaskReported | AccountRequested | TaskAccounted | TaskChecked
 
-EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceReverted | TaskReported
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceReverted | TaskEvent
 
 Event = Annotated[EventData, Field(discriminator="type")]
 

@@ -23,6 +23,7 @@ from flynn.store.rows import ConversationRow, RunRow
 _LAST_STEP = text("""
 SELECT type, data FROM events WHERE conversation_id = :c AND run_id = :r
   AND type IN ('step.started', 'step.completed', 'step.failed') ORDER BY seq DESC LIMIT 1""")
+_CRITERIA = text("SELECT acceptance_criteria FROM tasks WHERE id = :t")
 _REPORT = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
 
 Final = Literal["completed", "failed", "cancelled"]
@@ -94,6 +95,7 @@ async def _report(
     if work is None or not work.state.final:
         raise RuntimeError("an undo without work that is over")
     whole = await log.read(connection, conversation.id)
+    criteria = await connection.scalar(_CRITERIA, {"t": task_id})
     report = build_report(
         task_id,
         whole,
@@ -102,6 +104,7 @@ async def _report(
         detail=work.detail,
         began=whole[0].at,
         ended=work.ended_at or datetime.now(UTC),
+        criteria=criteria or (),
     )
     await connection.execute(_REPORT, {"t": task_id, "report": report.model_dump_json()})
     return await log.append(connection, conversation.id, ended.id, [ev.TaskReported(report=report)])

@@ -124,6 +124,7 @@ _SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + visibility.C
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')
+  AND NOT COALESCE(CAST(data->>'account' AS boolean), false)
 ORDER BY seq LIMIT :limit""")
 _MARKS = text("SELECT id, head FROM conversations WHERE id = ANY(:ids)")
 _UNSEEN = text("""

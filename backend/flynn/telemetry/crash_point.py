@@ -37,8 +37,11 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "tool.after-act": "One call has acted; its result is not committed.",
         "approval.before-commit": "Requests for a yes (or their ends) are about to be appended.",
         "approval.after-commit": "Requests for a yes (or their ends) are committed.",
-        "results.before-commit": "Results are about to be appended alone, since the run stops here.",
-        "results.after-commit": "Results are committed; the run has still to stop.",
+        "results.before-commit": "Results, or words that ask for an account, are about to be appended alone.",
+        "results.after-commit": "Results, or words that ask for an account, are committed, and no more.",
+        # The end of a task.
+        "checked.before-commit": "What a task left was looked at; what was found is not committed.",
+        "checked.after-commit": "What was found in what a task left is committed; the run has still to end.",
         # An undo.
         "revert.before-act": "What a call did is about to be taken back.",
         "revert.after-act": "What a call did is taken back, or cannot be; nothing of it is committed.",

@@ -13,6 +13,7 @@ from uuid import UUID
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.loop import Loop
 from flynn.agent.prompt import Prompts
+from flynn.agent.scope import Stopped, until
 from flynn.agent.turns import Answer, Append, Cancelled, Completed, Failed, Turn, Waits
 from flynn.domain import events as ev
 from flynn.domain.delta import Delta
@@ -22,12 +23,14 @@ from flynn.sandbox.command import Sandbox
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES, is_outage
 from flynn.store.signals import Signals
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import bind, get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.tools.job import Jobs
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
+from flynn.worker.last_look import LastLook
 from flynn.worker.reversal import Reversal
 from flynn.worker.workplace import Caps, Workplace
 from flynn.workspace.root import Workspace
@@ -170,7 +173,10 @@ class Runner:
         """Let the agent work."""
         async with Jobs(lease.deadline) as jobs:
             loop = self.workplace.loop(held, workspace, jobs, deadline=lease.deadline, confirm=lease.confirm)
-            await self._drive(held, loop)
+            last_look = self.workplace.last_look(
+                held, self._database, deadline=lease.deadline, confirm=lease.confirm
+            )
+            await self._drive(held, loop, workspace, last_look)
 
     async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
         """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
@@ -194,7 +200,7 @@ class Runner:
         except (TimeoutError, LeaseLost, *OUTAGES) as error:
             self._log.warning("the run's worker ends without a word", error=repr(error))
 
-    async def _drive(self, held: Held, loop: Loop) -> None:
+    async def _drive(self, held: Held, loop: Loop, workspace: Workspace, last_look: LastLook | None) -> None:
         """Commit what the loop yields until it has come to a stop that stands."""
         answer: Answer = None
         async with aclosing(loop.run()) as turns:
@@ -204,9 +210,19 @@ class Runner:
                     answer = await held.journal.append(turn.events, after=turn.after)
                     continue
                 await loop.toolbox.end_jobs()
+                answer = None
+                if last_look is not None and isinstance(turn, Completed | Failed):
+                    try:
+                        async with until(held.journal.stop):
+                            checked = await last_look.taken(held, workspace)
+                    except Stopped:
+                        continue  # the loop closes what there is, and says that it was stopped
+                    if checked is not None:
+                        reach("checked.before-commit")
+                        await held.journal.append([checked])
+                        reach("checked.after-commit")
                 if await self._stop(held, turn):
                     return
-                answer = None
 
     async def _stop(self, held: Held, stop: Turn) -> bool:
         """Let go of the run; False when it has to go on after all."""

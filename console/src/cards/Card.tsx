@@ -5,6 +5,7 @@ import type { Evidence } from "../protocol.ts";
 import { visible } from "../visible.ts";
 import { duration } from "../words_for_people.ts";
 import { Ask } from "./Ask.tsx";
+import { Checked } from "./Checked.tsx";
 import { Diff } from "./Diff.tsx";
 import { Elapsed } from "./Elapsed.tsx";
 import { Found } from "./Found.tsx";
@@ -44,6 +45,9 @@ export const Card = memo(function Card({
       </button>
       {call.approval && <Ask call={call} approval={call.approval} conversation={conversation} />}
       {open && <Body call={call} conversation={conversation} />}
+      {call.evidence.map(
+        (item) => item.kind === "checked" && <Checked key="checked" item={item} />,
+      )}
       {undoable(call) && <Undo call={call} conversation={conversation} />}
     </section>
   );
@@ -123,7 +127,9 @@ function chipOf(call: Call): Chip {
   const changed = call.evidence.find((e) => e.kind === "file_changed");
   if (changed) {
     const fresh = changed.before === null ? "new " : "";
-    return { tone: "good", text: `${fresh}+${changed.lines_added} −${changed.lines_removed}` };
+    const found = call.evidence.find((e) => e.kind === "checked");
+    const tone = found?.new?.length ? "bad" : "good";
+    return { tone, text: `${fresh}+${changed.lines_added} −${changed.lines_removed}` };
   }
   const found = call.evidence.find((e) => e.kind === "searched");
   if (found) return { tone: found.matches ? "good" : "quiet", text: counted(call, found) };
