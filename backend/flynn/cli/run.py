@@ -119,13 +119,15 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
 
 
 def _more(ending: Ending, settings: Settings) -> str:
-    """The order that raises the limit which was reached."""
+    """The order that lets it go on: one that raises the limit which was reached."""
     reached = ending.reached
-    if reached is None or reached.scope == "principal_day":
+    if ending.waiting is not None and ending.waiting.reason == "model":
+        return "{}"
+    if reached is None:
         return json.dumps({"prompt_tokens": settings.max_prompt_tokens * 2})
     wanted = max(2 * reached.allowed, reached.used + reached.wanted)
     whole = reached.limit in ("turns", "tokens", "prompt_tokens")
-    raised = {reached.limit: math.ceil(wanted) if whole else round(wanted, 2)}
+    raised = {reached.limit: math.ceil(wanted) if whole else math.ceil(wanted * 100) / 100}
     return json.dumps({"task": raised} if reached.scope == "task" else raised)
 
 
