@@ -261,6 +261,32 @@ async def task(stage: Stage) -> Audit:
     return audit
 
 
+async def accounted(stage: Stage) -> Audit:
+    """A task that changes a file, runs a command, and is asked for its account."""
+    client = await stage.newcomer()
+    order = {"instructions": f"Write and account {client.token}.", "workspace": client.token}
+    answer = await client.ask("POST", "/api/v1/tasks", json=order)
+    assert answer.status_code == 202, answer.text
+    delegated: dict[str, Any] = answer.json()
+    client.conversation_id = delegated["conversation_id"]
+    async with stage.watching(client) as onlooker:
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    report = (await client.ask("GET", f"/api/v1/tasks/{delegated['id']}/report")).json()
+    # One account, asked for once, whoever died meanwhile; the calls that were lost are settled.
+    assert len(audit.of("account.requested")) == len(audit.of("task.accounted")) == 1
+    assert len(audit.of("task.reported")) == 1
+    assert report["account"]["summary"] == "It is accounted for."
+    calls = [e for e in audit.of("step.started") if e["data"]["params"].get("account")]
+    assert len(calls) <= 2
+    assert len(audit.of("step.completed", "step.failed")) == len(audit.of("step.started"))
+    unknown = [e for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    checks = report["evidence"]["checks"]
+    assert [f["rule"] for f in checks["findings"]] == ([] if unknown else ["SC2086"])
+    await answers(client)
+    return audit
+
+
 @dataclass(frozen=True)
 class Drill:
     """`play` is performed while the worker (for intake's points: the server) dies at `point`.
@@ -389,4 +415,15 @@ DRILLS = [
     Drill(task, "task.before-commit"),
     Drill(task, "task.after-commit"),
     Drill(task, "end.before-commit"),
+    Drill(accounted, "results.before-commit"),
+    Drill(accounted, "results.after-commit"),
+    Drill(accounted, "step.before-commit", 4),
+    Drill(accounted, "step.after-commit", 4),
+    Drill(accounted, "model.before-request", 4),
+    Drill(accounted, "reply.before-commit", 4),
+    Drill(accounted, "reply.after-commit", 4),
+    Drill(accounted, "checked.before-commit"),
+    Drill(accounted, "checked.after-commit"),
+    Drill(accounted, "end.before-commit"),
+    Drill(accounted, "checked.after-commit", before=(("checked.after-commit", 1),)),
 ]

@@ -27,6 +27,18 @@ turns:
       - {tool: Bash, input: {command: "echo three >> ledger.txt"}}
   - blocks: [{text: All of it is done.}]
 ---
+name: accounted
+match: Write and account
+turns:
+  - blocks:
+      - {thinking: A script.}
+      - {tool: Write, input: {file_path: run.sh, content: "#!/bin/sh\\necho $1\\n"}}
+  - blocks: [{tool: Bash, input: {command: "echo ran >> ledger.txt"}}]
+  - blocks: [{thinking: So.}, {text: It is written.}]
+account:
+  summary: It is accounted for.
+  files_changed: [run.sh]
+---
 name: undoing
 match: Change two files
 turns:

@@ -103,7 +103,7 @@ def _parsed(text: str) -> tuple[_List, ...] | None:
     if len(text) > _LONGEST:
         return None
     root = parse(text, time.monotonic() + _SECONDS)
-    if root is None or root.has_error or _redefines(root):
+    if root is None or root.has_error or _redefines(root) or not _covers(root, text):
         return None
     return _strict(tuple(_lists(root, text)))
 
@@ -111,6 +111,24 @@ def _parsed(text: str) -> tuple[_List, ...] | None:
 def _redefines(node: Node) -> bool:
     """Whether a name is given to something else in there: then commands are not what they look like."""
     return node.type == "function_definition" or any(_redefines(child) for child in node.children)
+
+
+def _covers(root: Node, text: str) -> bool:
+    """Whether the tree has all of `text`: the grammar passes over some words without a sign, as `- 2>&1`."""
+    gaps: list[str] = []
+    end = 0
+    for leaf in _leaves(root):
+        gaps.append(text[end : leaf.start_byte])
+        end = max(end, leaf.end_byte)
+    return not "".join((*gaps, text[end:])).replace("\\\n", "").strip()
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    if not node.children or node.type == "string":
+        yield node
+    else:
+        for child in node.children:
+            yield from _leaves(child)
 
 
 def _strict(lists: tuple[_List, ...]) -> tuple[_List, ...]:
@@ -209,8 +227,7 @@ def _unwrapped(words: Words) -> Words:
     if name == "env":
         return _after(rest, lambda word: word == "-i" or bool(_ASSIGNMENT.match(word)))
     if name == "timeout":
-        rest = _after(rest, lambda word: word.startswith("-"))
-        return rest[1:] if rest and _DURATION.fullmatch(rest[0]) else words
+        return _limited(rest) or words
     if name in _PLAIN_WRAPPERS:
         return _after(rest, lambda word: word.startswith("-") or word.lstrip("-").isdigit())
     if _PYTHON.fullmatch(name) and rest[0] == "-m" and len(rest) > 1:
@@ -221,6 +238,14 @@ def _unwrapped(words: Words) -> Words:
         if (name, *rest[: len(runner) - 1]) == runner and len(rest) >= len(runner):
             return rest[len(runner) - 1 :]
     return words
+
+
+def _limited(words: Words) -> Words:
+    """What `timeout` runs, behind its options and the time; nothing where that cannot be told."""
+    place = 0
+    while place < len(words) and words[place].startswith("-"):
+        place += 2 if words[place] in ("-k", "-s", "--kill-after", "--signal") else 1
+    return words[place + 1 :] if place < len(words) and _DURATION.fullmatch(words[place]) else ()
 
 
 def _after(words: Words, skipped: Callable[[str], bool]) -> Words:
