@@ -1,10 +1,9 @@
-"""`flynn backup`, `backups` and `restore`, beside a service and without one."""
+"""`flynn backup` and `flynn restore` as people run them: a mistake, and back to the second before it."""
 
 import json
 import re
 import signal
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,20 +13,9 @@ from tests.cli.conftest import Shell
 pytestmark = pytest.mark.slow
 
 
-def test_a_database_of_the_operators_is_theirs_to_back_up(shell: Shell) -> None:
-    for command in (("backup",), ("backups",), ("restore", "--to", "latest")):
-        refused = shell.flynn(*command, DATABASE_URL="postgresql://flynn:secret@localhost/flynn")
-        assert refused.returncode == 1
-        assert "DATABASE_URL" in refused.stderr
-        assert "secret" not in refused.stderr
-
-
-@pytest.mark.timeout(300)
-def test_backup_mistake_and_restore(shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_backup_mistake_and_restore(shell: Shell) -> None:
     service, _ = shell.start("serve", "--no-worker", until=r"Flynn is at http", FLYNN_SANDBOX="none")
-    none = shell.flynn("backups")
-    assert none.returncode == 0, none.stderr
-    assert "There is no backup yet" in none.stdout
     made = shell.flynn("workspaces", "create", "kept")
     assert made.returncode == 0, made.stderr
     workspace = made.stdout.split()[0]
@@ -60,21 +48,6 @@ def test_backup_mistake_and_restore(shell: Shell, tmp_path: Path) -> None:
     service.send_signal(signal.SIGTERM)
     assert service.wait(30) == 0
 
-    listed = shell.flynn("backups")
-    assert item["id"] in listed.stdout
-    assert "Any second from" in listed.stdout
-    wrong = shell.flynn("restore", "--to", "2020-01-01T00:00:00Z", "--yes")
-    assert wrong.returncode == 1
-    assert "cannot be restored" in wrong.stderr
-    dry = shell.flynn("restore", "--to", good, "--dry-run")
-    assert dry.returncode == 0, dry.stderr
-    assert "moved aside, not deleted: postgres/cluster, workspaces" in dry.stdout
-    assert "Nothing was done" in dry.stdout
-    unasked = shell.flynn("restore", "--to", good)
-    assert unasked.returncode == 1
-    assert "--yes" in unasked.stderr
-    assert not list(shell.data.glob("before-restore-*"))
-
     done = shell.flynn("restore", "--to", good, "--yes")
     assert done.returncode == 0, done.stderr
     (aside,) = shell.data.glob("before-restore-*")
@@ -87,14 +60,3 @@ def test_backup_mistake_and_restore(shell: Shell, tmp_path: Path) -> None:
     assert keys.returncode == 0, keys.stderr
     assert "owner" in keys.stdout
     assert "too-late" not in keys.stdout
-
-    # Without a service a backup starts the server for as long as it takes.
-    again = shell.flynn("backup")
-    assert again.returncode == 0, again.stderr
-    assert "was taken and verified" in again.stdout
-    into = shell.flynn("restore", "--to", "latest", "--into", str(tmp_path / "copy"))
-    assert into.returncode == 0, into.stderr
-    assert (tmp_path / "copy" / "postgres" / "cluster" / "PG_VERSION").exists()
-    twice = shell.flynn("restore", "--to", "latest", "--into", str(tmp_path / "copy"))
-    assert twice.returncode == 1
-    assert "not empty" in twice.stderr

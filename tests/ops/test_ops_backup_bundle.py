@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,13 @@ def test_a_forged_bundle_writes_nothing_outside(
 
 def test_a_bundle_that_is_more_less_or_other_than_announced_is_refused(tmp_path: Path) -> None:
     bundled = forged(tmp_path / "b.tar.gz", ("d", DIRECTORY, "", b""), ("d/f", FILE, "", b"12345"))
-    for number, change in enumerate(
-        ({"entries": 1}, {"content_bytes": 4}, {"entries": 3}, {"sha256": "0" * 64})
-    ):
+    changes: tuple[dict[str, Any], ...] = (
+        {"entries": 1},
+        {"content_bytes": 4},
+        {"entries": 3},
+        {"sha256": "0" * 64},
+    )
+    for number, change in enumerate(changes):
         target = tmp_path / str(number)
         target.mkdir()
         with pytest.raises(BundleDamaged):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from flynn.app.backups import hold_nothing_back
 from flynn.domain.errors import ConfigurationError, Conflict
 from flynn.ops.backup.segments import segments
 from flynn.ops.backup.standing import backups_part, kept
+from flynn.store.database import Database
 from tests.eventually import eventually
 from tests.ops.backup_stage import SCHEMA, Stage, covered, take
 
@@ -142,6 +144,22 @@ async def test_what_was_kept_of_a_line_is_lost_and_another_begins(stage: Stage) 
         await stage.run(SCHEMA)
         first = await take(keeper)
     shutil.rmtree(stage.catalogue.wal(first.line))
+    async with stage.running() as keeper:
+        await eventually(lambda: len(keeper.bases) == 2, what="a base on a new line", seconds=60)
+        assert keeper.bases[-1].line != first.line
+
+
+async def test_backups_that_are_turned_off_hold_nothing_back(stage: Stage) -> None:
+    async with stage.running() as keeper:
+        await stage.run(SCHEMA)
+        first = await take(keeper)
+    async with stage.running(keeping=False):
+        assert stage.server is not None
+        database = Database(stage.server.url, pool_size=1, max_overflow=0)
+        await hold_nothing_back(database)
+        await database.close()
+        assert await stage.ask("SELECT 1 FROM pg_replication_slots") == []
+    # Turned on again, the log has a gap: another line begins.
     async with stage.running() as keeper:
         await eventually(lambda: len(keeper.bases) == 2, what="a base on a new line", seconds=60)
         assert keeper.bases[-1].line != first.line

@@ -12,11 +12,13 @@ from flynn.domain.errors import WorkspaceError
 from flynn.ops.backup.base import PASSWORD, Subject
 from flynn.ops.backup.exchange import LINE
 from flynn.ops.backup.keeper import Keeper, Outcome, Policy
+from flynn.ops.backup.receiver import SLOT
 from flynn.ops.backup.recovery import POSTGRES
 from flynn.ops.backup.standing import kept
 from flynn.settings import Settings
 from flynn.store.database import Database
 from flynn.store.embedded import EmbeddedPostgres
+from flynn.store.slots import drop_slot
 from flynn.workspace.volume import MARKER, PRIVATE, read_volume
 
 THEIRS = (
@@ -80,6 +82,12 @@ def keeper_of(
         scheduled=scheduled,
         counted=counted,
     )
+
+
+async def hold_nothing_back(database: Database) -> None:
+    """See that our own server keeps no log for backups that are not taken any more."""
+    async with database.statement() as connection:
+        await drop_slot(connection, SLOT)
 
 
 def no_backups(settings: Settings) -> NotKept:

@@ -12,7 +12,7 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
-from flynn.app.backups import KeptBackups, keeper_of, no_backups
+from flynn.app.backups import KeptBackups, hold_nothing_back, keeper_of, no_backups
 from flynn.app.cast import Cast
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
@@ -133,6 +133,8 @@ async def open_service(
         )
         if keeper is not None:
             await stack.enter_async_context(open_keeper(keeper))
+        elif embedded is not None:
+            await hold_nothing_back(database)
         model = Model(settings, works=worker, metrics=metrics)
         stack.push_async_callback(model.client.close)
 

@@ -89,7 +89,12 @@ class Keeper:
     async def run(self) -> None:
         """Keep backups until cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:
+                # A defect: it is said, and backups go on as far as they can.
+                self.trouble = f"a defect, {type(error).__name__}"
+                self._log.error("looking after backups met a defect", exc_info=error)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

@@ -78,6 +78,8 @@ def backups_part(keeper: Keeper) -> Part:
     if lag is not None and lag > LAG_SECONDS:
         said = f": {receiver.trouble}" if receiver is not None and receiver.trouble else ""
         wrong.append(f"The kept log is {lag:.0f} s behind the database{said}.")
+    if keeper.trouble is not None:
+        wrong.append(f"The kept log cannot be looked after: {keeper.trouble}.")
     if keeper.housekeeping.shortened:
         wrong.append(
             f"Backups take more than {keeper.policy.most_bytes:,} bytes (FLYNN_BACKUP_MAX_BYTES), so fewer "
