@@ -1,4 +1,4 @@
-"""The official TypeScript client of MCP delegates to the whole service, in both generations of the protocol."""
+"""MCP's official TypeScript client delegates to the whole service, in both generations of the protocol."""
 
 import asyncio
 import hashlib
