@@ -3,10 +3,10 @@
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
+from flynn.app.places import own_places
 from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError, InvalidInput
 from flynn.domain.permission import PermissionMode, PermissionRules
@@ -48,12 +48,6 @@ def fallback_of(settings: Settings) -> str | None:
             "thought. Allowed is a model that takes efforts."
         )
     return model
-
-
-def own_places(settings: Settings) -> tuple[Path, ...]:
-    """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
-    kept = (settings.backup_dir.resolve(),) if settings.backup_dir is not None else ()
-    return (settings.data_dir.resolve(), *kept)
 
 
 def day_of(settings: Settings) -> int | None:

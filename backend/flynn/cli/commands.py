@@ -131,6 +131,7 @@ def demo(
     crash: Annotated[
         bool, typer.Option(help="Kill the worker in the middle of a command, and see another take over.")
     ] = False,
+    again: Annotated[bool, typer.Option(help="Play it also where it was played to its end before.")] = True,
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
     settings = Settings.load(port=port, data_dir=data_dir, example="on", backups=False)
@@ -139,7 +140,7 @@ def demo(
     # Its workers need what the service needs: both import it once.
     serve_orders = _command("example.warm_program").serve
     with _command("example.warm_process").WarmProcess.forked(serve_orders) as warm:
-        _do(command.demo(settings, stay=stay, crash=crash, warm=warm))
+        _do(command.demo(settings, stay=stay, crash=crash, again=again, warm=warm))
 
 
 @app.command()

@@ -22,7 +22,7 @@ from flynn.sandbox.policy import Policy
 from flynn.sandbox.scratch import temporary_directory
 from flynn.sandbox.seccomp import Metadata, asked, assemble, encode
 from flynn.sandbox.system_calls import Architecture
-from flynn.sandbox.view import View, obstacle, owner_to_become
+from flynn.sandbox.view import AS_ROOT, View, obstacle, owner_to_become
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -80,13 +80,13 @@ class Landlock:
     def missing(self) -> tuple[str, ...]:
         """What does not."""
         root = os.getuid() == 0
-        uid = "in workspaces that root owns" if root else "commands have the service's uid"
+        uid = AS_ROOT if root else "which have the service's"
         scopes = () if self._abi >= ABI_WITH_SCOPES else ("scoped signals",)
         return (
-            f"separate uid and process limit (NPROC): {uid}",
+            f"a uid and a process limit (NPROC) of their own for commands {uid}",
             *scopes,
-            "private view: names and metadata outside can be seen (not changed), and the host's user names",
-            "private /tmp: only TMPDIR is",
+            "private view (names and metadata outside can be seen, not changed)",
+            "private /tmp (TMPDIR is)",
             *(("a TMPDIR that lasts, where a workspace's owner cannot walk to it",) if root else ()),
             "read-only .git/hooks and .git/config",
             "loopback network inside",
