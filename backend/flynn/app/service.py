@@ -19,7 +19,8 @@ from flynn.app.doors import open_doors, open_operations
 from flynn.app.example import NOT_OFFERED, ScriptedExample, offers_example
 from flynn.app.model import Model
 from flynn.app.model_key import HeldKey, ModelKeys
-from flynn.app.rules import caps_of, fallback_of, own_places, read_rules, rules_of
+from flynn.app.places import own_places
+from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.app.working import GRACE_SECONDS, hasten, open_worker
 from flynn.domain import events as ev
