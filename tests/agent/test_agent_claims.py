@@ -48,7 +48,13 @@ def ran(
 
 
 def proofs(*commands: ReportedCommand, **more: Any) -> Proofs:
-    known = {"changed": {}, "touched": {}, "untouched": frozenset(), "absent": frozenset(), "checks": None}
+    known: dict[str, Any] = {
+        "changed": {},
+        "touched": {},
+        "untouched": frozenset(),
+        "absent": frozenset(),
+        "checks": None,
+    }
     return Proofs(commands=commands, **{**known, **more})
 
 

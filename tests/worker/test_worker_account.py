@@ -146,6 +146,49 @@ async def test_a_lying_account_is_contradicted(tmp_path: Path) -> None:
         assert [c.judgement for c in report.claims][:4] == [Judgement.CONTRADICTED] * 4
 
 
+async def test_at_the_end_old_findings_are_told_from_new_ones(tmp_path: Path) -> None:
+    turns = """
+name: task
+turns:
+  - blocks: [{tool: Read, input: {file_path: old.sh}}]
+  - blocks: [{tool: Edit, input: {file_path: old.sh, old_string: "# end", new_string: "cd $2"}}]
+  - blocks: [{text: Done.}]
+account: {summary: Done., findings: none}
+"""
+    async with open_house(tmp_path, turns, options=STRICT) as house:
+        (house.workspace / "old.sh").write_text("#!/bin/sh\necho $1\n# end\n")
+        task = await delegated(house)
+        await house.work()
+        checks = (await reported(house, task)).evidence.checks
+        assert checks is not None
+        assert {(f.rule, f.line, f.new) for f in checks.findings} == {
+            ("SC2086", 2, False),
+            ("SC2086", 3, True),
+            ("SC2164", 3, True),
+        }
+        assert [f.new for f in checks.findings] == [True, True, False]
+
+
+async def test_words_during_the_call_are_answered_and_the_account_is_asked_for_anew(tmp_path: Path) -> None:
+    slow = answer("[{object: {summary: Late or not.}}]", "{kind: hang, seconds: 3, on_attempt: 1}")
+    async with open_house(tmp_path, slow, options=STRICT) as house:
+        task = await delegated(house)
+        worker = await house.start_work()
+
+        async def asked() -> bool:
+            return any(s.params.get("account") for s in await of_type(house, task, ev.StepStarted))
+
+        await eventually(asked, what="the call for the account")
+        await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And now?"))
+        await worker
+        await house.work()
+        report = await reported(house, task)
+        assert report.prose == "Here I am."
+        assert len(await of_type(house, task, ev.TaskReported)) == 1
+        assert len(await of_type(house, task, ev.AccountRequested)) == 2
+        assert report.account is not None
+
+
 async def test_without_words_of_a_scenario_the_least_account_comes(tmp_path: Path) -> None:
     async with open_house(tmp_path, script(), options=STRICT) as house:
         task = await delegated(house)

@@ -23,7 +23,7 @@ from flynn.sandbox.fenced import FencedSandbox
 from flynn.workspace.checks.comparison import NOTHING, Look, Past, look, look_back
 from flynn.workspace.root import Workspace
 
-SECONDS: Final = 6.0
+SECONDS: Final = 10.0
 """For all linters over one file, before and after."""
 _GRACE: Final = 4.0
 _MOST: Final = 15

@@ -233,8 +233,8 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             description=(
                 "The report of a task that is over. `evidence` is what the log proves: changed files, "
                 "commands with exit codes, what linters find that is new, cost. `account` and `prose` are "
-                "the agent's own words and prove nothing; `claims` holds each claim of the account against the "
-                "evidence, contradicted ones first: do not build on those."
+                "the agent's own words and prove nothing; `claims` holds each claim of the account against "
+                "the evidence, contradicted ones first: do not build on those."
             ),
             scopes=_READERS,
             argument=OneTask,
