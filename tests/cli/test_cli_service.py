@@ -124,6 +124,7 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     assert f"  {copy.name}  of the scripted example  " in shell.flynn("workspaces", "list").stdout
 
 
+@pytest.mark.timeout(600)
 def test_a_start_that_plays_it_once_does_not_add_another(shell: Shell) -> None:
     def start() -> str:
         demo, reader = shell.start("demo", "--no-again", until="Ctrl-C ends it")
