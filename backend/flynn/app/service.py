@@ -100,10 +100,11 @@ async def open_service(
     """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.backup_dir is not None and settings.database_url is None:
+            # Before the sandbox is opened, which hides it.
+            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(
-            f"FLYNN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}."
-        ) from error
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
