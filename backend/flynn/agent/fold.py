@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.differences import Differences
 from flynn.agent.estimate import tokens_of
 from flynn.agent.open_run import RunTotals, Undo
 from flynn.agent.originals import Originals
@@ -80,6 +81,9 @@ class Transcript:
         self.shelf = Shelf()
         """The bytes that the messages refer to."""
         self.originals = Originals()
+        self.differences = Differences()
+        self.tree: tuple[int, str] | None = None
+        """The last snapshot that the log tells of, and the seq of its event."""
         self.undo: Undo | None = None
         """What the open run has to undo; None when it is the agent's."""
         self.kinds: dict[int, InputKind] = {}
@@ -177,6 +181,9 @@ class Transcript:
                 self._input(recorded.seq, event.content, "note")
             case ev.UndoRequested():
                 self.undo = Undo(recorded.seq, event)
+            case ev.WorkspaceChanged():
+                if event.after is not None:
+                    self.tree = recorded.seq, event.after
             case ev.WorkspaceReverted():
                 self._revert(recorded.seq, event)
             case ev.ApprovalRequested() | ev.ApprovalDecided() | ev.ApprovalExpired():

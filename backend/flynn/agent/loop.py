@@ -12,6 +12,7 @@ from itertools import takewhile
 
 from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
+from flynn.agent.changes import Changes
 from flynn.agent.choice import Choice, Plan
 from flynn.agent.failed_call import rest, sequel
 from flynn.agent.fold import Transcript
@@ -40,6 +41,7 @@ class Loop:
         transcript: Transcript,
         query: Query,
         toolbox: Toolbox,
+        changes: Changes,
         gate: Gate,
         budget: Budget,
         choice: Choice,
@@ -50,6 +52,7 @@ class Loop:
         self.transcript = transcript
         self.query = query
         self.toolbox = toolbox
+        self.changes = changes
         self.gate = gate
         self.budget = budget
         self.choice = choice
@@ -59,7 +62,7 @@ class Loop:
 
     async def run(self) -> Turns:
         """Go on from where the transcript stands, to a stop."""
-        if lost := self._lost():
+        if lost := await self._lost():
             yield Append(lost)
             reach("lost.after-commit")
         await self._rest()
@@ -67,7 +70,9 @@ class Loop:
         while True:
             if self.stop.is_set():
                 await self.toolbox.end_jobs()
-                if closed := results + self._dangling(results):
+                begun = [call for call in self._calls(results) if self._acting(call)]
+                changed = await self.changes.stopped(begun, self.transcript.last_step)
+                if closed := results + self._dangling(results) + changed:
                     reach("closed.before-commit")
                     yield Append(closed)
                     reach("closed.after-commit")
@@ -110,22 +115,28 @@ class Loop:
 
     # -- what was half done --------------------------------------------------------------------------
 
-    def _lost(self) -> list[ev.EventData]:
+    async def _lost(self) -> list[ev.EventData]:
         """Close what a lost worker left open: its model call, and the writers it had started.
 
         Calls that an earlier run left behind are closed too, and never run: that run is over.
         """
         found: list[ev.EventData] = []
+        writers = [call for call in self.transcript.open_calls() if self._acting(call)]
         if self.transcript.open_step:
             found.append(self.query.lost(self.transcript))
         for call in self.transcript.open_calls():
-            if call.started and self.toolbox.writes(call.tool):
+            if call in writers:
                 found.append(finished(call, self.transcript.last_step, self._unknown()))
             elif call.run_id != self.transcript.run.run_id:
                 found.append(finished(call, self.transcript.last_step, self._called_off(call)))
+        found += await self.changes.lost(writers, self.transcript.last_step)
         if found:
             reach("lost.before-commit")
         return found
+
+    def _acting(self, call: Call) -> bool:
+        """Whether the call was begun and may have changed something."""
+        return call.started and self.toolbox.writes(call.tool)
 
     def _unknown(self) -> ToolResult:
         advice = self.prompts.note("unknown_outcome")
@@ -171,16 +182,22 @@ class Loop:
         if self.transcript.last_stop_reason != "tool_use":
             return [finished(call, self.transcript.last_step, self._called_off(call)) for call in group]
         found: list[ev.ToolFinished] = []
+        changed: list[ev.EventData] = []
         try:
             async with until(self.stop):
+                if self._acting(group[0]):
+                    await self.changes.prepare()
                 if len(group) == 1:
                     found = [await self._finish(group[0])]
                 else:
                     found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        if self._acting(group[0]):
+            changed = await self.changes.after(found[0])
         later = len(self.transcript.open_calls()) - len(group)
-        return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
+        kept = await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)
+        return [*kept, *changed]
 
     def _held(self, group: list[Call]) -> bool:
         """Whether a call of the group waits for somebody's yes."""

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from flynn.agent.changed_files import changed_files
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
-from flynn.domain.evidence import CommandRan, FileChanged, JobStarted
-from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedFile
+from flynn.domain.evidence import CommandRan, JobStarted
+from flynn.domain.report import Evidence, Report, ReportedCommand
 from flynn.domain.usage import Usage, dollars
 
 
@@ -23,7 +24,6 @@ def build_report(
     ended: datetime,
 ) -> Report:
     """Fold `log` (the whole conversation of the task) into its report."""
-    changed: dict[str, list[tuple[int, FileChanged]]] = {}
     commands: list[ReportedCommand] = []
     jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
@@ -39,16 +39,12 @@ def build_report(
                     commands.append(_command(recorded.seq, started[event.call_id], event))
                 for item in event.evidence:
                     match item:
-                        case FileChanged():
-                            changed.setdefault(item.path, []).append((recorded.seq, item))
                         case JobStarted() if event.call_id in started:
                             jobs[item.task_id] = len(commands) - 1
                         case CommandRan(task_id=str(job)) if job in jobs:
                             commands[jobs[job]] = _ended_job(commands[jobs[job]], item, event)
                         case _:
                             pass
-            case ev.WorkspaceReverted() as event if event.refused is None:
-                _take_back(changed, event)
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
@@ -63,11 +59,7 @@ def build_report(
         detail=detail,
         prose=prose,
         evidence=Evidence(
-            files=[
-                f
-                for f in (_file([item for _, item in done]) for done in changed.values() if done)
-                if f.before != f.after
-            ],
+            files=changed_files(log),
             commands=commands,
             steps=steps,
             tool_calls=calls,
@@ -77,23 +69,6 @@ def build_report(
             stop_reason=stop_reason,
             last_seq=log[-1].seq if log else 0,
         ),
-    )
-
-
-def _take_back(changed: dict[str, list[tuple[int, FileChanged]]], undone: ev.WorkspaceReverted) -> None:
-    """Leave out what a call did that was undone."""
-    for file in undone.files:
-        done = changed.get(file.path, [])
-        changed[file.path] = [(seq, item) for seq, item in done if seq != undone.target.seq]
-
-
-def _file(changes: list[FileChanged]) -> ReportedFile:
-    return ReportedFile(
-        path=changes[0].path,
-        before=changes[0].before,
-        after=changes[-1].after,
-        lines_added=sum(c.lines_added for c in changes),
-        lines_removed=sum(c.lines_removed for c in changes),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from flynn.agent.fold import Transcript
 from flynn.domain import events as ev
 from flynn.store import blobs as store
+from flynn.store import differences as told
 from flynn.store import log
 from flynn.store import originals as kept
 from flynn.store.database import Database
@@ -47,7 +48,8 @@ class Journal:
         blobs = self.transcript.shelf.unsaved(events)
         originals = self.transcript.originals.unsaved(events)
         # With bytes it takes a transaction; without, one statement is one.
-        pen = self._database.begin if blobs or originals else self._database.statement
+        differences = self.transcript.differences.wanted(events)
+        pen = self._database.begin if blobs or originals or differences else self._database.statement
         async with self.turn, pen() as connection:
             if after is not None and after != self.transcript.seq:
                 return False
@@ -68,6 +70,8 @@ class Journal:
                 await store.save(connection, self.conversation_id, blobs)
             if originals:
                 await kept.save(connection, self.conversation_id, originals)
+            if differences:
+                await told.save(connection, self.conversation_id, self.transcript.differences.of(recorded))
             if recorded[0].seq > self.transcript.seq + 1:
                 gap = recorded[0].seq - self.transcript.seq - 1
                 self.apply(
@@ -76,6 +80,7 @@ class Journal:
             self.apply(recorded)
         self.transcript.shelf.saved(blobs)
         self.transcript.originals.saved(originals)
+        self.transcript.differences.saved(events)
         self._publish(recorded)
         return True
 
