@@ -372,7 +372,7 @@ async def test_what_cannot_be_undone_is_refused_with_the_reason(house: House) ->
     first = await here.ask(edit, "mine")
     again = await here.ask(edit, "mine")
     assert (again.seq, again.run.id, again.duplicate) == (first.seq, first.run.id, True)
-    with pytest.raises(InvalidInput, match="another call"):
+    with pytest.raises(InvalidInput, match="another undo"):
         await here.ask(read, "mine")
     with pytest.raises(Conflict, match="A run of this conversation is queued: stop it or wait"):
         await here.ask(edit, "another")

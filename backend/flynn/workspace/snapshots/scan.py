@@ -63,8 +63,8 @@ class _Here:
 
 @dataclass(slots=True)
 class _Budget:
-    entries: int = IGNORED_ENTRIES
-    size: int = IGNORED_BYTES
+    entries: int
+    size: int
 
     def spend(self, size: int) -> None:
         self.entries -= 1
@@ -233,7 +233,7 @@ class Scan:
         outermost = ignored and here.budget is None
         inner = os.open(name, _DIRECTORY, dir_fd=here.fd)
         try:
-            there = _Here(inner, below, here.rules, _Budget() if outermost else here.budget, here.depth + 1)
+            there = _Here(inner, below, here.rules, _budget() if outermost else here.budget, here.depth + 1)
             if rest and known is not None:
                 folder = self._along(there, known, rest)
             else:
@@ -284,6 +284,10 @@ def _whole(source: int, size: int, limit: int) -> bytes | None:
         parts.append(part)
         total += len(part)
     return None if total > limit else b"".join(parts)
+
+
+def _budget() -> _Budget:
+    return _Budget(IGNORED_ENTRIES, IGNORED_BYTES)
 
 
 def _uncovered(status: os.stat_result, reason: Reason) -> Item:
