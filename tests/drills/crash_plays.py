@@ -238,7 +238,7 @@ async def rolling(stage: Stage) -> Audit:
         assert await client.over() == "completed"
         assert (notes.read_text(), notes.stat().st_mode, config.read_text()) == was
         assert not (client.place / "made").exists()
-        assert not (client.place / "ledger.txt").exists()
+        assert not (client.place / "marks.txt").exists()
         await answers(client)
         audit = await stage.audit(client, onlooker)
     assert await audit.every_run_ended_once() == ["completed"] * 3
@@ -399,7 +399,7 @@ DRILLS = [
     Drill(rolling, "snapshot.after-look", 2),
     Drill(rolling, "rollback.acted", 1),
     Drill(rolling, "rollback.acted", 4),
-    Drill(rolling, "rollback.acted", 6, before=(("rollback.acted", 2),)),
+    Drill(rolling, "rollback.acted", 2, before=(("rollback.acted", 2),)),
     Drill(rolling, "revert.after-act"),
     Drill(long, "results.before-commit"),
     Drill(long, "results.after-commit"),

@@ -40,8 +40,9 @@ name: chores
 match: Do the chores
 turns:
   - blocks:
-      - {tool: Bash, input: {command: "echo one >> ledger.txt; mkdir -p made/deep; echo x > made/deep/x.txt"}}
-      - {tool: Bash, input: {command: "echo two >> ledger.txt; rm config.txt; mkdir config.txt; chmod 600 notes.txt"}}
+      - {tool: Bash, input: {command: "echo one >> marks.txt; mkdir -p made/deep; echo x > made/deep/x.txt"}}
+      - tool: Bash
+        input: {command: "echo two >> marks.txt; rm config.txt; mkdir config.txt; chmod 600 notes.txt"}
   - blocks: [{text: Chores are done.}]
 ---
 name: asking
