@@ -40,6 +40,7 @@ from flynn.telemetry.metrics import Metrics
 from flynn.worker.endings import Endings
 from flynn.worker.runner import Runner
 from flynn.worker.workplace import Caps
+from flynn.workspace.mounts import find_mounts
 from tests.postgres import TestDatabase, TestDatabases
 
 ROOT = Path(__file__).parents[1]
@@ -221,6 +222,8 @@ async def open_house(
                     patience=patience,
                     day_nanodollars=day,
                     fallback=fallback,
+                    mounts=find_mounts(tmp_path / "data", ()),
+                    snapshot_bytes=2**30,
                 ),
                 publish=published.extend,
                 publish_delta=deltas.append,

@@ -363,9 +363,18 @@ class Settings(BaseSettings):
     keep_undo_days: float = _setting(
         "FLYNN_KEEP_UNDO_DAYS",
         30,
-        "Days that calls of Write and Edit can be undone: so long the database keeps what files held before.",
+        "Days that changes can be undone: so long the database keeps what files held before a Write or Edit, "
+        "and snapshots of a workspace are kept.",
         ge=0.01,
         le=3650,
+    )
+    snapshots_mb: int = _setting(
+        "FLYNN_SNAPSHOTS_MB",
+        2048,
+        "Megabytes that the snapshots of one workspace may take on its volume; 0 takes none, and then only "
+        "calls of Write and Edit can be undone.",
+        ge=0,
+        le=1_000_000,
     )
     lease_seconds: float = _setting(
         "FLYNN_LEASE_SECONDS",

@@ -1,5 +1,5 @@
 /** A tool call, as the page shows it: what its events and its output make of it. Pure, as the transcript is. */
-import type { Block, Envelope, Evidence, Json, Outcome } from "./protocol.ts";
+import type { Block, ChangedPath, Envelope, Evidence, Json, Outcome } from "./protocol.ts";
 import { NO_WORDS, type Words } from "./words.ts";
 
 export interface Approval {
@@ -11,8 +11,22 @@ export interface Approval {
   by: string | null;
 }
 
-/** An undo of a call: asked for, done, or refused with the reason. One that was refused can be asked for again. */
+/** What snapshots tell of a call, and the seq of the event that does. `missed`: why they tell nothing. */
+export interface Changes {
+  seq: number;
+  files: ChangedPath[];
+  more: number;
+  uncovered: { path: string; why: string }[];
+  uncoveredMore: number;
+  diffBytes: number;
+  diffCut: boolean;
+  missed: string | null;
+}
+
+/** An undo of a call, or (`to`) of all that came after it: asked for, done, or refused with the reason. One that
+ *  was refused can be asked for again. */
 export interface Undo {
+  to?: boolean;
   state: "asked" | "done" | "refused";
   by: string;
   why: string | null;
@@ -35,6 +49,7 @@ export interface Call {
   startedAt: string | null;
   approval: Approval | null;
   undo: Undo | null;
+  changes: Changes | null;
   /** A background job: its output goes on after its call. */
   goesOn: boolean;
 }
@@ -55,6 +70,7 @@ export function newCall(callId: string, tool: string, input: Json, writing: Word
     startedAt: null,
     approval: null,
     undo: null,
+    changes: null,
     goesOn: false,
   };
 }

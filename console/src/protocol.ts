@@ -178,11 +178,17 @@ export interface Evidence {
   not_run?: string[];
 }
 
-/** What an undo is about. */
-export interface UndoneCall {
-  kind: "call";
-  call_id: string;
-  seq: number;
+/** What an undo is about: one call, or all that was done after a seq. */
+export type Undone = { kind: "call"; call_id: string; seq: number } | { kind: "seq"; seq: number };
+
+/** A path that a call changed. */
+export interface ChangedPath {
+  path: string;
+  change: "added" | "modified" | "deleted" | "mode" | "type";
+  kind: "file" | "link" | "directory";
+  lines_added: number;
+  lines_removed: number;
+  binary: boolean;
 }
 
 export interface Finding {
@@ -293,10 +299,25 @@ interface Data {
   };
   "approval.expired": { approval_id: string; call_id: string; reason: string };
   "mode.changed": { principal: string; mode: string };
-  "undo.requested": { principal: string; target: UndoneCall };
+  "undo.requested": { principal: string; target: Undone };
+  "workspace.changed": {
+    call_id: string | null;
+    tool: string | null;
+    before: string | null;
+    after: string | null;
+    files: ChangedPath[];
+    more: number;
+    uncovered: { path: string; why: string }[];
+    uncovered_more: number;
+    diff_bytes: number;
+    diff_cut: boolean;
+    missed: string | null;
+  };
   "workspace.reverted": {
-    target: UndoneCall;
-    files: { path: string; before: string; after: string | null }[];
+    target: Undone;
+    files: { path: string; before: string | null; after: string | null }[];
+    more: number;
+    left: string[];
     refused: string | null;
   };
   "run.queued": { reason: string };

@@ -82,6 +82,12 @@ export class Rest {
     return URL.createObjectURL(await answer.blob());
   }
 
+  /** What an event of the conversation changed in files, as text. */
+  async difference(conversation: string, seq: number): Promise<string> {
+    const answer = await this.#fetch(`/api/v1/conversations/${conversation}/diff?seq=${seq}`);
+    return answer.text();
+  }
+
   async #ask<T>(path: string, body?: unknown, method?: string): Promise<T> {
     const answer = await this.#fetch(path, body, method);
     return (await answer.json()) as T;

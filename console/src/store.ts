@@ -103,11 +103,16 @@ export class Desk {
     await this.#connection.call("run.interrupt", { conversation_id: conversation });
   }
 
-  /** Take back what a call did; `id` makes a repetition the same undo. Rejects with Refused. */
-  async undo(conversation: string, callId: string, id: string): Promise<void> {
+  /** Take back what a call did, or all that was done after a seq; `id` makes a repetition the same undo.
+   *  Rejects with Refused. */
+  async undo(
+    conversation: string,
+    what: { call_id: string } | { to_seq: number },
+    id: string,
+  ): Promise<void> {
     await this.#connection.call("workspace.undo", {
       conversation_id: conversation,
-      call_id: callId,
+      ...what,
       client_undo_id: id,
     });
   }

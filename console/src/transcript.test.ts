@@ -90,6 +90,60 @@ describe("events", () => {
     expect(late.items.at(-1)).toMatchObject({ kind: "said", during: true, read: false });
   });
 
+  describe("what a command changed", () => {
+    const CHANGED = {
+      call_id: "t1",
+      tool: "Bash",
+      before: "a",
+      after: "b",
+      files: [{ path: "a", change: "added", kind: "file", lines_added: 1, lines_removed: 0 }],
+      more: 0,
+      uncovered: [],
+      uncovered_more: 0,
+      diff_bytes: 10,
+      diff_cut: false,
+      missed: null,
+    };
+
+    test("is told on its card, and an undo to there as well", () => {
+      const ran = events(...BEGUN, ASKED, ["workspace.changed", CHANGED]);
+      const t = fold(...ran);
+      const seq = t.changedAt;
+      expect(callOf(t).changes).toMatchObject({ seq, diffBytes: 10, missed: null });
+      const target = { kind: "seq", seq };
+      const asked = fold(
+        ...events(
+          ...BEGUN,
+          ASKED,
+          ["workspace.changed", CHANGED],
+          ["undo.requested", { principal: "ada", target }],
+        ),
+      );
+      expect(callOf(asked).undo).toEqual({ to: true, state: "asked", by: "ada", why: null });
+      const file = { path: "b", before: null, after: "1" };
+      const done = fold(
+        ...events(
+          ...BEGUN,
+          ASKED,
+          ["workspace.changed", CHANGED],
+          ["undo.requested", { principal: "ada", target }],
+          ["workspace.reverted", { target, files: [file], more: 2, left: ["pipe"], refused: null }],
+        ),
+      );
+      expect(callOf(done).undo?.state).toBe("done");
+      expect(done.items.at(-1)).toMatchObject({
+        text: "Undone: b and 2 more.",
+        detail: "Not covered, and left as it is: pipe.",
+      });
+      expect(done.changedAt).toBeGreaterThan(seq);
+    });
+
+    test("without a call is told where it happened", () => {
+      const t = fold(...events(...BEGUN, ["workspace.changed", { ...CHANGED, call_id: null }]));
+      expect(t.items.at(-1)).toMatchObject({ kind: "note", text: "Background jobs changed a." });
+    });
+  });
+
   describe("an undo", () => {
     const target = { kind: "call", call_id: "t1", seq: 7 };
     const DONE: [string, unknown][] = [

@@ -6,7 +6,7 @@
  */
 import { type Answer, completedAnswer, newAnswer, streamed } from "./answer.ts";
 import { answeredCall, askedCall, begunCall, type Call, endedCall } from "./call.ts";
-import type { Delta, Envelope, Report } from "./protocol.ts";
+import type { Delta, Envelope, Report, Undone } from "./protocol.ts";
 import { isOpen, type Run, ran } from "./run.ts";
 import { grown } from "./words.ts";
 
@@ -54,6 +54,8 @@ export interface Transcript {
   stopping: boolean;
   /** The call that the present run undoes; null when it is the agent's. */
   undoing: string | null;
+  /** The seq of the last event that tells of a change of the workspace; 0 without one. */
+  changedAt: number;
 }
 
 export const EMPTY: Transcript = {
@@ -64,6 +66,7 @@ export const EMPTY: Transcript = {
   step: -1,
   stopping: false,
   undoing: null,
+  changedAt: 0,
 };
 
 /** The transcript after `event`; the same one when it was known already. */
@@ -161,11 +164,15 @@ function after(t: Transcript, event: Envelope): Transcript {
       );
     case "undo.requested": {
       const { principal, target } = event.data;
-      return withCall({ ...t, undoing: target.call_id }, target.call_id, (c) => ({
+      const callId = undoneCall(t, target);
+      const to = target.kind === "seq";
+      return withCall({ ...t, undoing: callId }, callId, (c) => ({
         ...c,
-        undo: { state: "asked", by: principal, why: null },
+        undo: { ...(to && { to }), state: "asked", by: principal, why: null },
       }));
     }
+    case "workspace.changed":
+      return changed(t, event);
     case "workspace.reverted":
       return reverted(t, event);
     case "task.reported":
@@ -234,14 +241,63 @@ const FAILED: Record<string, string> = {
 
 /** What came of an undo: its call says so, and the transcript does where it happened. */
 function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {
-  const { target, files, refused } = event.data;
-  const next = withCall({ ...t, undoing: null }, target.call_id, (c) => ({
-    ...c,
-    undo: { state: refused === null ? "done" : "refused", by: c.undo?.by ?? "", why: refused },
-  }));
+  const { target, files, refused, more, left } = event.data;
+  const undone = refused === null && (files.length > 0 || (left ?? []).length > 0);
+  const next = withCall(
+    { ...t, undoing: null, changedAt: undone ? event.seq : t.changedAt },
+    undoneCall(t, target),
+    (c) => ({
+      ...c,
+      undo: {
+        ...(target.kind === "seq" && { to: true }),
+        state: refused === null ? "done" : "refused",
+        by: c.undo?.by ?? "",
+        why: refused,
+      },
+    }),
+  );
   if (refused !== null) return added(next, note(event, "bad", "The undo was refused.", refused));
-  const names = files.map((file) => file.path).join(", ");
-  return added(next, note(event, "good", `Undone: ${names}.`, null));
+  const names = files.map((file) => file.path).join(", ") || "nothing was left to undo";
+  const others = more ? ` and ${more} more` : "";
+  const stays = (left ?? []).length ? `Not covered, and left as it is: ${left.join(", ")}.` : null;
+  return added(next, note(event, "good", `Undone: ${names}${others}.`, stays));
+}
+
+/** The call on whose card an undo is told; "" when no card has that place in the log. */
+function undoneCall(t: Transcript, target: Undone): string {
+  if (target.kind === "call") return target.call_id;
+  for (const item of t.items) {
+    if (item.kind !== "answer") continue;
+    for (const piece of item.pieces) {
+      if (piece.type === "call" && piece.changes?.seq === target.seq) return piece.callId;
+    }
+  }
+  return "";
+}
+
+/** What a call changed, by snapshots; without a call, background jobs did it until the run stopped. */
+function changed(t: Transcript, event: Envelope & { type: "workspace.changed" }): Transcript {
+  const { call_id, files, more, uncovered, uncovered_more, diff_bytes, diff_cut, missed } =
+    event.data;
+  const next = missed === null ? { ...t, changedAt: event.seq } : t;
+  if (call_id === null) {
+    const names = files.map((file) => file.path).join(", ");
+    const text = missed === null ? `Background jobs changed ${names}.` : "A change is not covered.";
+    return added(next, note(event, "plain", text, missed));
+  }
+  return withCall(next, call_id, (c) => ({
+    ...c,
+    changes: {
+      seq: event.seq,
+      files,
+      more,
+      uncovered,
+      uncoveredMore: uncovered_more,
+      diffBytes: diff_bytes,
+      diffCut: diff_cut,
+      missed,
+    },
+  }));
 }
 
 /** The run of an undo ended without a word of what came of it. */

@@ -71,7 +71,7 @@ async def test_an_undo_is_committed_once_and_queued_as_a_run(served: Served) -> 
 
 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
-    ({"call_id": "toolu_2"}, 409, "only what Write and Edit change"),
+    ({"call_id": "toolu_2"}, 409, "no snapshot tells of a change that it made"),
     ({"call_id": "toolu_9"}, 404, "No call 'toolu_9' was ever begun"),
     ({}, 422, "call_id: is missing"),
     ({"call_id": ""}, 422, "at least 1 character"),
@@ -97,7 +97,7 @@ async def test_while_a_run_is_open_there_is_no_undo(served: Served) -> None:
         refused = await http.post(f"/api/v1/conversations/{conversation}/undo", json={"call_id": "toolu_1"})
         assert refused.status_code == 409
         assert refused.json()["detail"] == (
-            "A run of this conversation is running: stop it or wait for its end, then undo the call."
+            "A run of this conversation is running: stop it or wait for its end, then undo what it did."
         )
 
 

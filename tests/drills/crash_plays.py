@@ -226,6 +226,32 @@ async def undoing(stage: Stage) -> Audit:
     return audit
 
 
+async def rolling(stage: Stage) -> Audit:
+    """Commands change the workspace in many ways; all of it is taken back, to before the first one."""
+    async with stage.client() as (client, onlooker):
+        notes, config = client.place / "notes.txt", client.place / "config.txt"
+        was = (notes.read_text(), notes.stat().st_mode, config.read_text())
+        await client.say(f"Do the chores {client.token}.")
+        assert await client.over() == "completed"
+        answer = await client.post("undo", {"to_seq": 0, "client_undo_id": "back"})
+        assert answer.status_code == 202, answer.text
+        assert await client.over() == "completed"
+        assert (notes.read_text(), notes.stat().st_mode, config.read_text()) == was
+        assert not (client.place / "made").exists()
+        assert not (client.place / "marks.txt").exists()
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["completed"] * 3
+    told = audit.of("workspace.changed")
+    assert [e["data"]["missed"] for e in told] == [None] * len(told)
+    changed = {file["path"] for e in told for file in e["data"]["files"]}
+    (undone,) = audit.of("workspace.reverted")
+    assert undone["data"]["refused"] is None
+    assert {file["path"] for file in undone["data"]["files"]} == changed
+    assert undone["data"]["after"] == told[0]["data"]["before"]
+    return audit
+
+
 async def poisonous(stage: Stage) -> Audit:
     """A run under which three workers die is not given a fourth; the conversation goes on all the same."""
     async with stage.client() as (client, onlooker):
@@ -392,6 +418,15 @@ DRILLS = [
     Drill(undoing, "end.before-commit", 2),
     Drill(undoing, "end.after-commit", 2),
     Drill(undoing, "revert.after-act", before=(("file.renamed", 3),)),
+    Drill(rolling, "snapshot.after-base"),
+    Drill(rolling, "snapshot.before-look", 1),
+    Drill(rolling, "snapshot.before-look", 2),
+    Drill(rolling, "snapshot.after-look", 1),
+    Drill(rolling, "snapshot.after-look", 2),
+    Drill(rolling, "rollback.acted", 1),
+    Drill(rolling, "rollback.acted", 4),
+    Drill(rolling, "rollback.acted", 2, before=(("rollback.acted", 2),)),
+    Drill(rolling, "revert.after-act"),
     Drill(long, "results.before-commit"),
     Drill(long, "results.after-commit"),
     Drill(long, "wait.before-commit"),

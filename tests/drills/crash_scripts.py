@@ -48,6 +48,15 @@ turns:
       - {tool: Write, input: {file_path: made/report.txt, content: "blue\\n"}}
   - blocks: [{text: Both are blue.}]
 ---
+name: chores
+match: Do the chores
+turns:
+  - blocks:
+      - {tool: Bash, input: {command: "echo one >> marks.txt; mkdir -p made/deep; echo x > made/deep/x.txt"}}
+      - tool: Bash
+        input: {command: "echo two >> marks.txt; rm config.txt; mkdir config.txt; chmod 600 notes.txt"}
+  - blocks: [{text: Chores are done.}]
+---
 name: asking
 match: Ask first
 turns:

@@ -20,6 +20,13 @@ turns:
   - blocks: [{ tool: Bash, input: { command: "until [ -e go ]; do sleep 0.1; done" } }]
   - blocks: [{ text: "Went on." }]
 ---
+name: commands
+match: run commands
+turns:
+  - blocks: [{ tool: Bash, input: { command: "sed -i s/red/blue/ config.txt" } }]
+  - blocks: [{ tool: Bash, input: { command: "echo made > made.txt" } }]
+  - blocks: [{ text: "All run." }]
+---
 name: work
 match: change it
 turns:
@@ -91,3 +98,27 @@ async def test_a_change_is_undone_from_its_card(stage: Stage) -> None:
     reverted = [e for e in await stage.events(conversation(page)) if e["type"] == "workspace.reverted"]
     assert [e["data"]["refused"] is None for e in reverted] == [True, False, True]
     assert stage.complaints == []
+
+
+async def test_what_a_command_changed_is_shown_and_taken_back(stage: Stage) -> None:
+    config, made = stage.workspace / "config.txt", stage.workspace / "made.txt"
+    await asyncio.to_thread(config.write_text, "colour: red\n")
+    page = await stage.visit()
+    await say(page, "run commands")
+    await expect(page.get_by_text("All run.")).to_be_visible()
+    first = page.get_by_role("region", name="Bash sed")
+    second = page.get_by_role("region", name="Bash echo")
+    changed = first.get_by_role("list", name="Files that Bash changed")
+    await expect(changed).to_have_text(re.compile(r"config\.txt\s*\+1 −1"))
+    await first.get_by_role("button", name="Show changes").click()
+    shown = first.get_by_role("region", name="Changes of Bash")
+    await expect(shown.get_by_text("colour: red")).to_be_visible()
+    await expect(shown.get_by_text("colour: blue")).to_be_visible()
+    await expect(second.get_by_role("button", name="Undo to here")).to_have_count(0)
+    await first.get_by_role("button", name="Undo to here").click()
+    await expect(first.get_by_role("status")).to_have_text(re.compile("^Brought back to here by "))
+    assert not made.exists()
+    assert config.read_text() == "colour: blue\n"
+    await first.get_by_role("button", name="Undo Bash").click()
+    await expect(first.get_by_role("status")).to_have_text(re.compile("^Undone by "))
+    assert config.read_text() == "colour: red\n"

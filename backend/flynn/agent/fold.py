@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 
 from flynn.agent.approval import Approvals
+from flynn.agent.differences import Differences
 from flynn.agent.estimate import tokens_of
 from flynn.agent.open_run import (
     AccountState,
@@ -91,6 +92,9 @@ class Transcript:
         self.shelf = Shelf()
         """The bytes that the messages refer to."""
         self.originals = Originals()
+        self.differences = Differences()
+        self.tree: tuple[int, str] | None = None
+        """The last snapshot that the log tells of, and the seq of its event."""
         self.undo: Undo | None = None
         """What the open run has to undo; None when it is the agent's."""
         self.kinds: dict[int, InputKind] = {}
@@ -173,10 +177,7 @@ class Transcript:
             case ev.MessageCompleted():
                 self._adopt(event)
             case ev.StepCompleted():
-                self._settle(event)
-                self.context_tokens = event.usage.prompt + event.usage.output
-                self.run.turns += 1
-                self.run.failures = self.run.truncations = 0
+                self._complete(event)
             case ev.StepFailed():
                 self._fail(recorded.seq, event)
             case ev.ToolStarted():
@@ -194,6 +195,9 @@ class Transcript:
                 self._input(recorded.seq, event.content, "note")
             case ev.UndoRequested():
                 self.undo = Undo(recorded.seq, event)
+            case ev.WorkspaceChanged():
+                if event.after is not None:
+                    self.tree = recorded.seq, event.after
             case ev.WorkspaceReverted():
                 self._revert(recorded.seq, event)
             case ev.ApprovalRequested() | ev.ApprovalDecided() | ev.ApprovalExpired():
@@ -210,6 +214,12 @@ class Transcript:
                 self._leave(recorded.seq, event)
             case _:
                 assert_never(event)
+
+    def _complete(self, event: ev.StepCompleted) -> None:
+        self._settle(event)
+        self.context_tokens = event.usage.prompt + event.usage.output
+        self.run.turns += 1
+        self.run.failures = self.run.truncations = 0
 
     def _interrupt(self, recorded: ev.Recorded, event: ev.InterruptRequested) -> None:
         if self.interrupted is None:

@@ -13,6 +13,7 @@ from itertools import takewhile
 from flynn.agent.account import Accounts
 from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
+from flynn.agent.changes import Changes
 from flynn.agent.choice import Choice, Plan
 from flynn.agent.failed_call import rest, sequel
 from flynn.agent.fold import Transcript
@@ -53,6 +54,7 @@ class Loop:
         transcript: Transcript,
         query: Query,
         toolbox: Toolbox,
+        changes: Changes,
         gate: Gate,
         budget: Budget,
         choice: Choice,
@@ -64,6 +66,7 @@ class Loop:
         self.transcript = transcript
         self.query = query
         self.toolbox = toolbox
+        self.changes = changes
         self.gate = gate
         self.budget = budget
         self.choice = choice
@@ -76,15 +79,14 @@ class Loop:
 
     async def run(self) -> Turns:
         """Go on from where the transcript stands, to a stop."""
-        if lost := self._lost():
+        if lost := await self._lost():
             yield Append(lost)
             reach("lost.after-commit")
         await self._rest()
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
-                await self.toolbox.end_jobs()
-                if closed := results + self._dangling(results):
+                if closed := await self._closed(results):
                     reach("closed.before-commit")
                     yield Append(closed)
                     reach("closed.after-commit")
@@ -132,22 +134,28 @@ class Loop:
 
     # -- what was half done --------------------------------------------------------------------------
 
-    def _lost(self) -> list[ev.EventData]:
+    async def _lost(self) -> list[ev.EventData]:
         """Close what a lost worker left open: its model call, and the writers it had started.
 
         Calls that an earlier run left behind are closed too, and never run: that run is over.
         """
         found: list[ev.EventData] = []
+        writers = [call for call in self.transcript.open_calls() if self._acting(call)]
         if self.transcript.open_step:
             found.append(self.query.lost(self.transcript))
         for call in self.transcript.open_calls():
-            if call.started and self.toolbox.writes(call.tool):
+            if call in writers:
                 found.append(finished(call, self.transcript.last_step, self._unknown()))
             elif call.run_id != self.transcript.run.run_id:
                 found.append(finished(call, self.transcript.last_step, self._called_off(call)))
+        found += await self.changes.lost(writers, self.transcript.last_step)
         if found:
             reach("lost.before-commit")
         return found
+
+    def _acting(self, call: Call) -> bool:
+        """Whether the call was begun and may have changed something."""
+        return call.started and self.toolbox.writes(call.tool)
 
     def _unknown(self) -> ToolResult:
         advice = self.prompts.note("unknown_outcome")
@@ -156,6 +164,15 @@ class Loop:
     def _called_off(self, call: Call) -> ToolResult:
         note = self.prompts.note("stopped_call" if call.started else "skipped_call")
         return ToolResult(content=note, outcome=Outcome.CANCELLED)
+
+    async def _closed(self, results: list[ev.EventData]) -> list[ev.EventData]:
+        """What there is to say once everything has ended that the run was doing: with `results`, and whatever
+        was changed meanwhile.
+        """
+        await self.toolbox.end_jobs()
+        begun = [call for call in self._calls(results) if self._acting(call)]
+        changed = await self.changes.stopped(begun, self.transcript.last_step)
+        return results + self._dangling(results) + changed
 
     def _dangling(self, results: list[ev.EventData]) -> list[ev.EventData]:
         """Results for calls that will not run any more."""
@@ -193,8 +210,11 @@ class Loop:
         if self.transcript.last_stop_reason != "tool_use":
             return [finished(call, self.transcript.last_step, self._called_off(call)) for call in group]
         found: list[ev.ToolFinished] = []
+        changed: list[ev.EventData] = []
         try:
             async with until(self.stop):
+                if self._acting(group[0]):
+                    await self.changes.prepare()
                 if len(group) == 1:
                     found = [await self._finish(group[0])]
                 else:
@@ -206,8 +226,11 @@ class Loop:
             with suppress(Stopped):
                 async with until(self.stop):
                     found = [await self.toolbox.inspected(found[0], self.transcript)]
+        if self._acting(group[0]):
+            changed = await self.changes.after(found[0])
         later = len(self.transcript.open_calls()) - len(group)
-        return [*await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)]
+        kept = await within_allowance(found, self.transcript, later=later, keep=self.toolbox.keep)
+        return [*kept, *changed]
 
     def _held(self, group: list[Call]) -> bool:
         """Whether a call of the group waits for somebody's yes."""

@@ -35,6 +35,7 @@ NoteName = Literal[
     "refused",
     "unreadable",
     "undone",
+    "rolled_back",
     "denied_by_rule",
     "denied_by_person",
     "denied_by_words",

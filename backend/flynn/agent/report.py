@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from flynn.agent.changes import changes_of
+from flynn.agent.changed_files import changed_files
 from flynn.agent.claims import Proofs, criteria_of, judge, unmentioned
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
-from flynn.domain.evidence import CommandRan, FileChanged, JobStarted
-from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedFile
+from flynn.domain.evidence import CommandRan, JobStarted
+from flynn.domain.report import Evidence, Report, ReportedCommand
 from flynn.domain.usage import Usage, dollars
 from flynn.telemetry.redaction import redact
 
@@ -30,7 +30,7 @@ def build_report(
     criteria: Sequence[str] = (),
 ) -> Report:
     """Fold `log` (the whole conversation of the task) into its report; `criteria` are those of its order."""
-    changed = changes_of(log).files
+    changed = changed_files(log)
     commands: list[ReportedCommand] = []
     jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
@@ -71,15 +71,10 @@ def build_report(
                 checked = event
             case _:
                 pass
-    files = {
-        path: file
-        for path, done in changed.items()
-        if (file := _file([item for _, item in done])).before != file.after
-    }
     proofs = Proofs(
         commands=commands,
-        changed={path: changed[path][-1][0] for path in files},
-        touched={path: done[-1][0] for path, done in changed.items()},
+        changed={file.path: changed.touched[file.path] for file in changed.files},
+        touched=changed.touched,
         untouched=frozenset(checked.untouched if checked else ()),
         absent=frozenset(checked.absent if checked else ()),
         checks=checked.checks if checked else None,
@@ -91,7 +86,7 @@ def build_report(
         detail=detail,
         prose=prose,
         evidence=Evidence(
-            files=list(files.values()),
+            files=changed.files,
             commands=commands,
             checks=proofs.checks,
             checks_missing=None
@@ -117,16 +112,6 @@ def _unaccounted(account: ev.TaskAccounted | None, state: str) -> str:
     if account is not None and account.missing:
         return account.missing
     return "The agent came to no end of its own." if state != "completed" else "It was not asked for one."
-
-
-def _file(changes: list[FileChanged]) -> ReportedFile:
-    return ReportedFile(
-        path=changes[0].path,
-        before=changes[0].before,
-        after=changes[-1].after,
-        lines_added=sum(c.lines_added for c in changes),
-        lines_removed=sum(c.lines_removed for c in changes),
-    )
 
 
 def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> ReportedCommand:

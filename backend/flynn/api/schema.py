@@ -60,7 +60,7 @@ class Interrupt(InterruptOrder):
 
 
 class Undo(UndoOrder):
-    """`workspace.undo`: take back what one call did to a file."""
+    """`workspace.undo`: take back what one call did to files, or all that was done after a seq."""
 
     conversation_id: UUID
 

@@ -17,6 +17,7 @@ from flynn.api.authentication import Authenticator
 from flynn.api.backups import Backups, NotKept, backup_doors
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
+from flynn.api.differences import difference_doors
 from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
@@ -102,6 +103,7 @@ def create_api(
         conversation_doors(intake=intake, views=views, hub=hub, authenticator=authenticator),
         approval_doors(intake=intake, views=views),
         blob_doors(views=views),
+        difference_doors(views=views),
         task_doors(intake=intake, views=views, hub=hub),
         callback_doors(views=views),
         agent_doors(agents),

@@ -259,7 +259,7 @@ class Sockets:
 
     async def _undo(self, client: Client, order: Undo) -> dict[str, Json]:
         client.principal.need(Scope.CHAT, Scope.DELEGATE)
-        undo = UndoOrder(call_id=order.call_id, client_undo_id=order.client_undo_id)
+        undo = UndoOrder.model_validate(order.model_dump(exclude={"conversation_id"}))
         done = await self._intake.undo(client.principal, order.conversation_id, undo)
         return done.model_dump(mode="json")
 

@@ -67,6 +67,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         permissions=permissions,
         patience=timedelta(hours=settings.approval_hours),
         mounts=mounts,
+        snapshot_bytes=settings.snapshots_mb * 2**20,
         workspace_quota=settings.workspace_quota,
         day_nanodollars=day_of(settings),
         checks=settings.checks,

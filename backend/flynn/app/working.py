@@ -29,7 +29,7 @@ from flynn.worker.engine import Engine
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
 from flynn.worker.schedule import Schedule
-from flynn.worker.sweeper import Sweeper
+from flynn.worker.sweeper import KeptSnapshots, Sweeper
 from flynn.worker.webhook import Webhooks
 from flynn.worker.workplace import Caps
 
@@ -117,7 +117,12 @@ async def open_worker(
         number=lambda: engine.number,
     )
     chores = Chores(database, chores_of(settings))
-    sweeper = Sweeper(caps.scratch)
+    kept = KeptSnapshots(
+        places=[volume.private for volume in caps.mounts.volumes],
+        seconds=settings.keep_undo_days * 86_400,
+        most_bytes=caps.snapshot_bytes,
+    )
+    sweeper = Sweeper(caps.scratch, kept if caps.snapshot_bytes else None)
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await wake_for_the_day(database, caps.day_nanodollars)
     await presence.begin()

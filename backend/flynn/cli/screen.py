@@ -104,7 +104,16 @@ class Screen:
             case ev.ModeChanged():
                 self.line(f"  the permission mode is {event.mode.value} now", style="33")
             case ev.UndoRequested():
-                self.line(f"  {safe(event.principal)} wants a call to be undone", style="33")
+                what = (
+                    "a call" if isinstance(event.target, ev.UndoneCall) else f"all after {event.target.seq}"
+                )
+                self.line(f"  {safe(event.principal)} wants {what} to be undone", style="33")
+            case ev.WorkspaceChanged(missed=str(why)):
+                self.line(f"  not covered by snapshots: {one_line(why)}", style="33")
+            case ev.WorkspaceChanged():
+                if event.tool not in ("Write", "Edit"):
+                    names = ", ".join(file.path for file in event.files)
+                    self.line(f"  changed: {one_line(names)}", style="2")
             case ev.WorkspaceReverted(refused=str(why)):
                 self.line(f"  not undone: {one_line(why)}", style="33")
             case ev.WorkspaceReverted():

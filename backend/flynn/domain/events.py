@@ -139,13 +139,25 @@ class UndoneCall(BaseModel):
     seq: int
 
 
+class UndoneSince(BaseModel):
+    """What is to be undone: everything that this conversation's calls changed after `seq`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["seq"] = "seq"
+    seq: int
+
+
+Undone = Annotated[UndoneCall | UndoneSince, Field(discriminator="kind")]
+
+
 class UndoRequested(_Event):
     """Somebody wants what `target` did to files to be taken back. The run that follows does nothing else."""
 
     type: Literal["undo.requested"] = "undo.requested"
     principal: str
     client_undo_id: str | None = None
-    target: UndoneCall
+    target: Undone
 
 
 class RunQueued(_Event):
@@ -341,14 +353,85 @@ class ApprovalExpired(_Event):
     reason: ExpiryReason
 
 
-class RevertedFile(BaseModel):
-    """A file that is as it was. `before` is the sha256 that `target` had left, `after` what there is now:
-    None when the file was new, and is gone."""
+class ChangedPath(BaseModel):
+    """A path that a call changed. `before` and `after` are the sha256 of a file's content or of where a link
+    led; None where there was nothing, or for a directory. Directories are told when they are empty or only
+    their mode changed.
+
+    `type`: another kind of thing is there now; `kind` is that of what is there, or was. Lines are 0 in what
+    is binary.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     path: str
-    before: str
+    change: Literal["added", "modified", "deleted", "mode", "type"]
+    kind: Literal["file", "link", "directory"] = "file"
+    before: str | None = None
+    after: str | None = None
+    lines_added: int = 0
+    lines_removed: int = 0
+    binary: bool = False
+    executable: bool = False
+
+
+class UncoveredPath(BaseModel):
+    """A path that snapshots leave out: it cannot be shown or undone. `why` is for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    why: str
+
+
+class GitMoved(BaseModel):
+    """What git's HEAD named before and after: a branch or commit, and the branch's commit. An undo of files
+    leaves HEAD, refs and index alone; `refs` and `index` say whether they changed, too."""
+
+    model_config = ConfigDict(frozen=True)
+
+    head_before: str | None = None
+    head: str | None = None
+    commit_before: str | None = None
+    commit: str | None = None
+    refs: bool = False
+    index: bool = False
+
+
+class WorkspaceChanged(_Event):
+    """What a call changed in the workspace, from the snapshot before it (`before`) to the one after it.
+
+    `files` are at most 200, `more` counts the others; `uncovered` names some of what is not covered, and
+    `uncovered_more` counts the rest. The door to diffs has the text under this event's seq, `diff_bytes` of
+    it, `diff_cut` when not all of it found room. `missed`, for people: no snapshot could be taken, so nobody
+    knows what the call changed, and it cannot be undone. Without a `call_id` it is what background jobs did
+    until the run stopped.
+    """
+
+    type: Literal["workspace.changed"] = "workspace.changed"
+    step: int
+    call_id: str | None = None
+    tool: str | None = None
+    before: str | None = None
+    after: str | None = None
+    files: list[ChangedPath] = []
+    more: int = 0
+    uncovered: list[UncoveredPath] = []
+    uncovered_more: int = 0
+    git: GitMoved | None = None
+    diff_bytes: int = 0
+    diff_cut: bool = False
+    missed: str | None = None
+
+
+class RevertedFile(BaseModel):
+    """A path that is as it was. `before` is the sha256 that `target` had left, None when it had removed it;
+    `after` what there is now, None when it was new, and is gone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    before: str | None
     after: str | None
 
 
@@ -356,12 +439,18 @@ class WorkspaceReverted(_Event):
     """An undo came to its end: `files` are as they were before `target`, or it was refused and nothing was
     changed. `refused` says why, for people; `content` tells the model what was undone.
 
-    The same transaction ends the undo's run. A call that was refused can be asked for again.
+    `files` are at most 200, `more` counts the others. `before` and `after` are the snapshots around the undo,
+    None where none were taken. `left` are directories that stay, since they hold what snapshots leave out.
+    The same transaction ends the undo's run. What was refused can be asked for again.
     """
 
     type: Literal["workspace.reverted"] = "workspace.reverted"
-    target: UndoneCall
+    target: Undone
     files: list[RevertedFile] = []
+    more: int = 0
+    left: list[str] = []
+    before: str | None = None
+    after: str | None = None
     refused: str | None = None
     content: list[Block] = []
 
@@ -412,7 +501,9 @@ ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired
 TaskEvent = TaskReported | AccountRequested | TaskAccounted | TaskChecked
 
-EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceReverted | TaskEvent
+WorkspaceEvent = WorkspaceChanged | WorkspaceReverted
+
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceEvent | TaskEvent
 
 Event = Annotated[EventData, Field(discriminator="type")]
 

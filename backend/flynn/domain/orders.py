@@ -118,12 +118,27 @@ class MessageOrder(_Order):
 
 
 class UndoOrder(_Order):
-    """Take back what one call did to a file. A resend with the same `client_undo_id` is the same undo."""
+    """Take back what one call did to files, or all that was done after a seq: exactly one of the two.
 
-    call_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
-        description="`call_id` of a finished Write or Edit whose evidence is `kept`"
+    A resend with the same `client_undo_id` is the same undo.
+    """
+
+    call_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="`call_id` of a Write or Edit whose evidence is `kept`, or of any call that a "
+        "`workspace.changed` with snapshots tells of",
+    )
+    to_seq: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="Bring what this conversation has changed since back to what it was right after this seq",
     )
     client_undo_id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.call_id is None) == (self.to_seq is None):
+            raise ValueError("should name either `call_id` or `to_seq`, and not both")
+        return self
 
 
 class InterruptOrder(_Order):

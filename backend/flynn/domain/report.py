@@ -15,13 +15,13 @@ from flynn.domain.usage import Usage
 
 
 class ReportedFile(BaseModel):
-    """A file that the task changed, from its first digest to its last."""
+    """A file that the task changed, from its first digest to its last; None where there was or is none."""
 
     model_config = ConfigDict(frozen=True)
 
     path: str
     before: str | None
-    after: str
+    after: str | None
     lines_added: int
     lines_removed: int
 

@@ -66,7 +66,8 @@ def _listed(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
 
 def _file(file: ReportedFile) -> str:
     what = "new, " if file.before is None else ""
-    return f"- {_code(file.path)}: {what}+{file.lines_added} -{file.lines_removed} (sha256 `{file.after}`)"
+    left = f"sha256 `{file.after}`" if file.after is not None else "gone"
+    return f"- {_code(file.path)}: {what}+{file.lines_added} -{file.lines_removed} ({left})"
 
 
 def _command(command: ReportedCommand) -> str:

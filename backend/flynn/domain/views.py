@@ -265,7 +265,8 @@ class UndoAcknowledgement(_View):
     """What a client knows once its undo is committed: `seq` is that of `undo.requested` in the log."""
 
     conversation_id: UUID
-    call_id: str
+    call_id: str | None = None
+    to_seq: int | None = None
     seq: int
     run: RunView
     duplicate: bool = False

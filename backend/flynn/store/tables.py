@@ -159,6 +159,12 @@ events = Table(
         "seq",
         postgresql_where=text("type IN ('undo.requested', 'workspace.reverted')"),
     ),
+    Index(
+        "events_changes_idx",
+        "conversation_id",
+        "seq",
+        postgresql_where=text("type IN ('workspace.changed', 'workspace.reverted')"),
+    ),
 )
 
 runs = Table(
@@ -307,6 +313,17 @@ originals = Table(
     Column("data", LargeBinary, nullable=False, comment="may hold secrets: for undo alone"),
     _at("kept_at", nullable=False),
     Index("originals_kept_at_idx", "kept_at"),
+)
+
+differences = Table(
+    "differences",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, comment="of the event that tells of it; 0: of all together"),
+    Column("until_seq", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="text/x-diff, without secrets"),
+    Column("cut", Boolean, nullable=False),
+    _at("created_at", nullable=False),
 )
 
 idempotency_keys = Table(

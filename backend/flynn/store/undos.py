@@ -24,7 +24,8 @@ ORDER BY seq LIMIT 1""")  # noqa: S608  # constants only
 _REVERTED = text(f"""
 SELECT 1 FROM events
 WHERE conversation_id = :c AND {_KINDS} AND type = 'workspace.reverted'
-  AND data->'target'->>'seq' = :seq AND data->>'refused' IS NULL LIMIT 1""")  # noqa: S608  # constants only
+  AND data->'target'->>'kind' = 'call' AND data->'target'->>'seq' = :seq
+  AND data->>'refused' IS NULL LIMIT 1""")  # noqa: S608  # constants only
 
 
 async def find_call(

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.domain.blob import Blob
 from flynn.domain.callback import CallbackState
 from flynn.domain.content import text_of
+from flynn.domain.difference import NET
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
 from flynn.domain.orders import TaskBudget, TaskContext
@@ -36,8 +37,9 @@ from flynn.domain.views import (
     Spent,
     TaskView,
 )
-from flynn.store import approvals, blobs, callbacks, log, visibility
+from flynn.store import approvals, blobs, callbacks, differences, log, visibility
 from flynn.store.database import Database
+from flynn.store.differences import KeptDifference
 from flynn.store.mounts import MOUNTED
 
 _KEY = text("""
@@ -211,6 +213,21 @@ class Views:
         if not found:
             raise NotFound(f"Nothing in this conversation has the digest {sha256}.")
         return found[0]
+
+    async def difference(self, principal: Principal, conversation_id: UUID, seq: int = NET) -> KeptDifference:
+        """What the event `seq` tells of as a text, or all that the conversation changed. Raises NotFound."""
+        async with self._database.statement() as connection:
+            await _see(connection, principal, conversation_id)
+            found = await differences.read(connection, conversation_id, seq)
+        if found is None:
+            raise NotFound(
+                "There is no difference yet: a worker makes it at the end of a run that changed something, "
+                "if it could take snapshots of the workspace."
+                if seq == NET
+                else f"No difference is kept of {seq}: it is no `workspace.changed`, its text is empty, or "
+                "it is too long ago."
+            )
+        return found
 
     async def marks(self, conversation_ids: Sequence[UUID]) -> dict[UUID, int]:
         """The last seq of each conversation, in one query; access was checked before."""

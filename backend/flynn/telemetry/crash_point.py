@@ -45,6 +45,12 @@ POINTS: Mapping[str, str] = MappingProxyType(
         # An undo.
         "revert.before-act": "What a call did is about to be taken back.",
         "revert.after-act": "What a call did is taken back, or cannot be; nothing of it is committed.",
+        "rollback.acted": "One path of an undo is as it was; others may follow.",
+        # Snapshots.
+        "snapshot.before-base": "A writing call was announced; how the workspace is was not looked at.",
+        "snapshot.after-base": "How the workspace is before the call is kept; the call has not acted.",
+        "snapshot.before-look": "A writing call has acted; what it changed was not looked at.",
+        "snapshot.after-look": "What a writing call changed is in the store; nothing of it is committed.",
         # How a run stops.
         "closed.before-commit": "Calls that will not run any more are about to be closed.",
         "closed.after-commit": "Calls that will not run any more are closed.",

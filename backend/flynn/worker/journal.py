@@ -16,6 +16,7 @@ from flynn.agent.open_run import charged_tokens, was_charged
 from flynn.agent.turns import DayFull
 from flynn.domain import events as ev
 from flynn.store import blobs as store
+from flynn.store import differences as told
 from flynn.store import log, spending
 from flynn.store import originals as kept
 from flynn.store.database import Database
@@ -95,9 +96,11 @@ class Journal:
     async def _append(self, events: Sequence[ev.EventData], after: int | None) -> bool:
         blobs = self.transcript.shelf.unsaved(events)
         originals = self.transcript.originals.unsaved(events)
+        differences = self.transcript.differences.wanted(events)
         calls = any(isinstance(e, ev.StepStarted | ev.StepCompleted | ev.StepFailed) for e in events)
         # With bytes or money it takes a transaction; without, one statement is one.
-        pen = self._database.begin if blobs or originals or calls else self._database.statement
+        several = blobs or originals or differences or calls
+        pen = self._database.begin if several else self._database.statement
         async with self.turn, pen() as connection:
             if after is not None and after != self.transcript.seq:
                 return False
@@ -120,6 +123,8 @@ class Journal:
                 await store.save(connection, self.conversation_id, blobs)
             if originals:
                 await kept.save(connection, self.conversation_id, originals)
+            if differences:
+                await told.save(connection, self.conversation_id, self.transcript.differences.of(recorded))
             if recorded[0].seq > self.transcript.seq + 1:
                 gap = recorded[0].seq - self.transcript.seq - 1
                 self.apply(
@@ -128,6 +133,7 @@ class Journal:
             self.apply(recorded)
         self.transcript.shelf.saved(blobs)
         self.transcript.originals.saved(originals)
+        self.transcript.differences.saved(events)
         self._publish(recorded)
         return True
 

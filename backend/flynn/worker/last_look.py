@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flynn.agent.changes import Changes, changes_of
+from flynn.agent.changed_files import ChangedFiles, changed_files
 from flynn.domain import events as ev
 from flynn.domain.account import Account
 from flynn.domain.checklist import ChecklistItem, Verdict
@@ -24,12 +24,14 @@ from flynn.sandbox.fenced import FencedSandbox
 from flynn.store import log, originals
 from flynn.store.database import Database
 from flynn.telemetry.redaction import redact
+from flynn.tools.thread import in_thread
 from flynn.worker.claims import Held
 from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.comparison import NOTHING, Look, Past, look, look_back
 from flynn.workspace.checks.listing import list_files
 from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
+from flynn.workspace.snapshots.snapshots import SnapshotFailed, Snapshots
 
 SECONDS: Final = 60.0
 _MOST_FILES: Final = 500
@@ -49,17 +51,22 @@ class LastLook:
     deadline: Callable[[], float]
     confirm: Callable[[], None]
 
-    async def taken(self, held: Held, workspace: Workspace) -> ev.TaskChecked | None:
-        """What there is to say; None when no call can have changed anything. Raises LeaseLost."""
+    async def taken(
+        self, held: Held, workspace: Workspace, snapshots: Snapshots | None
+    ) -> ev.TaskChecked | None:
+        """What there is to say; None when no call can have changed anything. Raises LeaseLost.
+
+        `snapshots`, those of the run, have what files held at the start of the task.
+        """
         async with self.database.statement() as connection:
             whole = await log.read(connection, held.journal.conversation_id)
-        changes = changes_of(whole)
-        if not changes.files and not changes.commands:
+        changes = changed_files(whole)
+        if not changes.touched and not changes.commands:
             return None
         sandbox = FencedSandbox(self.sandbox, deadline=self.deadline, confirm=self.confirm, seconds=SECONDS)
         try:
             async with asyncio.timeout(SECONDS):
-                checks = await self._checks(held, workspace, sandbox, changes)
+                checks = await self._checks(held, workspace, sandbox, changes, snapshots)
         except TimeoutError:
             checks = DiffChecks(notes=[f"It was given up after {SECONDS:g} s."])
         except (WorkspaceError, SandboxUnavailable, OSError) as error:
@@ -71,18 +78,24 @@ class LastLook:
         )
         return ev.TaskChecked(
             checks=checks,
-            untouched=[path for path in untouched if path not in changes.files],
-            absent=[path for path in absent if path not in changes.files],
+            untouched=[path for path in untouched if path not in changes.touched],
+            absent=[path for path in absent if path not in changes.touched],
         )
 
     async def _checks(
-        self, held: Held, workspace: Workspace, sandbox: Sandbox, changes: Changes
+        self,
+        held: Held,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        changes: ChangedFiles,
+        snapshots: Snapshots | None,
     ) -> DiffChecks:
-        paths = [path for path in changes.net if _is_file(workspace, path)]
+        before = {file.path: file.before for file in changes.files}
+        paths = [path for path in before if _is_file(workspace, path)]
         seen, (checklist, notes) = await asyncio.gather(
             look(workspace, sandbox, paths[:_MOST_FILES]), _checklist(workspace, sandbox)
         )
-        found = seen.told_apart(await self._pasts(held, workspace, sandbox, changes, seen))
+        found = seen.told_apart(await self._pasts(held, workspace, sandbox, before, snapshots, seen))
         if len(paths) > _MOST_FILES:
             notes.append(f"Only the first {_MOST_FILES:,} of {len(paths):,} changed files were looked at.")
         return DiffChecks(
@@ -95,13 +108,19 @@ class LastLook:
         )
 
     async def _pasts(
-        self, held: Held, workspace: Workspace, sandbox: Sandbox, changes: Changes, seen: Look
+        self,
+        held: Held,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        before: dict[str, str | None],
+        snapshots: Snapshots | None,
+        seen: Look,
     ) -> dict[str, Past | None]:
         """What was found at the start of the task in the files in which something is found now."""
         pasts: dict[str, Past | None] = {}
         contents: dict[str, bytes] = {}
         for path in dict.fromkeys(finding.path for finding in seen.findings):
-            content = await self._content_at_start(held, changes, path)
+            content = await self._content_at_start(held, before, snapshots, path)
             if content is None:
                 pasts[path] = None
             elif content:
@@ -115,16 +134,23 @@ class LastLook:
                 pasts |= dict.fromkeys(contents)
         return pasts
 
-    async def _content_at_start(self, held: Held, changes: Changes, path: str) -> bytes | None:
+    async def _content_at_start(
+        self, held: Held, before: dict[str, str | None], snapshots: Snapshots | None, path: str
+    ) -> bytes | None:
         """What the file held when the task began, nothing for one that there was not; None: nobody knows."""
-        done = changes.files.get(path)
-        if not done:
+        if path not in before:
             return None
-        before = done[0][1].before
-        if before is None:
+        digest = before[path]
+        if digest is None:
             return b""
         async with self.database.statement() as connection:
-            return await originals.read(connection, held.journal.conversation_id, before)
+            original = await originals.read(connection, held.journal.conversation_id, digest)
+        if original is not None or snapshots is None:
+            return original
+        try:
+            return await in_thread(lambda: snapshots.content(digest), snapshots.stop)
+        except SnapshotFailed:
+            return None
 
 
 async def _checklist(workspace: Workspace, sandbox: Sandbox) -> tuple[list[ChecklistItem], list[str]]:

@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from uuid import UUID
 
 from flynn.agent.agent_catalog import Catalog
+from flynn.agent.changes import TURNED_OFF, Changes
 from flynn.agent.loop import Loop
 from flynn.agent.prompt import Prompts
 from flynn.agent.scope import Stopped, until
@@ -30,10 +31,12 @@ from flynn.tools.job import Jobs
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
+from flynn.worker.keeping import keep_net
 from flynn.worker.last_look import LastLook
 from flynn.worker.reversal import Reversal
 from flynn.worker.workplace import Caps, Workplace
 from flynn.workspace.root import Workspace
+from flynn.workspace.snapshots.snapshots import Snapshots
 
 LET_GO_SECONDS = 2.0
 """How long an ending worker tries to say so of a run."""
@@ -171,12 +174,28 @@ class Runner:
 
     async def _work(self, held: Held, workspace: Workspace, lease: Lease) -> None:
         """Let the agent work."""
-        async with Jobs(lease.deadline) as jobs:
-            loop = self.workplace.loop(held, workspace, jobs, deadline=lease.deadline, confirm=lease.confirm)
-            last_look = self.workplace.last_look(
-                held, self._database, deadline=lease.deadline, confirm=lease.confirm
-            )
-            await self._drive(held, loop, workspace, last_look)
+        last_look = self.workplace.last_look(
+            held, self._database, deadline=lease.deadline, confirm=lease.confirm
+        )
+        snapshots, off = self._snapshots(held, workspace)
+        changes = Changes(held.journal.transcript, workspace, snapshots, off=off)
+        try:
+            async with Jobs(lease.deadline) as jobs:
+                loop = self.workplace.loop(
+                    held, workspace, jobs, changes, deadline=lease.deadline, confirm=lease.confirm
+                )
+                await self._drive(held, loop, workspace, last_look)
+        finally:
+            await changes.close()
+
+    def _snapshots(self, held: Held, workspace: Workspace) -> tuple[Snapshots | None, str]:
+        """The run's snapshots, or None and why there are none: a run goes on without."""
+        try:
+            return self.workplace.snapshots(held, workspace), TURNED_OFF
+        except (OSError, FlynnError) as error:
+            why = error.detail if isinstance(error, FlynnError) else f"the disk said: {error.strerror}"
+            self._log.warning("the run goes on without snapshots", why=why)
+            return None, why.rstrip(".")
 
     async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
         """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
@@ -184,13 +203,23 @@ class Runner:
         if (asked := journal.transcript.interrupted) is not None:
             await self._endings.cancel(journal, Cancelled(asked.principal, asked.reason, []))
             return
+        snapshots, _ = self._snapshots(held, workspace)
+        changes = Changes(journal.transcript, workspace, snapshots)
         reversal = Reversal(
             database=self._database,
             prompts=self._prompts,
             deadline=lease.deadline,
             confirm=lease.confirm,
+            snapshots=snapshots,
         )
-        await self._endings.revert(journal, await reversal.act(held, workspace))
+        try:
+            reverted = await reversal.act(held, workspace)
+            if reverted.before is not None and reverted.after is not None:
+                pair = (reverted.before, reverted.after)
+                await keep_net(self._database, journal, snapshots, besides=[pair])
+        finally:
+            await changes.close()
+        await self._endings.revert(journal, reverted)
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
         """Say that the worker ends: the run shows as queued, and whoever stops it meanwhile ends it."""
@@ -211,10 +240,13 @@ class Runner:
                     continue
                 await loop.toolbox.end_jobs()
                 answer = None
+                if changed := await loop.changes.rest():
+                    await held.journal.append(changed)
+                await keep_net(self._database, held.journal, loop.changes.snapshots)
                 if last_look is not None and isinstance(turn, Completed | Failed):
                     try:
                         async with until(held.journal.stop):
-                            checked = await last_look.taken(held, workspace)
+                            checked = await last_look.taken(held, workspace, loop.changes.snapshots)
                     except Stopped:
                         continue  # the loop closes what there is, and says that it was stopped
                     if checked is not None:

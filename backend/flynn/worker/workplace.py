@@ -11,6 +11,7 @@ from pathlib import Path
 from flynn.agent.account import Accounts
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.budget import Budget
+from flynn.agent.changes import Changes
 from flynn.agent.choice import Choice
 from flynn.agent.failed_call import FailedCalls
 from flynn.agent.gate import Gate
@@ -38,6 +39,8 @@ from flynn.worker.last_look import LastLook
 from flynn.workspace.mounts import Mounts, Place
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
+from flynn.workspace.snapshots.snapshots import Snapshots
+from flynn.workspace.snapshots.sweep import SNAPSHOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class Caps:
     """What the runs of one principal may spend in a UTC day together, None without a limit."""
     checks: bool = True
     """Whether linters look at what calls wrote, and at what a task leaves behind."""
+    snapshot_bytes: int = 0
+    """Most bytes of the snapshots of a workspace; 0 takes none."""
     workspace_quota: int | None = None
     """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 
@@ -102,11 +107,35 @@ class Workplace:
             forbidden=self._caps.forbidden,
         )
 
+    def snapshots(self, held: Held, workspace: Workspace) -> Snapshots | None:
+        """The snapshots of a run that is held: on the workspace's volume; None when none are taken.
+
+        Checkouts of a workspace share its store, so that what they have in common is kept once. Raises
+        Unavailable, OSError.
+        """
+        if not self._caps.snapshot_bytes:
+            return None
+        conversation = held.conversation
+        place = Place(conversation.volume_id, conversation.workspace_path)
+        private = self._caps.mounts.private(place, conversation.workspace_name)
+        key = str(conversation.workspace_id)
+        own = self._caps.mounts.path(place, conversation.workspace_name)
+        if workspace.path != own.resolve():
+            key = f"{key}-{held.journal.conversation_id}"
+        return Snapshots(
+            workspace,
+            private / SNAPSHOTS / str(conversation.workspace_id),
+            key=key,
+            run_id=held.journal.run_id,
+            most_bytes=self._caps.snapshot_bytes,
+        )
+
     def loop(
         self,
         held: Held,
         workspace: Workspace,
         jobs: Jobs,
+        changes: Changes,
         *,
         deadline: Callable[[], float],
         confirm: Callable[[], None],
@@ -159,6 +188,7 @@ class Workplace:
             transcript=journal.transcript,
             query=query,
             toolbox=toolbox,
+            changes=changes,
             gate=gate,
             budget=budget,
             choice=choice,

@@ -5,6 +5,7 @@ import type { Evidence } from "../protocol.ts";
 import { visible } from "../visible.ts";
 import { duration } from "../words_for_people.ts";
 import { Ask } from "./Ask.tsx";
+import { Changes } from "./Changes.tsx";
 import { Checked } from "./Checked.tsx";
 import { Diff } from "./Diff.tsx";
 import { Elapsed } from "./Elapsed.tsx";
@@ -45,6 +46,9 @@ export const Card = memo(function Card({
       </button>
       {call.approval && <Ask call={call} approval={call.approval} conversation={conversation} />}
       {open && <Body call={call} conversation={conversation} />}
+      {open && call.changes && told(call) && (
+        <Changes call={call} changes={call.changes} conversation={conversation} />
+      )}
       {call.evidence.map(
         (item) => item.kind === "checked" && <Checked key="checked" item={item} />,
       )}
@@ -52,6 +56,11 @@ export const Card = memo(function Card({
     </section>
   );
 });
+
+/** Whether the card tells of changes apart: Write and Edit show their own, if snapshots could be taken. */
+function told(call: Call): boolean {
+  return !["Edit", "Write"].includes(call.tool) || call.changes?.missed !== null;
+}
 
 /** Whether a card is open before anybody chose: what changes something is, what was looked at is not. */
 function opens(call: Call): boolean {
