@@ -82,6 +82,9 @@ class Transcript:
         self.originals = Originals()
         self.undo: Undo | None = None
         """What the open run has to undo; None when it is the agent's."""
+        self.checkout: ev.CheckoutMade | None = None
+        self.handed_over: ev.TaskCommitted | None = None
+        """What was last handed over of a task's checkout."""
         self.kinds: dict[int, InputKind] = {}
         self._messages: list[Message] = []
         self._base = digest(prefix)
@@ -183,6 +186,8 @@ class Transcript:
                 self.approvals.take(recorded.seq, event)
             case ev.RunWaiting():
                 self.run.failed = None
+            case ev.CheckoutMade() | ev.CheckoutSkipped() | ev.TaskCommitted():
+                self._settle_files(recorded.seq, event)
             case ev.RunQueued() | ev.TaskReported():
                 pass
             case ev.RunStarted():
@@ -191,6 +196,15 @@ class Transcript:
                 self._leave(recorded.seq, event)
             case _:
                 assert_never(event)
+
+    def _settle_files(self, seq: int, event: ev.CheckoutMade | ev.CheckoutSkipped | ev.TaskCommitted) -> None:
+        if isinstance(event, ev.TaskCommitted):
+            self.handed_over = event
+            return
+        if isinstance(event, ev.CheckoutMade):
+            self.checkout = event
+        if event.content:
+            self._input(seq, event.content, "note")
 
     def _interrupt(self, recorded: ev.Recorded, event: ev.InterruptRequested) -> None:
         if self.interrupted is None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from flynn.agent.delivery import delivery
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
 from flynn.domain.evidence import CommandRan, FileChanged, JobStarted
@@ -76,6 +77,7 @@ def build_report(
             duration_ms=round((ended - began).total_seconds() * 1000),
             stop_reason=stop_reason,
             last_seq=log[-1].seq if log else 0,
+            **delivery(log),
         ),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
@@ -20,6 +21,7 @@ from flynn.store.signals import Signals
 from flynn.store.standing import hasten_runs
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
+from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.worker.chores import Chores
 from flynn.worker.clock import HASTE_SECONDS, Clock
 from flynn.worker.courier import Courier
@@ -109,9 +111,10 @@ async def open_worker(
     )
     chores = Chores(database, chores_of(settings))
     sweeper = Sweeper(caps.scratch)
+    checkouts = CheckoutSweeper(database, caps.mounts, keep=timedelta(days=settings.keep_checkouts_days))
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
+    parts = (engine, signals, clock, presence, sweeper, checkouts, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

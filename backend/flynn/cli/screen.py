@@ -109,6 +109,13 @@ class Screen:
             case ev.WorkspaceReverted():
                 names = ", ".join(file.path for file in event.files)
                 self.line(f"  undone: {one_line(names)}", style="33")
+            case ev.CheckoutMade():
+                self.line(f"  at work on the branch {safe(event.branch)}", style="33")
+            case ev.CheckoutSkipped():
+                self.line(f"  no checkout of its own: {one_line(event.detail)}", style="33")
+            case ev.TaskCommitted():
+                count = len(event.commits) + event.more
+                self.line(f"  {count} commits, {safe(event.branch)} {event.outcome}", style="33")
             case ev.ApprovalExpired():
                 self.line("  nobody decided, so the call is not made", style="33")
             case (

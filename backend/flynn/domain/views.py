@@ -11,7 +11,7 @@ from flynn.domain.content import Json
 from flynn.domain.orders import TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import AfterFailed, RunKind, RunState
+from flynn.domain.run import AfterFailed, Checkout, RunKind, RunState
 
 
 class _View(BaseModel):
@@ -179,6 +179,13 @@ class TaskView(_View):
     after: list[UUID] = Field(default=[], description="Tasks that it comes after")
     after_failed: AfterFailed | None = None
     deadline: datetime | None = Field(default=None, description="It is stopped then, unless it is over")
+    checkout: Checkout = Field(
+        default="workspace",
+        description="Whether it works in a checkout of its own or in the workspace itself",
+    )
+    branch: str | None = Field(
+        default=None, description="Where its commits go; null without a checkout of its own"
+    )
 
 
 class NewTask(TaskView):

@@ -53,6 +53,8 @@ class Caps:
     patience: timedelta = timedelta(hours=24)
     """How long a call waits for somebody's yes."""
     mounts: Mounts = field(default_factory=Mounts)
+    commit_email: str = "flynn@noreply.invalid"
+    """The address that stands in commits of tasks."""
     workspace_quota: int | None = None
     """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 
