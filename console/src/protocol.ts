@@ -244,6 +244,23 @@ interface Data {
     evidence: Evidence[];
     duration_ms: number;
   };
+  "checkout.made": {
+    branch: string;
+    base: string;
+    existing: boolean;
+    default_branch: string | null;
+    uncommitted: number | null;
+    again: boolean;
+  };
+  "checkout.skipped": { code: string; detail: string };
+  "task.committed": {
+    branch: string;
+    head: string;
+    commits: { sha: string; subject: string; files: number }[];
+    more: number;
+    outcome: string;
+    detail: string | null;
+  };
   "task.reported": { report: Report };
 }
 

@@ -36,6 +36,14 @@ turns:
       - {tool: Write, input: {file_path: made/report.txt, content: "blue\\n"}}
   - blocks: [{text: Both are blue.}]
 ---
+name: delegated
+match: Hand it over
+turns:
+  - blocks: [{tool: Write, input: {file_path: made.txt, content: "made\\n"}}]
+  - blocks:
+      - {tool: Bash, input: {command: "git add -A && git commit -qm 'Step one' && printf more > more.txt"}}
+  - blocks: [{text: It is on its branch.}]
+---
 name: asking
 match: Ask first
 turns:
