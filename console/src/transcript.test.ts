@@ -91,7 +91,14 @@ describe("events", () => {
   });
 
   test("a checkout, and what was handed over of it, are told of", () => {
-    const made = { branch: "topic", base: "b".repeat(40), existing: false, default_branch: "main", uncommitted: 0, again: false };
+    const made = {
+      branch: "topic",
+      base: "b".repeat(40),
+      existing: false,
+      default_branch: "main",
+      uncommitted: 0,
+      again: false,
+    };
     const commits = [{ sha: "a".repeat(40), subject: "First step", files: 1 }];
     const handed = { branch: "topic", head: "a".repeat(40), commits, more: 1, detail: null };
     const told = fold(
@@ -102,7 +109,9 @@ describe("events", () => {
         ["checkout.skipped", { code: "no-repository", detail: "No commit." }],
       ),
     ).items;
-    expect(told.map((item) => (item.kind === "note" ? [item.tone, item.text, item.detail] : []))).toEqual([
+    expect(
+      told.map((item) => (item.kind === "note" ? [item.tone, item.text, item.detail] : [])),
+    ).toEqual([
       ["plain", "At work in a checkout of its own, on the branch topic from main.", null],
       ["good", "2 commits are on the branch topic.", "aaaaaaaaaaaa First step"],
       [

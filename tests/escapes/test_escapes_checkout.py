@@ -166,6 +166,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_nothing_of_the_main_repository_can_be_written(scene: Scene, name: str) -> None:
     before = scene.state()
@@ -272,6 +273,7 @@ async def test_objects_that_became_a_link_are_not_shown(scene: Scene, public: Pa
     assert b"the-secret" not in done.output
 
 
+@pytest.mark.slow
 async def test_what_is_larger_than_the_workspace_may_take_stays_outside(scene: Scene) -> None:
     await scene.attack("head -c 6000000 /dev/urandom > big")
     scene.quota = 4_000_000
@@ -284,6 +286,7 @@ async def test_what_is_larger_than_the_workspace_may_take_stays_outside(scene: S
     assert again.outcome == "updated"
 
 
+@pytest.mark.slow
 async def test_somebody_elses_lock_is_named_and_left(scene: Scene) -> None:
     await scene.attack("echo work > work.txt")
     lock = scene.main / ".git/refs/heads/topic.lock"
@@ -298,6 +301,7 @@ async def test_somebody_elses_lock_is_named_and_left(scene: Scene) -> None:
     assert again.outcome == "updated"
 
 
+@pytest.mark.slow
 async def test_a_lock_that_a_killed_hand_over_left_behind_blocks_nothing(scene: Scene) -> None:
     await scene.attack("echo work > work.txt")
     for name in ("refs/heads/topic.lock", f"{kept_at(scene.checkout)}.lock"):

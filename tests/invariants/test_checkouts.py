@@ -199,6 +199,7 @@ async def test_what_is_not_committed_is_committed_and_left_on_the_tasks_branch(h
     assert "1 uncommitted change, which is not in it" in texts
 
 
+@pytest.mark.slow
 async def test_the_agents_own_commits_carry_its_name_and_the_trailer(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Commit it", branch="feature/steps")
@@ -209,6 +210,7 @@ async def test_the_agents_own_commits_carry_its_name_and_the_trailer(house: Hous
     assert log.split("\n") == [f"flynn-dev|{task.id}", "", f"flynn-dev|{task.id}"]
 
 
+@pytest.mark.slow
 async def test_commits_without_the_trailer_are_given_it(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Forge it")
@@ -220,6 +222,7 @@ async def test_commits_without_the_trailer_are_given_it(house: House) -> None:
     assert log == f"Ada|flynn-dev|{task.id}"
 
 
+@pytest.mark.slow
 async def test_nothing_changed_makes_no_branch(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Do nothing")
@@ -228,6 +231,7 @@ async def test_nothing_changed_makes_no_branch(house: House) -> None:
     assert (evidence(task).handed_over, evidence(task).commits) == ("unchanged", [])
 
 
+@pytest.mark.slow
 async def test_an_existing_branch_is_gone_on_with_and_one_that_moved_is_not_forced(house: House) -> None:
     begin(house.workspace)
     git(house.workspace, "branch", "topic")
@@ -260,6 +264,7 @@ def elsewhere(tree: Path, branch: str, subject: str) -> str:
     return git(tree, "commit-tree", "-m", subject, "-p", branch, f"{branch}^{{tree}}")
 
 
+@pytest.mark.slow
 async def test_the_workspaces_own_branch_is_refused(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Make it", branch="main")
@@ -271,6 +276,7 @@ async def test_the_workspaces_own_branch_is_refused(house: House) -> None:
     assert git(house.workspace, "show", "main:own.txt") == "mine"
 
 
+@pytest.mark.slow
 async def test_a_branch_checked_out_meanwhile_is_left_alone(house: House) -> None:
     begin(house.workspace)
     git(house.workspace, "branch", "topic")
@@ -286,6 +292,7 @@ async def test_a_branch_checked_out_meanwhile_is_left_alone(house: House) -> Non
     assert git(house.workspace, "show", f"refs/flynn/tasks/{task.id}:held.txt") == "held"
 
 
+@pytest.mark.slow
 async def test_a_name_that_git_cannot_take_fails_at_once(house: House) -> None:
     begin(house.workspace)
     git(house.workspace, "branch", "topic")
@@ -293,6 +300,7 @@ async def test_a_name_that_git_cannot_take_fails_at_once(house: House) -> None:
     assert (task.state, task.reason) == ("failed", "branch-blocked")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ["file", "empty", "broken", "link"])
 async def test_what_can_have_no_checkout_is_worked_on_itself_and_the_log_says_why(
     house: House, odd: str
@@ -336,6 +344,7 @@ async def test_a_plain_directory_is_worked_in_without_a_word(house: House) -> No
         await delegate(house, "Make it", branch="topic")
 
 
+@pytest.mark.slow
 async def test_a_task_may_ask_for_the_workspace_itself(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Make it", checkout="workspace")
@@ -345,6 +354,7 @@ async def test_a_task_may_ask_for_the_workspace_itself(house: House) -> None:
         TaskOrder.model_validate({"instructions": "x", "branch": "b", "checkout": "workspace"})
 
 
+@pytest.mark.slow
 async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Make it")
@@ -359,6 +369,7 @@ async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) ->
     assert len(evidence(await house.views.task(house.owner, task.id)).commits) == 2
 
 
+@pytest.mark.slow
 async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_turns(house: House) -> None:
     begin(house.workspace)
     tasks = [await delegate(house, "Hold on") for _ in range(3)]
@@ -400,6 +411,7 @@ class _Lease:
         return None
 
 
+@pytest.mark.slow
 async def test_a_checkout_that_was_swept_is_made_anew_from_its_branch(house: House) -> None:
     begin(house.workspace)
     task = await done(house, "Make it")
