@@ -17,9 +17,10 @@ _CONVERSATION = text("""
 INSERT INTO conversations (id, principal_id, workspace_id, agent, agent_version)
 VALUES (:c, :p, :w, 'flynn-dev', '1')""")
 _RUN = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, lane, state, resume, priority, not_before,
-                  limit_turns, limit_nanodollars, limit_prompt_tokens)
-VALUES (:r, :c, :w, :p, :lane, 'queued', :resume, :priority, now() + make_interval(secs => :delay), 1, 1, 1)""")
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, lane, state, resume, priority,
+                  not_before, limit_turns, limit_nanodollars, limit_prompt_tokens)
+VALUES (:r, :c, :w, :p, :lane, 'queued', :resume, :priority,
+        now() + make_interval(secs => :delay), 1, 1, 1)""")
 _PRINCIPAL = text("INSERT INTO principals (id, name) VALUES (:p, :name)")
 _MOST = text("""
 SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL GROUP BY workspace_id) AS held""")

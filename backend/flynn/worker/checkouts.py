@@ -14,7 +14,7 @@ from flynn.agent.prompt import Prompts
 from flynn.domain import events as ev
 from flynn.domain.branch import own_branch
 from flynn.domain.content import text_block
-from flynn.domain.errors import SandboxUnavailable, WorkspaceError
+from flynn.domain.errors import SandboxUnavailable, Unavailable, WorkspaceError
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.view import owner_to_become, walkable
 from flynn.store import runs
@@ -91,7 +91,7 @@ class Checkouts:
                 note = await self._make(held, workspace, checkout, found, git, branch)
             elif note is not None and found is not None:
                 note = await checkout.refresh(git, found, note, objects_of(workspace.path))
-        except (NoRepository, GitFailed, GitMissing, SandboxUnavailable, OSError) as error:
+        except (NoRepository, GitFailed, GitMissing, SandboxUnavailable, Unavailable, OSError) as error:
             return await self._without(held, workspace, error, branch)
         if note is not None and (made or held.journal.transcript.checkout is None):
             await self._tell(held, checkout, note, found)
