@@ -177,6 +177,10 @@ export interface Report {
     cost_dollars: number;
     duration_ms: number;
     stop_reason: string;
+    branch?: string | null;
+    commits?: { sha: string; subject: string; files: number }[];
+    handed_over?: string | null;
+    hand_over_detail?: string | null;
   };
 }
 

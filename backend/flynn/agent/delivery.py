@@ -22,9 +22,8 @@ def delivery(log: Sequence[ev.Recorded]) -> dict[str, Any]:
                 detail = skipped.detail
             case ev.TaskCommitted() as handed:
                 commits |= {commit.sha: commit for commit in handed.commits}
-                outcome, detail = handed.outcome, handed.detail
-                if handed.outcome == "unchanged" and commits:
-                    outcome = "updated"
+                if handed.outcome != "unchanged" or outcome is None:
+                    outcome, detail = handed.outcome, handed.detail
             case _:
                 pass
     if branch is None:
