@@ -9,6 +9,7 @@ never shown. Only app and cli import this module; everybody else is handed what 
 import difflib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -114,6 +115,15 @@ def _setting(name: str, default: Any, sentence: str, allowed: str | None = None,
 
 Choice = BeforeValidator(_lower)
 Directory = Annotated[Path, AfterValidator(_path)]
+
+
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,120}", text, re.ASCII):
+        raise ValueError("it is no mail address")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_mailbox)]
 
 
 class Settings(BaseSettings):
@@ -229,6 +239,20 @@ class Settings(BaseSettings):
         "Most bytes on the disk of a workspace that the service made, unless an admin gave it another quota.",
         ge=1_048_576,
         le=2**60,
+    )
+    commit_email: Address = _setting(
+        "FLYNN_COMMIT_EMAIL",
+        "flynn@noreply.invalid",
+        "The address in commits of tasks with a checkout of their own; the name is the agent's.",
+        "an address without spaces",
+    )
+    keep_checkouts_days: float = _setting(
+        "FLYNN_KEEP_CHECKOUTS_DAYS",
+        7.0,
+        "For so long the checkout of a task that is over is kept; later words to the task make it anew from "
+        "its branch.",
+        ge=0.01,
+        le=3_650,
     )
     workspaces_each: int = _setting(
         "FLYNN_WORKSPACES_EACH",

@@ -233,6 +233,10 @@ export interface Report {
     cost_dollars: number;
     duration_ms: number;
     stop_reason: string;
+    branch?: string | null;
+    commits?: { sha: string; subject: string; files: number }[];
+    handed_over?: string | null;
+    hand_over_detail?: string | null;
   };
   criteria?: {
     criterion: string;
@@ -353,6 +357,23 @@ interface Data {
     content: Block[];
     evidence: Evidence[];
     duration_ms: number;
+  };
+  "checkout.made": {
+    branch: string;
+    base: string;
+    existing: boolean;
+    default_branch: string | null;
+    uncommitted: number | null;
+    again: boolean;
+  };
+  "checkout.skipped": { code: string; detail: string };
+  "task.committed": {
+    branch: string;
+    head: string;
+    commits: { sha: string; subject: string; files: number }[];
+    more: number;
+    outcome: string;
+    detail: string | null;
   };
   "task.reported": { report: Report };
 }

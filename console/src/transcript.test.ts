@@ -144,6 +144,39 @@ describe("events", () => {
     });
   });
 
+  test("a checkout, and what was handed over of it, are told of", () => {
+    const made = {
+      branch: "topic",
+      base: "b".repeat(40),
+      existing: false,
+      default_branch: "main",
+      uncommitted: 0,
+      again: false,
+    };
+    const commits = [{ sha: "a".repeat(40), subject: "First step", files: 1 }];
+    const handed = { branch: "topic", head: "a".repeat(40), commits, more: 1, detail: null };
+    const told = fold(
+      ...events(
+        ["checkout.made", made],
+        ["task.committed", { ...handed, outcome: "updated" }],
+        ["task.committed", { ...handed, outcome: "diverged", detail: "Moved." }],
+        ["checkout.skipped", { code: "no-repository", detail: "No commit." }],
+      ),
+    ).items;
+    expect(
+      told.map((item) => (item.kind === "note" ? [item.tone, item.text, item.detail] : [])),
+    ).toEqual([
+      ["plain", "At work in a checkout of its own, on the branch topic from main.", null],
+      ["good", "2 commits are on the branch topic.", "aaaaaaaaaaaa First step"],
+      [
+        "bad",
+        "2 commits could not be added to the moved branch topic.",
+        "Moved.\naaaaaaaaaaaa First step",
+      ],
+      ["waiting", "No checkout of its own.", "No commit."],
+    ]);
+  });
+
   describe("an undo", () => {
     const target = { kind: "call", call_id: "t1", seq: 7 };
     const DONE: [string, unknown][] = [

@@ -175,6 +175,16 @@ function after(t: Transcript, event: Envelope): Transcript {
       return changed(t, event);
     case "workspace.reverted":
       return reverted(t, event);
+    case "checkout.made": {
+      const { branch, default_branch, existing, again } = event.data;
+      const from = existing ? "" : ` from ${default_branch ?? event.data.base.slice(0, 12)}`;
+      const made = again ? "The checkout was made anew" : "At work in a checkout of its own";
+      return added(t, note(event, "plain", `${made}, on the branch ${branch}${from}.`, null));
+    }
+    case "checkout.skipped":
+      return added(t, note(event, "waiting", "No checkout of its own.", event.data.detail));
+    case "task.committed":
+      return added(t, handedOver(event));
     case "task.reported":
       return added(t, {
         kind: "report",
@@ -298,6 +308,30 @@ function changed(t: Transcript, event: Envelope & { type: "workspace.changed" })
       missed,
     },
   }));
+}
+
+const OUTCOMES: Record<string, string> = {
+  updated: "is on the branch",
+  unchanged: "There is nothing to commit for the branch",
+  diverged: "could not be added to the moved branch",
+  kept: "could not be put on the branch",
+  failed: "could not be handed over to the branch",
+};
+
+/** What was handed over: how many commits, and their subjects. */
+function handedOver(event: Envelope & { type: "task.committed" }): Item {
+  const { branch, commits, more, outcome, detail } = event.data;
+  const count = commits.length + more;
+  const said = OUTCOMES[outcome] ?? outcome;
+  const verb = count === 1 ? said : said.replace(/^is /, "are ");
+  const text =
+    outcome === "unchanged"
+      ? `${said} ${branch}.`
+      : `${count === 0 ? "The work" : count === 1 ? "1 commit" : `${count} commits`} ${count === 0 ? said : verb} ${branch}.`;
+  const subjects = commits.map((commit) => `${commit.sha.slice(0, 12)} ${commit.subject}`);
+  const lines = [...(detail === null ? [] : [detail]), ...subjects];
+  const good = outcome === "updated" || outcome === "unchanged";
+  return note(event, good ? "good" : "bad", text, lines.length === 0 ? null : lines.join("\n"));
 }
 
 /** The run of an undo ended without a word of what came of it. */

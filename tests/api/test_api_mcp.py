@@ -172,7 +172,7 @@ async def test_what_another_has_is_answered_like_what_is_not_there(served: Serve
             {"instructions": "x", "workspace": "no"},
             "the workspaces you may use are: default. Whoever made another may let you in",
         ),
-        ("delegate_task", {"instructions": "x", "branch": "y"}, "branch: is not known here; known are: "),
+        ("delegate_task", {"instructions": "x", "colour": "y"}, "colour: is not known here; known are: "),
         ("delegate_task", {"instructions": "x", "callback_url": "http://10.0.0.1/"}, "FLYNN_WEBHOOK_HOSTS"),
         ("task_status", {"task_id": "7"}, "task_id: should be a valid UUID"),
         ("task_status", {"task_id": str(uuid4()), "wait": 51}, "wait: should be less than or equal to 50"),

@@ -57,6 +57,14 @@ turns:
         input: {command: "echo two >> marks.txt; rm config.txt; mkdir config.txt; chmod 600 notes.txt"}
   - blocks: [{text: Chores are done.}]
 ---
+name: delegated
+match: Hand it over
+turns:
+  - blocks: [{tool: Write, input: {file_path: made.txt, content: "made\\n"}}]
+  - blocks:
+      - {tool: Bash, input: {command: "git add -A && git commit -qm 'Step one' && printf more > more.txt"}}
+  - blocks: [{text: It is on its branch.}]
+---
 name: asking
 match: Ask first
 turns:

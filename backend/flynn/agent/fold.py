@@ -97,6 +97,9 @@ class Transcript:
         """The last snapshot that the log tells of, and the seq of its event."""
         self.undo: Undo | None = None
         """What the open run has to undo; None when it is the agent's."""
+        self.checkout: ev.CheckoutMade | None = None
+        self.handed_over: ev.TaskCommitted | None = None
+        """What was last handed over of a task's checkout."""
         self.kinds: dict[int, InputKind] = {}
         self._messages: list[Message] = []
         self._base = digest(prefix)
@@ -206,6 +209,8 @@ class Transcript:
                 self.run.failed = None
             case ev.AccountRequested() | ev.TaskAccounted():
                 self._account(recorded.seq, event)
+            case ev.CheckoutMade() | ev.CheckoutSkipped() | ev.TaskCommitted():
+                self._settle_files(recorded.seq, event)
             case ev.RunQueued() | ev.BudgetReached() | ev.TaskReported() | ev.TaskChecked():
                 pass
             case ev.RunStarted():
@@ -220,6 +225,15 @@ class Transcript:
         self.context_tokens = event.usage.prompt + event.usage.output
         self.run.turns += 1
         self.run.failures = self.run.truncations = 0
+
+    def _settle_files(self, seq: int, event: ev.CheckoutMade | ev.CheckoutSkipped | ev.TaskCommitted) -> None:
+        if isinstance(event, ev.TaskCommitted):
+            self.handed_over = event
+            return
+        if isinstance(event, ev.CheckoutMade):
+            self.checkout = event
+        if event.content:
+            self._input(seq, event.content, "note")
 
     def _interrupt(self, recorded: ev.Recorded, event: ev.InterruptRequested) -> None:
         if self.interrupted is None:

@@ -36,6 +36,8 @@ NoteName = Literal[
     "unreadable",
     "undone",
     "rolled_back",
+    "checkout",
+    "no_checkout",
     "denied_by_rule",
     "denied_by_person",
     "denied_by_words",
@@ -105,14 +107,17 @@ class Prompts:
         self,
         *,
         workspace_name: str,
-        workspace_path: str,
+        workspace_path: str | None,
         today: date,
         platform: str,
         bash: bool,
         bash_reason: str | None = None,
         sandboxed: bool = True,
     ) -> str:
-        """The text that heads a conversation's first message. `bash_reason` says why Bash is missing."""
+        """The text that heads a conversation's first message. `bash_reason` says why Bash is missing.
+
+        Without a path, a later note says where the files are.
+        """
         return self._render(
             "opening",
             {

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flynn.agent.changed_files import changed_files
 from flynn.agent.claims import Proofs, criteria_of, judge, unmentioned
+from flynn.agent.delivery import delivery
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
 from flynn.domain.evidence import CommandRan, JobStarted
@@ -99,6 +100,7 @@ def build_report(
             duration_ms=round((ended - began).total_seconds() * 1000),
             stop_reason=stop_reason,
             last_seq=log[-1].seq if log else 0,
+            **delivery(log),
         ),
         criteria=criteria_of(criteria, said, proofs),
         account=said,

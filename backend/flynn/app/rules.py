@@ -71,6 +71,7 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         workspace_quota=settings.workspace_quota,
         day_nanodollars=day_of(settings),
         checks=settings.checks,
+        commit_email=settings.commit_email,
     )
 
 
@@ -93,7 +94,7 @@ def rules_of(
     `keyless` says whether this process runs the agent and has no key for it now.
     """
 
-    def opening(workspace_name: str, workspace_path: str) -> str:
+    def opening(workspace_name: str, workspace_path: str | None) -> str:
         return prompts.opening(
             workspace_name=workspace_name,
             workspace_path=workspace_path,

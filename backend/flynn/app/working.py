@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
@@ -21,6 +22,7 @@ from flynn.store.signals import Signals
 from flynn.store.standing import hasten_runs
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
+from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.worker.chores import Chores
 from flynn.worker.clock import HASTE_SECONDS, Clock
 from flynn.worker.courier import Courier
@@ -123,10 +125,11 @@ async def open_worker(
         most_bytes=caps.snapshot_bytes,
     )
     sweeper = Sweeper(caps.scratch, kept if caps.snapshot_bytes else None)
+    checkouts = CheckoutSweeper(database, caps.mounts, keep=timedelta(days=settings.keep_checkouts_days))
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
     await wake_for_the_day(database, caps.day_nanodollars)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
+    parts = (engine, signals, clock, presence, sweeper, checkouts, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

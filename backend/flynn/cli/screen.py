@@ -108,17 +108,14 @@ class Screen:
                     "a call" if isinstance(event.target, ev.UndoneCall) else f"all after {event.target.seq}"
                 )
                 self.line(f"  {safe(event.principal)} wants {what} to be undone", style="33")
-            case ev.WorkspaceChanged(missed=str(why)):
-                self.line(f"  not covered by snapshots: {one_line(why)}", style="33")
-            case ev.WorkspaceChanged():
-                if event.tool not in ("Write", "Edit"):
-                    names = ", ".join(file.path for file in event.files)
-                    self.line(f"  changed: {one_line(names)}", style="2")
-            case ev.WorkspaceReverted(refused=str(why)):
-                self.line(f"  not undone: {one_line(why)}", style="33")
-            case ev.WorkspaceReverted():
-                names = ", ".join(file.path for file in event.files)
-                self.line(f"  undone: {one_line(names)}", style="33")
+            case (
+                ev.WorkspaceChanged()
+                | ev.WorkspaceReverted()
+                | ev.CheckoutMade()
+                | ev.CheckoutSkipped()
+                | ev.TaskCommitted()
+            ):
+                self._files(event)
             case ev.ApprovalExpired():
                 self.line("  nobody decided, so the call is not made", style="33")
             case (
@@ -137,6 +134,30 @@ class Screen:
                 | ev.TaskChecked()
             ):
                 pass
+            case _:
+                assert_never(event)
+
+    def _files(self, event: ev.WorkspaceEvent) -> None:
+        """Show what became of files."""
+        match event:
+            case ev.WorkspaceChanged(missed=str(why)):
+                self.line(f"  not covered by snapshots: {one_line(why)}", style="33")
+            case ev.WorkspaceChanged():
+                if event.tool not in ("Write", "Edit"):
+                    names = ", ".join(file.path for file in event.files)
+                    self.line(f"  changed: {one_line(names)}", style="2")
+            case ev.WorkspaceReverted(refused=str(why)):
+                self.line(f"  not undone: {one_line(why)}", style="33")
+            case ev.WorkspaceReverted():
+                names = ", ".join(file.path for file in event.files)
+                self.line(f"  undone: {one_line(names)}", style="33")
+            case ev.CheckoutMade():
+                self.line(f"  at work on the branch {safe(event.branch)}", style="33")
+            case ev.CheckoutSkipped():
+                self.line(f"  no checkout of its own: {one_line(event.detail)}", style="33")
+            case ev.TaskCommitted():
+                count = len(event.commits) + event.more
+                self.line(f"  {count} commits, {safe(event.branch)} {event.outcome}", style="33")
             case _:
                 assert_never(event)
 

@@ -17,7 +17,7 @@ from flynn.domain.content import Block, Json
 from flynn.domain.diff_checks import DiffChecks
 from flynn.domain.evidence import Evidence
 from flynn.domain.permission import PermissionMode
-from flynn.domain.report import Report
+from flynn.domain.report import HandOver, Report, ReportedCommit
 from flynn.domain.run import TaskLimits
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
@@ -494,14 +494,58 @@ class TaskChecked(_Event):
     absent: list[str] = []
 
 
+class CheckoutMade(_Event):
+    """The task has a checkout of its own, on `branch`, which begins at the commit `base`.
+
+    `existing`: the branch was there before. `uncommitted` counts what is changed in the workspace and is not
+    in the checkout, None where that is not known. `again`: an earlier one was cleared away. `content` tells
+    the model.
+    """
+
+    type: Literal["checkout.made"] = "checkout.made"
+    branch: str
+    base: str
+    existing: bool
+    default_branch: str | None = None
+    uncommitted: int | None = None
+    again: bool = False
+    content: list[Block] = []
+
+
+class CheckoutSkipped(_Event):
+    """There can be no checkout of its own for the task, as `detail` says why: it works in the workspace."""
+
+    type: Literal["checkout.skipped"] = "checkout.skipped"
+    code: str
+    detail: str
+    content: list[Block] = []
+
+
+class TaskCommitted(_Event):
+    """What the task has committed was handed over to the workspace's repository, as far as `outcome` says.
+
+    `commits` are the new ones, oldest first, and `more` how many there are beside them; `head` is the
+    branch's last commit in the checkout.
+    """
+
+    type: Literal["task.committed"] = "task.committed"
+    branch: str
+    base: str
+    head: str
+    commits: list[ReportedCommit] = []
+    more: int = 0
+    outcome: HandOver
+    detail: str | None = None
+
+
 InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested
 RunEvent = RunQueued | RunStarted | RunWaiting | BudgetReached | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired
 TaskEvent = TaskReported | AccountRequested | TaskAccounted | TaskChecked
-
-WorkspaceEvent = WorkspaceChanged | WorkspaceReverted
+CheckoutEvent = CheckoutMade | CheckoutSkipped | TaskCommitted
+WorkspaceEvent = WorkspaceChanged | WorkspaceReverted | CheckoutEvent
 
 EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceEvent | TaskEvent
 

@@ -18,11 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from flynn.domain.branch import Branch
 from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
 from flynn.domain.destination import Destination
 from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed, TaskLimits
+from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed, Checkout, TaskLimits
 from flynn.domain.usage import nanodollars
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
@@ -222,6 +223,16 @@ class TaskOrder(_Order):
     agent: Name = Field(default="flynn-dev", validation_alias=AliasChoices("agent", "subagent_type"))
     title: Name | None = Field(default=None, validation_alias=AliasChoices("title", "description"))
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
+    branch: Branch | None = Field(
+        default=None,
+        description="The branch of the workspace's git repository that its commits go to, made when it is "
+        "missing; flynn/ and the beginning of the task's id if left out",
+    )
+    checkout: Checkout = Field(
+        default="own",
+        description="`own`: in a git repository the task works in a checkout of its own, beside everybody "
+        "else; `workspace`: in the workspace's own files, when its turn comes",
+    )
     permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
     priority: Annotated[int, Field(gt=-MESSAGE_PRIORITY, lt=MESSAGE_PRIORITY, strict=True)] = Field(
         default=0,
@@ -265,6 +276,12 @@ class TaskOrder(_Order):
     def _callback(self) -> Self:
         if self.callback_url is None and (self.callback_events or self.callback_secret):
             raise ValueError("callback_events and callback_secret need a callback_url")
+        return self
+
+    @model_validator(mode="after")
+    def _branch(self) -> Self:
+        if self.branch is not None and self.checkout != "own":
+            raise ValueError("a branch needs a checkout of its own: leave out one of branch and checkout")
         return self
 
 

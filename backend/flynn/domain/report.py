@@ -44,8 +44,28 @@ class ReportedCommand(BaseModel):
     description: str | None = None
 
 
+HandOver = Literal["updated", "unchanged", "diverged", "kept", "failed"]
+"""What became of a task's commits: the branch has them; there were none; the branch had moved on, or they
+could not be put on it for another reason, so that they are kept under refs/flynn/tasks/; or they are in the
+task's checkout only."""
+
+
+class ReportedCommit(BaseModel):
+    """A commit of the task: the first line of its message, and how many files it touches."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha: str
+    subject: str
+    files: int
+
+
 class Evidence(BaseModel):
-    """What the log proves. `checks` are None where nobody looked; `checks_missing` then says why."""
+    """What the log proves. `checks` are None where nobody looked; `checks_missing` then says why.
+
+    `branch` and what follows are of a task with a checkout of its own: the commit where the branch began,
+    its commits, what became of them and, where that wants explaining, why.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,6 +80,11 @@ class Evidence(BaseModel):
     duration_ms: int
     stop_reason: str
     last_seq: int
+    branch: str | None = None
+    base: str | None = None
+    commits: list[ReportedCommit] = []
+    handed_over: HandOver | None = None
+    hand_over_detail: str | None = None
 
 
 class ReportedCriterion(BaseModel):

@@ -15,6 +15,9 @@ RunKind = Literal["agent", "undo"]
 AfterFailed = Literal["fail", "skip"]
 """What a task does when one that it comes after failed or was cancelled: fail too, or be cancelled."""
 
+Checkout = Literal["own", "workspace"]
+"""Where a task works: in a checkout of its own, or in the workspace itself."""
+
 
 class RunState(StrEnum):
     """Where a run is. The last three are final."""

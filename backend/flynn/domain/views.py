@@ -11,7 +11,7 @@ from flynn.domain.content import Json
 from flynn.domain.orders import TaskBudget, TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import AfterFailed, RunKind, RunState
+from flynn.domain.run import AfterFailed, Checkout, RunKind, RunState
 
 
 class _View(BaseModel):
@@ -192,6 +192,13 @@ class TaskView(_View):
         default=TaskBudget(), description="What all its runs may use together, as it was raised last"
     )
     spent: Spent
+    checkout: Checkout = Field(
+        default="workspace",
+        description="Whether it works in a checkout of its own or in the workspace itself",
+    )
+    branch: str | None = Field(
+        default=None, description="Where its commits go; null without a checkout of its own"
+    )
 
 
 class NewTask(TaskView):

@@ -212,7 +212,7 @@ class Bubblewrap:
         return _TMP_BESIDE if beneath else _TMP
 
     def _shows_beneath(self, command: Command, directory: str) -> bool:
-        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
+        shown = (command.workspace, *self._view.readonly, *command.extra_readonly, *command.shown)
         return any(place.is_relative_to(directory) for place in shown)
 
     def _mounts(self, command: Command, workspace: Path, own: list[int]) -> list[str]:
@@ -222,6 +222,9 @@ class Bubblewrap:
             return path, self._bind(option, _open(path, own), path)
 
         mounts = [mount("--ro-bind", path) for path in (*self._view.readonly, *command.extra_readonly)]
+        mounts += [
+            (path, self._bind("--ro-bind", _open(path, own, exactly=True), path)) for path in command.shown
+        ]
         place = _open(workspace, own, exactly=True)
         mounts.append(
             (workspace, self._bind("--bind" if command.writable else "--ro-bind", place, workspace))

@@ -120,6 +120,7 @@ class Landlock:
             ),
             landlock=self._abi,
             read=tuple(map(str, read)),
+            shown=tuple(map(str, command.shown)),
             write=(str(temporary), *((str(workspace),) if command.writable else ())),
             device=tuple(f"/dev/{name}" for name in _DEVICES),
             isolate=True,
@@ -147,8 +148,9 @@ class Landlock:
 
     def _readable(self, command: Command, workspace: Path) -> tuple[Path, ...]:
         places = (*self._view.readonly, *command.extra_readonly, workspace)
+        seen = (*(place.resolve() for place in places), *command.shown)
         for path in self._view.hidden:
-            if any(path.is_relative_to(place.resolve()) for place in places):
+            if any(path.is_relative_to(place) for place in seen):
                 raise SandboxUnavailable(
                     f"the service's data in {path} lies beneath what a command may read; move one of them"
                 )

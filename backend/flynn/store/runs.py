@@ -25,9 +25,10 @@ FULL_RETRY_SECONDS = 5.0
 """After how long a full queue is worth another try."""
 
 _CONVERSATION = """
-SELECT c.id, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head, c.epoch,
-       c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, w.volume_id,
-       v.root AS volume_root, w.made AS workspace_made, w.quota_bytes AS workspace_quota, t.id AS task_id
+SELECT c.id, c.title, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head,
+       c.epoch, c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, w.volume_id,
+       v.root AS volume_root, w.made AS workspace_made, w.quota_bytes AS workspace_quota, t.id AS task_id,
+       t.checkout, t.branch
 FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN volumes v ON v.id = w.volume_id
 LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
@@ -43,9 +44,9 @@ SELECT * FROM runs WHERE conversation_id = :c AND kind = 'agent' ORDER BY create
 _BY_ID = text("SELECT * FROM runs WHERE id = :r FOR UPDATE")
 _WHERE = text("SELECT conversation_id FROM runs WHERE id = :r")
 _INSERT = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, kind, state, priority, not_before, after,
-                  deadline, limit_turns, limit_nanodollars, limit_prompt_tokens)
-SELECT :id, :conversation_id, :workspace_id, :principal_id, :kind, 'queued', :priority,
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, lane, kind, state, priority, not_before,
+                  after, deadline, limit_turns, limit_nanodollars, limit_prompt_tokens)
+SELECT :id, :conversation_id, :workspace_id, :principal_id, :lane, :kind, 'queued', :priority,
        CAST(:not_before AS timestamptz), CAST(:after AS uuid[]), CAST(:deadline AS timestamptz),
        :turns, :nanodollars, :prompt_tokens
 WHERE CAST(:depth AS bigint) IS NULL OR (
@@ -76,6 +77,10 @@ UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before =
   after = NULL, deadline = NULL,
   nanodollars = coalesce(:nanodollars, nanodollars), {REST},
   ended_at = clock_timestamp() WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_SETTLE = text("UPDATE tasks SET checkout = 'workspace', branch = NULL WHERE id = :t")
+_CHANGE_LANE = text(f"""
+UPDATE runs SET state = 'queued', reason = NULL, detail = NULL, not_before = NULL, job_id = NULL,
+  resume = true, lane = '', queued_at = clock_timestamp(), {REST} WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
 _LIMITS = text("""
 UPDATE runs SET limit_turns = :turns, limit_nanodollars = :nanodollars, limit_prompt_tokens = :prompt_tokens
 WHERE id = :r RETURNING *""")
@@ -90,6 +95,7 @@ def _run(row: Row[Any]) -> RunRow:
         conversation_id=row.conversation_id,
         workspace_id=row.workspace_id,
         principal_id=row.principal_id,
+        lane=row.lane,
         kind=row.kind,
         state=RunState(row.state),
         reason=row.reason,
@@ -164,9 +170,11 @@ async def queue_run(
     after: Sequence[UUID] = (),
     deadline: datetime | None = None,
     depth: AdmissionLimits | None = None,
+    lane: str | None = None,
 ) -> RunRow:
     """Insert a queued run for a locked conversation that has no open one; it is held behind tasks `after`.
 
+    It takes the conversation's own lane of the workspace, unless another `lane` is given.
     With `depth`, raises QueueFull when too many are queued already. The count takes no lock: those who come
     at the same time may all find the last place free, until `check_depth` looks again.
     """
@@ -175,6 +183,7 @@ async def queue_run(
         "conversation_id": conversation.id,
         "workspace_id": conversation.workspace_id,
         "principal_id": principal_id,
+        "lane": conversation.lane if lane is None else lane,
         "kind": kind,
         "priority": priority,
         "not_before": not_before,
@@ -263,6 +272,17 @@ async def wait_run(
 async def queue_again(connection: AsyncConnection, run_id: UUID, *, lost: bool = False) -> RunRow:
     """A waiting or stranded run is queued again, ahead of fresh ones; `lost` as in `start_run`."""
     return _run((await connection.execute(_QUEUE_AGAIN, {"r": run_id, "lost": int(lost)})).one())
+
+
+async def leave_lane(connection: AsyncConnection, run_id: UUID, task_id: UUID) -> RunRow:
+    """There can be no checkout for the task: it works in the workspace itself, in its turn."""
+    await connection.execute(_SETTLE, {"t": task_id})
+    return _run((await connection.execute(_CHANGE_LANE, {"r": run_id})).one())
+
+
+async def settle_without_checkout(connection: AsyncConnection, task_id: UUID) -> None:
+    """The same for a run that has the workspace already."""
+    await connection.execute(_SETTLE, {"t": task_id})
 
 
 async def hand_back(connection: AsyncConnection, run_id: UUID, job_id: int) -> bool:

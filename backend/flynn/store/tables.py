@@ -175,6 +175,13 @@ runs = Table(
     Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), nullable=False),
     Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
     Column("kind", Text, nullable=False, server_default="agent"),
+    Column(
+        "lane",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="the branch of a checkout of its own; empty: the workspace itself",
+    ),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("detail", Text),
@@ -213,7 +220,13 @@ runs = Table(
         postgresql_where=text("state IN ('queued','running','waiting')"),
     ),
     Index("runs_conversation_id_idx", "conversation_id", "created_at"),
-    Index("runs_admitted_idx", "workspace_id", "principal_id", postgresql_where=text("job_id IS NOT NULL")),
+    Index(
+        "runs_admitted_idx",
+        "workspace_id",
+        "lane",
+        "principal_id",
+        postgresql_where=text("job_id IS NOT NULL"),
+    ),
     Index(
         "runs_due_idx",
         "not_before",
@@ -245,7 +258,10 @@ tasks = Table(
     Column("limit_tokens", BigInteger),
     Column("limit_nanodollars", BigInteger),
     Column("limit_seconds", BigInteger),
+    Column("checkout", Text, nullable=False, server_default="workspace", comment="own, or workspace"),
+    Column("branch", Text, comment="where its commits go; null without a checkout of its own"),
     _at("created_at", nullable=False),
+    CheckConstraint("checkout IN ('own','workspace')", name="checkout"),
     Index("tasks_created_at_idx", "created_at", "id"),
 )
 

@@ -52,7 +52,8 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
-  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, r.after AS held_by,
+  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, t.checkout, t.branch,
+  r.after AS held_by, r.lane,
   t.limit_turns AS task_turns, t.limit_tokens AS task_tokens, t.limit_nanodollars AS task_nanodollars,
   t.limit_seconds AS task_seconds,
   r.id AS run_id, r.kind, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
@@ -60,7 +61,8 @@ SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away,
   r.state = 'queued' AND r.job_id IS NULL AND EXISTS (
-    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy
+    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.lane = r.lane
+      AND o.job_id IS NOT NULL) AS workspace_busy
   {callback}{spent}
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
@@ -366,6 +368,11 @@ def _why(row: Row[Any]) -> tuple[str | None, str | None]:
             f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted "
             "that is running now. The run starts when one does: name the volume's path in its FLYNN_VOLUMES."
         )
+    if row.workspace_busy and row.lane:
+        return "branch", (
+            f"Another task is at work on the branch {row.lane!r} of the workspace {row.workspace!r}. "
+            "This one starts when that one ends."
+        )
     if row.workspace_busy:
         return "workspace", (
             f"Another run is at work in the workspace {row.workspace!r}. This one starts when that one ends."
@@ -433,6 +440,8 @@ def _task(row: Row[Any]) -> TaskView:
             dollars=dollars(int(row.all_nanodollars)),
             minutes=round(float(row.worked_ms) / 60_000, 2),
         ),
+        checkout=row.checkout,
+        branch=row.branch,
     )
 
 

@@ -191,6 +191,8 @@ def _command(
         cwd=cwd,
         writable=not context.read_only,
         private_tmp=context.scratch,
+        environment=context.workspace.beside.environment,
+        shown=context.workspace.beside.shown,
         timeout_seconds=min(timeout_ms / 1000, _bound(context)),
         deadline=context.deadline,
         quota_bytes=context.workspace.quota_bytes,

@@ -158,6 +158,24 @@ class Endings:
         reach("wait.after-commit")
         return _done(journal, recorded)
 
+    async def leave_lane(self, journal: Journal, skipped: ev.CheckoutSkipped, task_id: UUID) -> None:
+        """Queue the run again for the workspace itself: there can be no checkout for its task."""
+        async with journal.turn, self.database.begin() as connection:
+            await _look(connection, journal)
+            await runs.lock_run(connection, journal.run_id)
+            await runs.leave_lane(connection, journal.run_id, task_id)
+            recorded = await log.append(
+                connection,
+                journal.conversation_id,
+                journal.run_id,
+                [skipped, ev.RunQueued(reason="resume")],
+                epoch=journal.epoch,
+            )
+            await admit(connection, self.admission)
+            reach("lane.before-commit")
+        reach("lane.after-commit")
+        journal.publish(recorded)
+
     async def hand_back(self, journal: Journal, job_id: int) -> None:
         """Say that this worker lets go of the run because it ends: nobody was lost. Raises LeaseLost.
 

@@ -7,6 +7,7 @@ writes nothing more but, for a shutdown, that it lets go: the next worker finds 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import bind, get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.tools.job import Jobs
+from flynn.worker.checkouts import Checkouts
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
@@ -43,6 +45,13 @@ LET_GO_SECONDS = 2.0
 
 POISON = 3
 """Workers that may be lost under a run before it is failed."""
+
+
+class Leave(Protocol):
+    """Hands over what a run has made; see `flynn.worker.checkouts.Checkouts.leave`."""
+
+    async def __call__(self, *, waits: bool = False) -> None:
+        """Do so; `waits`: the run will go on."""
 
 
 class Lease(Protocol):
@@ -93,6 +102,14 @@ class Runner:
             agents=agents,
             caps=caps,
             publish_delta=publish_delta,
+        )
+        self._checkouts = Checkouts(
+            database=database,
+            sandbox=sandbox,
+            prompts=prompts,
+            endings=endings,
+            mounts=caps.mounts,
+            email=caps.commit_email,
         )
         self._prompts = prompts
         self._signals = signals
@@ -151,10 +168,7 @@ class Runner:
                 return
             try:
                 with self.workplace.open(held.conversation) as workspace:
-                    if held.run.kind == "undo":
-                        await self._undo(held, workspace, lease)
-                    else:
-                        await self._work(held, workspace, lease)
+                    await self._enter(held, workspace, lease)
             except asyncio.CancelledError:
                 if lease.handed_back:
                     await self._let_go(journal, lease)
@@ -172,7 +186,26 @@ class Runner:
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
 
-    async def _work(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+    async def _enter(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+        """Work where the run has its files: in the workspace, or in a checkout that is handed over to it."""
+        git = self._checkouts.git(lease.deadline, lease.confirm)
+        station = await self._checkouts.enter(held, workspace, git)
+        if station is None:
+            return
+        leave = partial(self._checkouts.leave, held, workspace, station, git)
+        with station.workspace:
+            try:
+                if held.run.kind == "undo":
+                    await self._undo(held, station.workspace, lease, leave)
+                else:
+                    await self._work(held, station.workspace, lease, leave)
+            except LeaseLost:
+                raise
+            except FlynnError:
+                await leave()
+                raise
+
+    async def _work(self, held: Held, workspace: Workspace, lease: Lease, leave: Leave) -> None:
         """Let the agent work."""
         last_look = self.workplace.last_look(
             held, self._database, deadline=lease.deadline, confirm=lease.confirm
@@ -184,7 +217,7 @@ class Runner:
                 loop = self.workplace.loop(
                     held, workspace, jobs, changes, deadline=lease.deadline, confirm=lease.confirm
                 )
-                await self._drive(held, loop, workspace, last_look)
+                await self._drive(held, loop, workspace, last_look, leave)
         finally:
             await changes.close()
 
@@ -197,7 +230,7 @@ class Runner:
             self._log.warning("the run goes on without snapshots", why=why)
             return None, why.rstrip(".")
 
-    async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+    async def _undo(self, held: Held, workspace: Workspace, lease: Lease, leave: Leave) -> None:
         """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
         journal = held.journal
         if (asked := journal.transcript.interrupted) is not None:
@@ -219,6 +252,7 @@ class Runner:
                 await keep_net(self._database, journal, snapshots, besides=[pair])
         finally:
             await changes.close()
+        await leave()
         await self._endings.revert(journal, reverted)
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
@@ -229,7 +263,9 @@ class Runner:
         except (TimeoutError, LeaseLost, *OUTAGES) as error:
             self._log.warning("the run's worker ends without a word", error=repr(error))
 
-    async def _drive(self, held: Held, loop: Loop, workspace: Workspace, last_look: LastLook | None) -> None:
+    async def _drive(
+        self, held: Held, loop: Loop, workspace: Workspace, last_look: LastLook | None, leave: Leave
+    ) -> None:
         """Commit what the loop yields until it has come to a stop that stands."""
         answer: Answer = None
         async with aclosing(loop.run()) as turns:
@@ -253,6 +289,8 @@ class Runner:
                         reach("checked.before-commit")
                         await held.journal.append([checked])
                         reach("checked.after-commit")
+                if not (isinstance(turn, Completed) and held.journal.transcript.unanswered()):
+                    await leave(waits=isinstance(turn, Waits))
                 if await self._stop(held, turn):
                     return
 

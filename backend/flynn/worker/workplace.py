@@ -66,6 +66,8 @@ class Caps:
     """Whether linters look at what calls wrote, and at what a task leaves behind."""
     snapshot_bytes: int = 0
     """Most bytes of the snapshots of a workspace; 0 takes none."""
+    commit_email: str = "flynn@noreply.invalid"
+    """The address that stands in commits of tasks."""
     workspace_quota: int | None = None
     """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 

@@ -55,6 +55,7 @@ export function Report({ report }: { report: Reported }) {
           ))}
         </ul>
       )}
+      <Branch evidence={evidence} />
       <h3>Commands</h3>
       {commands.length === 0 && <p className="faint">None.</p>}
       {commands.length > 0 && (
@@ -175,6 +176,30 @@ function Checks({ checks }: { checks: DiffChecks }) {
           </ul>
         </details>
       )}
+    </>
+  );
+}
+
+/** Where the commits of a task with a checkout of its own went. */
+function Branch({ evidence }: { evidence: Reported["evidence"] }) {
+  const { branch, commits = [], handed_over, hand_over_detail } = evidence;
+  if (!branch)
+    return hand_over_detail ? <p className="faint">{visible(hand_over_detail)}</p> : null;
+  const good = handed_over === "updated" || handed_over === "unchanged";
+  return (
+    <>
+      <h3>
+        Branch <code>{visible(branch)}</code>{" "}
+        {handed_over && <span className={`chip ${good ? "good" : "bad"}`}>{handed_over}</span>}
+      </h3>
+      {hand_over_detail && <p>{visible(hand_over_detail)}</p>}
+      <ul>
+        {commits.map((commit) => (
+          <li key={commit.sha}>
+            <code>{commit.sha.slice(0, 12)}</code> {visible(commit.subject)}
+          </li>
+        ))}
+      </ul>
     </>
   );
 }
