@@ -39,6 +39,8 @@ PLACES = {
     "revert.after-act": "worker/reversal.py act",
     "results.before-commit": "agent/loop.py run",
     "results.after-commit": "agent/loop.py run",
+    "checked.before-commit": "worker/runner.py _drive",
+    "checked.after-commit": "worker/runner.py _drive",
     "closed.before-commit": "agent/loop.py run",
     "closed.after-commit": "agent/loop.py run",
     "wait.before-commit": "worker/endings.py wait",
