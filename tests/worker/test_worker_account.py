@@ -254,7 +254,7 @@ async def test_what_the_dollars_do_not_allow_is_not_asked(tmp_path: Path) -> Non
         await house.work()
         report = await reported(house, task)
         assert report.account is None
-        assert report.account_missing == "What is left of the dollars is not enough for one more call."
+        assert report.account_missing == "What is left of the budget is not enough for one more call."
         assert not any(s.params.get("account") for s in await of_type(house, task, ev.StepStarted))
 
 

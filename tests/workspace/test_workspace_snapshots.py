@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flynn.agent.changes import tell
 from flynn.domain.errors import LeaseLost
 from flynn.workspace.fence import Fence
 from flynn.workspace.path import ContentChanged
@@ -494,6 +495,28 @@ def test_a_difference_is_bounded_by_whole_files(place: Place) -> None:
     assert (whole.cut, cut.cut) == (False, True)
     assert cut.text.startswith(b"diff --git a/b.txt b/b.txt\nnew file mode 100644\n")
     assert [(patch.added, patch.removed) for patch in patches] == [(200, 0), (1, 0)]
+
+
+def test_more_than_anybody_compares_is_told_without_lines(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = place.snapshots.begin(0)
+    for name in "abc":
+        place.write(f"{name}/{name}.txt", f"{name}\n")
+    changes = place.snapshots.changes(before.tree, place.snapshots.look().tree)
+    told, difference = tell(changes, place.snapshots)
+    assert [(file.path, file.lines_added) for file in told] == [
+        ("a/a.txt", 1),
+        ("b/b.txt", 1),
+        ("c/c.txt", 1),
+    ]
+    assert (difference.text.count(b"diff --git"), difference.cut) == (3, False)
+    for limit, most in (("MOST_COMPARED", 2), ("MOST_COMPARED_BYTES", 3)):
+        with monkeypatch.context() as less:
+            less.setattr(f"flynn.agent.changes.{limit}", most)
+            told, difference = tell(changes, place.snapshots)
+        assert [file.lines_added for file in told] == [1, 1, 0]
+        assert (difference.text.count(b"diff --git"), difference.cut) == (2, True)
 
 
 # -- git's own -----------------------------------------------------------------------------------------------
