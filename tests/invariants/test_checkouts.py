@@ -412,7 +412,9 @@ class _Lease:
 
 
 @pytest.mark.slow
-async def test_a_checkout_that_was_swept_is_made_anew_from_its_branch(house: House) -> None:
+async def test_a_checkout_that_was_swept_is_made_anew_from_its_branch(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin(house.workspace)
     task = await done(house, "Make it")
     assert task.branch
@@ -429,7 +431,36 @@ async def test_a_checkout_that_was_swept_is_made_anew_from_its_branch(house: Hou
     assert git(house.workspace, "show", f"{task.branch}:own.txt") == "mine\nmore"
     assert [m.again for m in await events(house, task, ev.CheckoutMade)] == [False, True]
     assert len(evidence(await house.views.task(house.owner, task.id)).commits) == 2
-    unknown = place(house, task).parent / str(UUID(int=7))
+    # However many others stand before it that are nobody's here.
+    monkeypatch.setattr("flynn.worker.checkout_sweeper.MOST", 1)
+    unknown = place(house, task).parent / str(UUID(int=0))
     unknown.mkdir()
     assert await sweeper.sweep(datetime.now(UTC) + timedelta(days=8)) == 1
     assert unknown.exists()
+    # What was done in the checkout is never undone in the workspace's own files.
+    (house.workspace / ".git" / "HEAD").unlink()
+    (house.workspace / "own.txt").write_text("mine\n")
+    ends = await events(house, task, ev.ToolFinished)
+    await house.intake.undo(house.owner, task.conversation_id, UndoOrder(call_id=ends[0].call_id))
+    await house.work()
+    (failed,) = await events(house, task, ev.RunFailed)
+    assert failed.code == "no-repository"
+    assert (house.workspace / "own.txt").read_text() == "mine\n"
+
+
+@pytest.mark.slow
+async def test_a_checkout_whose_volume_lies_elsewhere_now_reads_its_history_from_there(house: House) -> None:
+    begin(house.workspace)
+    task = await done(house, "Make it")
+    assert task.branch
+    # As another machine left it, which has the volume under another path.
+    note = place(house, task) / "note.json"
+    told = json.loads(note.read_text())
+    alternates = place(house, task) / "tree" / ".git" / "objects" / "info" / "alternates"
+    assert told["objects"] == str(house.workspace / ".git" / "objects") == alternates.read_text().strip()
+    note.write_text(json.dumps({**told, "objects": "/elsewhere/.git/objects"}))
+    alternates.write_text("/elsewhere/.git/objects\n")
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
+    await house.work()
+    assert git(house.workspace, "show", f"{task.branch}:own.txt") == "mine\nmore"
+    assert json.loads(note.read_text())["objects"] == told["objects"]

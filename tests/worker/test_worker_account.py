@@ -1,6 +1,6 @@
 """The end of a task: its agent's account in a call of its own, the last look, and the report of both."""
 
-import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,13 +65,18 @@ def answer(blocks: str, faults: str = "") -> str:
     return script(f"account_turn:\n  blocks: {blocks}\n" + (f"  faults: [{faults}]\n" if faults else ""))
 
 
-async def delegated(house: House, *, age: float = 0, **more: Any) -> TaskView:
-    """A task; the files in its workspace are `age` seconds older than it."""
+async def delegated(house: House, **more: Any) -> TaskView:
     (house.workspace / "notes.txt").write_text("The sky is blue.\n")
-    await asyncio.sleep(age)
     order = TaskOrder.model_validate({"instructions": "Write it.", "workspace": "house", **more})
     task, _ = await house.intake.delegate_task(house.owner, order, idempotency_key=None)
     return task
+
+
+def commit(tree: Path) -> None:
+    """Make `tree` a repository with a commit that has notes.txt."""
+    (tree / "notes.txt").write_text("The sky is blue.\n")
+    for words in ("init -q", "add -A", "-c user.name=p -c user.email=p@q commit -qm one"):
+        subprocess.run(["git", *words.split()], cwd=tree, check=True)
 
 
 async def reported(house: House, task: TaskView, state: RunState = RunState.COMPLETED) -> Report:
@@ -128,17 +133,23 @@ async def test_an_honest_account_is_asked_for_once_and_borne_out(tmp_path: Path)
         assert len(await of_type(house, task, ev.TaskAccounted)) == 2
 
 
-async def test_a_lying_account_is_contradicted(tmp_path: Path) -> None:
-    async with open_house(tmp_path, script(LYING), options=STRICT) as house:
-        # The clocks of a disk and of a database are allowed to differ by two seconds.
-        task = await delegated(house, age=2.1)
+@pytest.mark.parametrize(
+    "repository",
+    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.needs("git", "bubblewrap")])],
+)
+async def test_a_lying_account_is_contradicted(tmp_path: Path, repository: bool) -> None:
+    async with open_house(tmp_path, script(LYING), options=STRICT, volume=True) as house:
+        if repository:
+            commit(house.workspace)
+        task = await delegated(house)
         await house.work()
+        assert len(await of_type(house, task, ev.CheckoutMade)) == repository
         report = await reported(house, task)
         contradicted = {claim.said: claim.why for claim in report.contradicted}
         assert contradicted == {
             "the tests passed: pytest -q": "No such command ran.",
             "It was changed: never.sh": "There is no such file.",
-            "It was changed: notes.txt": "Nobody has touched it since the task began.",
+            "It was changed: notes.txt": "It holds what it held when the task began.",
             "The linters find nothing new in the changed files": (
                 "They find 1, first shellcheck SC2086 in run.sh:2."
             ),
@@ -254,7 +265,7 @@ async def test_what_the_dollars_do_not_allow_is_not_asked(tmp_path: Path) -> Non
         await house.work()
         report = await reported(house, task)
         assert report.account is None
-        assert report.account_missing == "What is left of the dollars is not enough for one more call."
+        assert report.account_missing == "What is left of the budget is not enough for one more call."
         assert not any(s.params.get("account") for s in await of_type(house, task, ev.StepStarted))
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flynn.agent.changes import tell
 from flynn.domain.errors import LeaseLost
 from flynn.workspace.fence import Fence
 from flynn.workspace.path import ContentChanged
@@ -417,8 +419,8 @@ def test_many_packs_become_one(place: Place) -> None:
     assert len(list((place.store / "packs").iterdir())) > 64
     sweep(Store(place.store, most_bytes=2**30), kept_seconds=1e9)
     assert len(list((place.store / "packs").iterdir())) == 1
-    assert place.snapshots.content_at(last.tree, "a.txt") == b"69"
-    assert place.snapshots.content_at(last.tree, "a.txt/b") is None
+    assert place.snapshots.digest_at(last.tree, "a.txt") == sha256(b"69").hexdigest()
+    assert place.snapshots.digest_at(last.tree, "a.txt/b") is None
 
 
 # -- differences as text -----------------------------------------------------------------------------------
@@ -494,6 +496,28 @@ def test_a_difference_is_bounded_by_whole_files(place: Place) -> None:
     assert (whole.cut, cut.cut) == (False, True)
     assert cut.text.startswith(b"diff --git a/b.txt b/b.txt\nnew file mode 100644\n")
     assert [(patch.added, patch.removed) for patch in patches] == [(200, 0), (1, 0)]
+
+
+def test_more_than_anybody_compares_is_told_without_lines(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = place.snapshots.begin(0)
+    for name in "abc":
+        place.write(f"{name}/{name}.txt", f"{name}\n")
+    changes = place.snapshots.changes(before.tree, place.snapshots.look().tree)
+    told, difference = tell(changes, place.snapshots)
+    assert [(file.path, file.lines_added) for file in told] == [
+        ("a/a.txt", 1),
+        ("b/b.txt", 1),
+        ("c/c.txt", 1),
+    ]
+    assert (difference.text.count(b"diff --git"), difference.cut) == (3, False)
+    for limit, most in (("MOST_COMPARED", 2), ("MOST_COMPARED_BYTES", 3)):
+        with monkeypatch.context() as less:
+            less.setattr(f"flynn.agent.changes.{limit}", most)
+            told, difference = tell(changes, place.snapshots)
+        assert [file.lines_added for file in told] == [1, 1, 0]
+        assert (difference.text.count(b"diff --git"), difference.cut) == (2, True)
 
 
 # -- git's own -----------------------------------------------------------------------------------------------

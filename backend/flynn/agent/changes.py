@@ -4,7 +4,7 @@ One snapshot before the first call that writes, one after each. A snapshot that 
 a run: the call's event then says that it is not covered, and why. Reads take none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from flynn.agent.fold import Transcript
@@ -21,11 +21,14 @@ from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.comparison import Change
 from flynn.workspace.snapshots.git_state import GitState, look_at_git
 from flynn.workspace.snapshots.node import REASONS
-from flynn.workspace.snapshots.patch import FilePatch, joined, patch_of
+from flynn.workspace.snapshots.patch import LARGEST, FilePatch, joined, patch_of
 from flynn.workspace.snapshots.snapshots import SnapshotFailed, Snapshots, Taken
 
 MOST_FILES: Final = 200
 MOST_UNCOVERED: Final = 50
+MOST_COMPARED: Final = 1_000
+MOST_COMPARED_BYTES: Final = 32 * 2**20
+"""Files of one difference whose lines are compared, and what they may hold on both sides together."""
 TURNED_OFF: Final = "snapshots are turned off (FLYNN_SNAPSHOTS_MB=0)"
 _EDITORS: Final = frozenset({"Write", "Edit"})
 _Result = TypeVar("_Result")
@@ -198,20 +201,44 @@ class Changes:
 def tell(
     changes: Sequence[Change], snapshots: Snapshots, limit: int = CALL_BYTES
 ) -> tuple[list[ev.ChangedPath], Difference]:
-    """The covered ones of `changes` as events tell them, and as a text of at most `limit` bytes. Blocks."""
+    """The covered ones of `changes` as events tell them, and as a text of at most `limit` bytes. Blocks.
+
+    Beyond MOST_COMPARED files, or MOST_COMPARED_BYTES, they are told without lines and are not in the text: a
+    command may write more than anybody compares. No text is held that finds no room.
+    """
     covered = [change for change in changes if change.covered]
-    told: list[ev.ChangedPath] = []
-    patches: list[FilePatch] = []
     above = {change.path.rpartition("/")[0] for change in covered}
-    for change in covered:
-        patch = patch_of(change, snapshots.content)
-        if patch is not None:
-            patches.append(patch)
-        elif change.path in above:
-            continue  # what lies in the directory tells of it
-        told.append(_path(change, patch))
-    text = joined(patches, limit)
-    return told, Difference(text.text, text.cut)
+    told: list[ev.ChangedPath] = []
+    compared = size = passed_over = 0
+
+    def content(digest: str) -> bytes | None:
+        nonlocal size
+        data = snapshots.content(digest)
+        size += len(data) if data is not None and len(data) <= LARGEST else 0
+        return data
+
+    def patches() -> Iterator[FilePatch]:
+        nonlocal compared, passed_over
+        for change in covered:
+            if _is_directory(change):
+                # What lies in the directory tells of it.
+                if change.path not in above:
+                    told.append(_path(change, None))
+            elif compared >= MOST_COMPARED or size >= MOST_COMPARED_BYTES:
+                passed_over += 1
+                told.append(_path(change, None))
+            elif (patch := patch_of(change, content)) is not None:
+                compared += 1
+                told.append(_path(change, patch))
+                yield patch
+
+    text = joined(patches(), limit)
+    return told, Difference(text.text, text.cut or passed_over > 0)
+
+
+def _is_directory(change: Change) -> bool:
+    """Whether it is about a directory and nothing else, of which git tells nothing."""
+    return all(node is None or node.kind == "directory" for node in (change.before, change.after))
 
 
 def _path(change: Change, patch: FilePatch | None) -> ev.ChangedPath:

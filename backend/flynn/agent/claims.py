@@ -22,8 +22,8 @@ class Proofs:
     """What claims are held against.
 
     `changed` are the paths whose content differs from when the task began, each with the seq of its last
-    change; `touched` those that were changed on the way. `untouched` are paths of which the workspace itself
-    says that nobody changed them, `absent` those that are not in it.
+    change; `touched` those that were changed on the way. `untouched` are paths that hold what they held
+    then, as the workspace itself says, `absent` those that are not in it.
     """
 
     commands: Sequence[ReportedCommand]
@@ -115,7 +115,7 @@ def _file(path: str, proofs: Proofs) -> Claim:
         why = "It was changed and holds again what it held at the beginning."
         seen = _Seen(Judgement.CONTRADICTED, why, proofs.touched[known])
     elif known in proofs.untouched:
-        seen = _Seen(Judgement.CONTRADICTED, "Nobody has touched it since the task began.")
+        seen = _Seen(Judgement.CONTRADICTED, "It holds what it held when the task began.")
     elif known in proofs.absent and not any(
         posixpath.basename(known) in command.command for command in proofs.commands
     ):

@@ -56,15 +56,20 @@ class CheckoutSweeper:
         since = (now or datetime.now(UTC)) - self._keep
         gone = 0
         for volume in self._mounts.volumes:
-            place = volume.private / DIRECTORY
             try:
-                names = await asyncio.to_thread(_names, place)
-                for name in names[:MOST]:
-                    gone += await self._look(place, name, since)
+                gone += await self._sweep(volume.private / DIRECTORY, since)
             except OSError as error:
                 self._log.warning("checkouts cannot be swept", error=error.strerror)
         if gone:
             self._log.info("checkouts removed that were not needed any more", count=gone)
+        return gone
+
+    async def _sweep(self, place: Path, since: datetime) -> int:
+        gone = 0
+        for name in await asyncio.to_thread(_names, place):
+            gone += await self._look(place, name, since)
+            if gone == MOST:
+                break
         return gone
 
     async def _look(self, place: Path, name: str, since: datetime) -> bool:

@@ -14,7 +14,7 @@ from flynn.agent.prompt import Prompts
 from flynn.domain import events as ev
 from flynn.domain.branch import own_branch
 from flynn.domain.content import text_block
-from flynn.domain.errors import SandboxUnavailable, Unavailable, WorkspaceError
+from flynn.domain.errors import FlynnError, SandboxUnavailable, Unavailable, WorkspaceError
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.view import owner_to_become, walkable
 from flynn.store import runs
@@ -80,20 +80,16 @@ class Checkouts:
             private = await asyncio.to_thread(self.mounts.private, place, conversation.workspace_name)
             checkout = Checkout(private / DIRECTORY / str(task_id), task_id)
             note = await asyncio.to_thread(_known, checkout)
-            try:
-                found = await survey(workspace, git, branch)
-            except (NoRepository, SandboxUnavailable):
-                if note is None:
-                    raise
-                found = None  # what is in the checkout is not lost; the hand-over will say
             made = note is None
-            if note is None and found is not None:
+            found: Survey | None
+            if note is None:
+                found = await survey(workspace, git, branch)
                 note = await self._make(held, workspace, checkout, found, git, branch)
-            elif note is not None and found is not None:
-                note = await checkout.refresh(git, found, note, objects_of(workspace.path))
+            else:
+                note, found = await self._go_on(workspace, checkout, note, git)
         except (NoRepository, GitFailed, GitMissing, SandboxUnavailable, Unavailable, OSError) as error:
             return await self._without(held, workspace, error, branch)
-        if note is not None and (made or held.journal.transcript.checkout is None):
+        if made or held.journal.transcript.checkout is None:
             await self._tell(held, checkout, note, found)
         identity = self._identity(held)
         beside = Beside(shown=(objects_of(workspace.path),), environment=identity.environment())
@@ -169,6 +165,22 @@ class Checkouts:
             detail=said or None,
         )
 
+    async def _go_on(
+        self, workspace: Workspace, checkout: Checkout, note: Note, git: Git
+    ) -> tuple[Note, Survey | None]:
+        """The checkout that there is, with what was committed to its branch elsewhere.
+
+        Where git or the repository fails, what is in it is not lost: the hand-over will say so.
+        """
+        found: Survey | None = None
+        objects = objects_of(workspace.path)
+        try:
+            note = await checkout.attach(git, note, objects)
+            found = await survey(workspace, git, note.branch)
+            return await checkout.refresh(git, found, note, objects), found
+        except (NoRepository, GitFailed, GitMissing, SandboxUnavailable, OSError):
+            return note, found
+
     async def _make(
         self, held: Held, workspace: Workspace, checkout: Checkout, found: Survey, git: Git, branch: str
     ) -> Note:
@@ -223,6 +235,9 @@ class Checkouts:
         task_id = held.conversation.task_id
         if task_id is None:
             raise error
+        if held.run.kind == "undo" and held.journal.transcript.checkout is not None:
+            # What is to be undone was never done in the workspace's own files.
+            raise error if isinstance(error, FlynnError) else GitFailed(f"The disk said: {error}.")
         code = getattr(error, "code", "no-checkout")
         detail = str(getattr(error, "detail", None) or getattr(error, "strerror", None) or error)
         if branch != own_branch(task_id):

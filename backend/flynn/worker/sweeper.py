@@ -77,5 +77,8 @@ class Sweeper:
 def _sweep(place: Path, kept: KeptSnapshots, now: float | None) -> int:
     if not place.is_dir():
         return 0
-    stores = [Store(path, most_bytes=kept.most_bytes) for path in sorted(place.iterdir()) if path.is_dir()]
-    return sum(sweep(store, kept_seconds=kept.seconds, now=now) or 0 for store in stores)
+    freed = 0
+    for path in sorted(place.iterdir()):
+        if path.is_dir():  # one store at a time: each knows all that it holds
+            freed += sweep(Store(path, most_bytes=kept.most_bytes), kept_seconds=kept.seconds, now=now) or 0
+    return freed

@@ -8,6 +8,7 @@ written: no references, no configuration, no hooks, no index are shared, as they
 git is run over it as over any repository that nobody vouches for (flynn.workspace.git).
 """
 
+import asyncio
 import json
 import os
 import stat
@@ -18,99 +19,14 @@ from uuid import UUID
 
 from flynn.domain.errors import WorkspaceError
 from flynn.telemetry.crash_point import reach
+from flynn.workspace.checkout_script import ATTACH, MAKE, OUT, REFRESH, SEAL
 from flynn.workspace.git import Git, GitFailed, Script, facts_of
 from flynn.workspace.repository import Survey, commit_of
 from flynn.workspace.scratch import remove_scratch
 
 TRAILER: Final = "Flynn-Task"
-OUT: Final = "flynn-out"
-"""The directory in .git in which what is handed over lies for a moment."""
-BUNDLE: Final = "handover.bundle"
-MOST_COMMITS: Final = 500
-"""New commits up to which those without the trailer are given it."""
 _NOTE: Final = "note.json"
 _NOTE_BYTES: Final = 16_384
-
-_UNLOCK = r"""
-find "$GIT_DIR" -name '*.lock' ! -type d -exec rm -f {} +
-"""
-"""Whoever held a lock is gone: one run at a time works here, and its commands are dead when it is over."""
-
-_MAKE: Final = r"""
-set -eu
-git init -q --object-format="$FORMAT" --template= "$GIT_WORK_TREE"
-mkdir -p "$GIT_DIR/hooks" "$GIT_DIR/info" "$GIT_DIR/objects/info"
-printf '%s\n' "$OBJECTS" >"$GIT_DIR/objects/info/alternates"
-[ -z "$SHALLOW" ] || printf '%s\n' $SHALLOW >"$GIT_DIR/shallow"
-printf '#!/bin/sh\nexec git interpret-trailers --in-place --if-exists addIfDifferent --trailer "%s" "$1"\n' \
-  "$TRAILER: $TASK" >"$GIT_DIR/hooks/prepare-commit-msg"
-chmod 755 "$GIT_DIR/hooks/prepare-commit-msg"
-git update-ref "refs/heads/$BRANCH" "$START"
-git symbolic-ref HEAD "refs/heads/$BRANCH"
-[ -z "$DEFAULT" ] || git update-ref "refs/remotes/origin/$DEFAULT" "$HEAD"
-git reset -q --hard
-"""
-_REFRESH: Final = rf"""
-set -eu
-{_UNLOCK}
-[ "$(git symbolic-ref -q HEAD)" = "refs/heads/$BRANCH" ] || exit 0
-[ "$(git rev-parse HEAD)" = "$SHARED" ] || exit 0
-[ -z "$(git status --porcelain --ignore-submodules=all | head -c 1)" ] || exit 0
-git merge-base --is-ancestor "$SHARED" "$START" || exit 0
-git merge -q --ff-only "$START"
-echo "moved $START"
-"""
-_SEAL: Final = rf"""
-set -eu
-{_UNLOCK}
-out="$GIT_DIR/{OUT}"
-rm -rf "$out"; mkdir "$out"
-git add -A --ignore-errors 2>"$TMPDIR/add" || echo "partial yes"
-nested=$(git diff --cached --raw --no-renames --no-abbrev | awk '$2 == "160000" && $1 != ":160000"' | wc -l)
-echo "nested $nested"
-if ! git diff --cached --quiet --no-ext-diff --ignore-submodules=none; then
-  {{ printf '%s\n\n' "$SUBJECT"
-    git diff --cached --name-status --no-renames --no-ext-diff | head -n 20
-    printf '\n%s: %s\n' "$TRAILER" "$TASK"
-  }} | git commit -q --no-verify --cleanup=verbatim -F -
-fi
-tip=$(git rev-parse HEAD)
-branch="refs/heads/$BRANCH"
-own=$(git rev-parse -q --verify "$branch^{{commit}}" || echo)
-if [ "$(git symbolic-ref -q HEAD)" != "$branch" ]; then
-  if [ -z "$own" ] || git merge-base --is-ancestor "$own" "$tip"; then
-    git update-ref "$branch" "$tip"; git symbolic-ref HEAD "$branch"
-  else tip=$own; echo "elsewhere yes"; fi
-fi
-new=$(git rev-list --count "$tip" --not $SHARED)
-me="$GIT_COMMITTER_NAME <$GIT_COMMITTER_EMAIL>"
-lacking=$(git rev-list --count --invert-grep --grep="^$TRAILER: $TASK\$" "$tip" --not $SHARED)
-others=$(git log --format='%cn <%ce>' "$tip" --not $SHARED | grep -Fxvc "$me" || true)
-if [ "$new" -gt 0 ] && [ "$new" -le {MOST_COMMITS} ] && [ $((lacking + others)) -gt 0 ]; then
-  map=$(mktemp -d)
-  last=$tip
-  for old in $(git rev-list --topo-order --reverse "$tip" --not $SHARED); do
-    parents=
-    for parent in $(git log -1 --format=%P "$old"); do
-      [ ! -f "$map/$parent" ] || parent=$(cat "$map/$parent")
-      parents="$parents -p $parent"
-    done
-    last=$(git log -1 --format=%B "$old" \
-      | git interpret-trailers --if-exists addIfDifferent --trailer "$TRAILER: $TASK" \
-      | GIT_AUTHOR_NAME=$(git log -1 --format=%an "$old") GIT_AUTHOR_EMAIL=$(git log -1 --format=%ae "$old") \
-        GIT_AUTHOR_DATE=$(git log -1 --format=%ad --date=raw "$old") \
-        GIT_COMMITTER_DATE=$(git log -1 --format=%cd --date=raw "$old") \
-        git commit-tree $parents -F - "$old^{{tree}}")
-    echo "$last" >"$map/$old"
-  done
-  rm -rf "$map"
-  git update-ref "$branch" "$last" "$tip"
-  tip=$last
-fi
-echo "head $tip"
-echo "new $new"
-[ "$new" -eq 0 ] || git bundle create -q "$out/{BUNDLE}" "$branch" $(printf '^%s ' $SHARED)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +34,7 @@ class Note:
     """What a checkout is. `shared` is the branch's last commit that the workspace's repository has too.
 
     `head` is where the workspace was when it was made; `existing` that the branch was there;
-    `handing` says that a hand-over has begun and was not seen to end.
+    `handing` says that a hand-over has begun and was not seen to end, `objects` where its history is read.
     """
 
     task: str
@@ -129,6 +45,7 @@ class Note:
     default_branch: str | None
     existing: bool = False
     handing: bool = False
+    objects: str = ""
 
     @property
     def known(self) -> str:
@@ -226,7 +143,7 @@ class Checkout:
         }
         reach("checkout.before-make")
         script = Script(facts=facts, writable=True, shown=(objects,), quota_bytes=quota)
-        await git.run(self.tree, _MAKE, script)
+        await git.run(self.tree, MAKE, script)
         reach("checkout.after-make")
         note = Note(
             task=str(self.task_id),
@@ -236,10 +153,25 @@ class Checkout:
             shared=survey.start,
             default_branch=survey.current,
             existing=survey.branch is not None,
+            objects=str(objects),
         )
-        self.write(note)
+        await asyncio.to_thread(self.write, note)
         reach("checkout.noted")
         return note
+
+    async def attach(self, git: Git, note: Note, objects: Path) -> Note:
+        """Have the history read from `objects`: another machine has the volume elsewhere, a restored one too.
+
+        Raises GitFailed, SandboxUnavailable.
+        """
+        if note.objects == str(objects):
+            return note
+        self.look()
+        facts = {"OBJECTS": str(objects)}
+        await git.run(self.tree, ATTACH, Script(facts=facts, writable=True))
+        attached = replace(note, objects=str(objects))
+        await asyncio.to_thread(self.write, attached)
+        return attached
 
     async def refresh(self, git: Git, survey: Survey, note: Note, objects: Path) -> Note:
         """Take over what was committed to the branch elsewhere, where the checkout has nothing of its own."""
@@ -247,11 +179,11 @@ class Checkout:
         if survey.branch in (None, note.shared):
             return note
         facts = {"BRANCH": note.branch, "SHARED": note.shared, "START": survey.start}
-        done = await git.call(self.tree, _REFRESH, Script(facts=facts, writable=True, shown=(objects,)))
+        done = await git.call(self.tree, REFRESH, Script(facts=facts, writable=True, shown=(objects,)))
         if done.exit_code != 0 or facts_of(done.output).get("moved") != survey.start:
             return note
         moved = replace(note, shared=survey.start)
-        self.write(moved)
+        await asyncio.to_thread(self.write, moved)
         return moved
 
     async def seal(
@@ -271,7 +203,7 @@ class Checkout:
             "TASK": str(self.task_id),
         }
         script = Script(facts=facts, writable=True, shown=(objects,), quota_bytes=quota)
-        said = facts_of((await git.run(self.tree, _SEAL, script)).output)
+        said = facts_of((await git.run(self.tree, SEAL, script)).output)
         new, nested = said.get("new", ""), said.get("nested", "").strip()
         if not new.isdecimal() or len(new) > 9:
             raise GitFailed("git did not say how many commits there are.")

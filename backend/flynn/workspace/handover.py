@@ -10,6 +10,7 @@ task's one run writes, and that of the branch only when a hand-over was cut off 
 or nothing, and did not change while it was waited for. Everybody else's locks are waited for, and then named.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -17,7 +18,8 @@ from flynn.domain.content import clean
 from flynn.domain.report import HandOver, ReportedCommit
 from flynn.telemetry.crash_point import reach
 from flynn.telemetry.redaction import redact
-from flynn.workspace.checkout import BUNDLE, TRAILER, Checkout, Identity, Note, Sealed
+from flynn.workspace.checkout import TRAILER, Checkout, Identity, Note, Sealed
+from flynn.workspace.checkout_script import BUNDLE
 from flynn.workspace.git import Git, GitFailed, Script, why
 from flynn.workspace.root import Workspace
 
@@ -102,8 +104,7 @@ async def hand_over(
     Raises GitFailed, SandboxUnavailable, QuotaExceeded; then nothing but objects, and perhaps the kept
     reference, is there.
     """
-    size = _size(checkout)
-    workspace.admit(".git", size)
+    await asyncio.to_thread(_admit, workspace, checkout)
     facts = {
         **identity.environment(),
         "BRANCH": note.branch,
@@ -127,8 +128,8 @@ async def hand_over(
     return _read(done.output, kept_at(checkout), why(done))
 
 
-def _size(checkout: Checkout) -> int:
-    """Bytes of the bundle. Raises GitFailed when there is none."""
+def _admit(workspace: Workspace, checkout: Checkout) -> None:
+    """Raise QuotaExceeded when the workspace has no room for the bundle, GitFailed when there is none."""
     checkout.look()
     with (
         Workspace.open(checkout.tree) as tree,
@@ -136,7 +137,7 @@ def _size(checkout: Checkout) -> int:
     ):
         if not found.is_file:
             raise GitFailed("What was to be handed over is no file.")
-        return found.status.st_size
+        workspace.admit(".git", found.status.st_size)
 
 
 def _read(output: bytes, kept: str, failure: str) -> HandedOver:

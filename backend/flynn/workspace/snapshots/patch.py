@@ -14,7 +14,7 @@ from flynn.workspace.snapshots.comparison import Change
 from flynn.workspace.snapshots.node import Node
 
 _CONTEXT: Final = 3
-_LARGEST: Final = 1 << 20
+LARGEST: Final = 1 << 20
 """Bytes of a file on either side up to which lines are compared."""
 _COMPARED: Final = 2_000
 """Differing lines on both sides together up to which the shortest difference is looked for: it takes
@@ -119,7 +119,7 @@ def _lines(node: Node | None, content: Content) -> list[bytes] | None:
     if node is None:
         return []
     data = content(node.digest)
-    if data is None or len(data) > _LARGEST or b"\0" in data[:_SNIFFED]:
+    if data is None or len(data) > LARGEST or b"\0" in data[:_SNIFFED]:
         return None
     clean = redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     lines = clean.split(b"\n")

@@ -115,11 +115,11 @@ class Snapshots:
         with self._failing():
             return self._opened().get(digest)
 
-    def content_at(self, tree: str, path: str) -> bytes | None:
-        """What the file at `path` held in `tree`; None when there was none, or it is not covered."""
+    def digest_at(self, tree: str, path: str) -> str | None:
+        """What names the content of the file at `path` in `tree`; None for no file, or an uncovered one."""
         with self._failing():
             node = find(self._opened(), tree, path)
-            return self._opened().get(node.digest) if node is not None and node.kind == "file" else None
+            return node.digest if node is not None and node.kind == "file" else None
 
     # -- inside ----------------------------------------------------------------------------------------
 
