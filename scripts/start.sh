@@ -2,7 +2,7 @@
 # Sets this checkout up and starts the service; options go to `flynn serve`.
 #
 # Without a key for the model and without options it starts `flynn demo`: the same service, with a
-# scripted model in the place of Claude. scripts/stop.sh ends either.
+# scripted model in the place of Claude, whose task is played the first time. scripts/stop.sh ends either.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -39,6 +39,6 @@ if [ $# = 0 ] && [ -z "$(setting ANTHROPIC_API_KEY)$(setting ANTHROPIC_BASE_URL)
   echo "start: there is no key of Claude's API: none was given on the page, and no ANTHROPIC_API_KEY is in"
   echo "start: the environment or in .env. So this is the demo: its answers are scripted, everything else is"
   echo "start: real. For Claude's own answers give a key in the page's field, or put it in .env and start again."
-  exec .venv/bin/flynn demo
+  exec .venv/bin/flynn demo --no-again
 fi
 exec .venv/bin/flynn serve "$@"

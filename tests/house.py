@@ -6,7 +6,7 @@ Runs are delivered one by one with `work`, so that a test decides when a worker 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -29,23 +29,28 @@ from flynn.intake.rules import Rules
 from flynn.model.breaker import Standing
 from flynn.model.claude import Claude
 from flynn.sandbox.command import Sandbox
-from flynn.sandbox.opening import open_sandbox
+from flynn.sandbox.opening import Preference, open_sandbox
 from flynn.simulator import Options, Scenario, SimulatorServer, parse_scenarios
 from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.migrate import migrate
+from flynn.store.mounts import know_volumes
 from flynn.store.signals import Signals
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.endings import Endings
 from flynn.worker.runner import Runner
 from flynn.worker.workplace import Caps
-from flynn.workspace.mounts import find_mounts
+from flynn.workspace.mounts import Mounts, find_mounts
+from flynn.workspace.volume import make_volume
 from tests.postgres import TestDatabase, TestDatabases
 
 ROOT = Path(__file__).parents[1]
 LIMITS = Limits(turns=50, nanodollars=1_000_000_000, prompt_tokens=95_000)
 ADMISSION = AdmissionLimits()
+_MOUNTED = text("""
+INSERT INTO mounts (volume_id, worker_id, seen_at)
+VALUES (:v, gen_random_uuid(), clock_timestamp() + interval '1 day')""")
 
 
 async def prepare(url: str) -> None:
@@ -152,11 +157,16 @@ async def open_house(
     output: tuple[int, int] = (16_000, 32_000),
     permissions: PermissionRules | None = None,
     patience: timedelta = timedelta(hours=1),
+    day: int | None = None,
     fallback: str | None = None,
     model_idle_seconds: float = 90,
     api_key: Callable[[], str | None] = lambda: "test-key",
+    sandbox_of: Preference = "auto",
+    volume: bool = False,
 ) -> AsyncIterator[House]:
-    """Put a house together around a scripted model."""
+    """Put a house together around a scripted model; a principal may spend `day` nano-dollars a day. With
+    `volume`, the workspace lies on one.
+    """
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
     workspace = tmp_path / "workspace"
     workspace.mkdir()
@@ -177,7 +187,10 @@ async def open_house(
             changed=standings.append,
         )
         stack.push_async_callback(model.close)
-        sandbox = await open_sandbox(private_root=tmp_path / "private")
+        sandbox = await open_sandbox(private_root=tmp_path / "private", prefer=sandbox_of)
+        mounts = Mounts(by_descriptor=sandbox.report.backend == "bubblewrap")
+        if volume:
+            mounts = replace(mounts, declared=(make_volume(tmp_path),))
         views = Views(database)
         rules = Rules(
             limits=limits,
@@ -195,6 +208,7 @@ async def open_house(
             brief=prompts.task,
             modes={mode: prompts.mode(mode) for mode in PermissionMode},
             default_workspace="house",
+            mounts=mounts,
         )
         intake = Intake(database, views, agents=lambda: agents, rules=rules, publish=published.extend)
         signals = Signals(database, postgres.dsn, poll_seconds=0.2)
@@ -219,8 +233,9 @@ async def open_house(
                     scratch=tmp_path / "private" / "scratch",
                     permissions=permissions or PermissionRules(),
                     patience=patience,
+                    day_nanodollars=day,
                     fallback=fallback,
-                    mounts=find_mounts(tmp_path / "data", ()),
+                    mounts=mounts if volume else find_mounts(tmp_path / "data", ()),
                     snapshot_bytes=2**30,
                 ),
                 publish=published.extend,
@@ -231,6 +246,10 @@ async def open_house(
         async with database.begin() as connection:
             key = await keys.create(connection, KeyOrder(name="owner", scopes=["admin"]))
         owner = await views.authenticate(key.key)
+        if volume:
+            async with database.begin() as connection:
+                await know_volumes(connection, [(v.id, v.root) for v in mounts.volumes], move=False)
+                await connection.execute(_MOUNTED, {"v": mounts.volumes[0].id})
         await intake.create_workspace(owner, WorkspaceOrder(name="house", path=str(workspace)))
         yield House(
             postgres=postgres,

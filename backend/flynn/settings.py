@@ -9,6 +9,7 @@ never shown. Only app and cli import this module; everybody else is handed what 
 import difflib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -114,6 +115,15 @@ def _setting(name: str, default: Any, sentence: str, allowed: str | None = None,
 
 Choice = BeforeValidator(_lower)
 Directory = Annotated[Path, AfterValidator(_path)]
+
+
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,120}", text, re.ASCII):
+        raise ValueError("it is no mail address")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_mailbox)]
 
 
 class Settings(BaseSettings):
@@ -230,6 +240,20 @@ class Settings(BaseSettings):
         ge=1_048_576,
         le=2**60,
     )
+    commit_email: Address = _setting(
+        "FLYNN_COMMIT_EMAIL",
+        "flynn@noreply.invalid",
+        "The address in commits of tasks with a checkout of their own; the name is the agent's.",
+        "an address without spaces",
+    )
+    keep_checkouts_days: float = _setting(
+        "FLYNN_KEEP_CHECKOUTS_DAYS",
+        7.0,
+        "For so long the checkout of a task that is over is kept; later words to the task make it anew from "
+        "its branch.",
+        ge=0.01,
+        le=3_650,
+    )
     workspaces_each: int = _setting(
         "FLYNN_WORKSPACES_EACH",
         20,
@@ -270,14 +294,33 @@ class Settings(BaseSettings):
     endpoint_effort: bool = _setting(
         "FLYNN_ENDPOINT_EFFORT", True, "Whether the model's server takes thinking and effort."
     )
+    endpoint_structured: bool = _setting(
+        "FLYNN_ENDPOINT_STRUCTURED",
+        True,
+        "Whether the model's server holds answers to a JSON Schema; if not, a task's account is asked for in "
+        "words.",
+    )
     endpoint_count_tokens: bool = _setting(
         "FLYNN_ENDPOINT_COUNT_TOKENS", True, "Whether the model's server counts tokens."
+    )
+    checks: bool = _setting(
+        "FLYNN_CHECKS",
+        True,
+        "Whether linters look at each file that the agent writes, and at what a task leaves behind.",
     )
     run_max_turns: int = _setting(
         "FLYNN_RUN_MAX_TURNS", 100, "Model calls of one run before it waits and asks.", ge=1, le=10_000
     )
     run_max_dollars: float = _setting(
         "FLYNN_RUN_MAX_DOLLARS", 1.00, "Dollars of one run before it waits and asks.", ge=0.01, le=10_000
+    )
+    dollars_per_day: float = _setting(
+        "FLYNN_DOLLARS_PER_DAY",
+        50.00,
+        "Dollars that all runs of one key's holder may spend in a day (UTC) before they wait for the next; 0 "
+        "for no limit.",
+        ge=0,
+        le=1_000_000,
     )
     max_prompt_tokens: int = _setting(
         "FLYNN_MAX_PROMPT_TOKENS",
@@ -409,6 +452,38 @@ class Settings(BaseSettings):
         "Minutes without anything to do after which the example's workers end.",
         ge=0.05,
         le=1440,
+    )
+    backups: bool = _setting(
+        "FLYNN_BACKUPS",
+        True,
+        "Whether a service that runs its own database backs it and its workspaces up, so that any second of "
+        "the last days can be restored.",
+    )
+    backup_dir: Directory | None = _setting(
+        "FLYNN_BACKUP_DIR",
+        None,
+        "Directory of the backups, best on another disk. Unset: backups in the data directory.",
+        "a path",
+    )
+    backup_hours: float = _setting(
+        "FLYNN_BACKUP_HOURS", 24, "Hours between two base backups.", ge=0.001, le=744
+    )
+    backup_days: float = _setting(
+        "FLYNN_BACKUP_DAYS", 7, "Days of which any second can be restored.", ge=0.001, le=3650
+    )
+    backup_first_minutes: float = _setting(
+        "FLYNN_BACKUP_FIRST_MINUTES",
+        5,
+        "Minutes after its start at which a service that has no backup yet takes its first one.",
+        ge=0,
+        le=1440,
+    )
+    backup_max_bytes: int = _setting(
+        "FLYNN_BACKUP_MAX_BYTES",
+        53_687_091_200,
+        "Most bytes that backups may take; beyond, the oldest go before their time, and /ready says so.",
+        ge=1_048_576,
+        le=2**60,
     )
     pool_size: int = _setting(
         "FLYNN_POOL_SIZE", 20, "Database connections that a process keeps open.", ge=1, le=80

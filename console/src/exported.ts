@@ -2,6 +2,7 @@
 
 import type { Call } from "./call.ts";
 import { given, words } from "./cards/result.ts";
+import type { Report } from "./protocol.ts";
 import type { Item, Transcript } from "./transcript.ts";
 import { money } from "./words_for_people.ts";
 
@@ -24,8 +25,18 @@ function itemText(item: Item): string {
     case "note":
       return `_${item.text}${item.detail ? ` ${item.detail}` : ""}_`;
     case "report":
-      return `## Report: ${item.report.state}\n\n${item.report.prose}`;
+      return reportText(item.report);
   }
+}
+
+function reportText(report: Report): string {
+  const wrong = (report.claims ?? [])
+    .filter((claim) => claim.judgement === "contradicted")
+    .map((claim) => `- contradicted: ${claim.said}. ${claim.why}`);
+  const said = [report.account?.summary, report.prose].filter((text): text is string => !!text);
+  return [`## Report: ${report.state}`, wrong.join("\n"), ...said.map(quoted)]
+    .filter(Boolean)
+    .join("\n\n");
 }
 
 function callText(call: Call): string {

@@ -31,6 +31,26 @@ export interface Limits {
   prompt_tokens: number;
 }
 
+/** What all runs of a task may use together. */
+export interface TaskLimits {
+  turns: number;
+  tokens: number;
+  dollars: number;
+  minutes: number;
+}
+
+/** Limits to raise, of the present run and of its task. */
+export type BudgetOrder = Partial<Limits> & { task?: Partial<TaskLimits> };
+
+/** A limit that was reached, in what it names. */
+export interface Reached {
+  scope: "run" | "task" | "principal_day";
+  limit: string;
+  used: number;
+  wanted: number;
+  allowed: number;
+}
+
 /** Who watches a conversation: up to 50 names, and how many people in all. */
 export interface Presence {
   names: string[];
@@ -149,6 +169,13 @@ export interface Evidence {
   cut?: boolean;
   /** Of a changed file: what it held before is kept, so the call can be undone. */
   kept?: boolean;
+  /** Of a file that linters looked at: the findings that were not there before, and how many were. */
+  new?: Finding[];
+  more?: number;
+  old?: number;
+  known?: boolean;
+  tools?: string[];
+  not_run?: string[];
 }
 
 /** What an undo is about: one call, or all that was done after a seq. */
@@ -164,6 +191,26 @@ export interface ChangedPath {
   binary: boolean;
 }
 
+export interface Finding {
+  tool: string;
+  rule: string;
+  severity: "error" | "warning" | "note";
+  message: string;
+  path: string;
+  line: number | null;
+}
+
+/** What the evidence says of something that the agent claims. */
+export type Judgement = "supported" | "contradicted" | "unverified";
+
+export interface Claim {
+  said: string;
+  judgement: Judgement;
+  why: string;
+  seq: number | null;
+}
+
+/** What is marked `?` came with a later version: reports of older ones lack it. */
 export interface Report {
   task_id: string;
   state: "completed" | "failed" | "cancelled";
@@ -177,13 +224,51 @@ export interface Report {
       exit_code: number | null;
       outcome: Outcome;
       duration_ms: number;
+      description?: string | null;
     }[];
+    checks?: DiffChecks | null;
+    checks_missing?: string | null;
     steps: number;
     tool_calls: number;
     cost_dollars: number;
     duration_ms: number;
     stop_reason: string;
+    branch?: string | null;
+    commits?: { sha: string; subject: string; files: number }[];
+    handed_over?: string | null;
+    hand_over_detail?: string | null;
   };
+  criteria?: {
+    criterion: string;
+    said: "met" | "not_met" | "unknown" | "unsaid";
+    how: string;
+    judgement: Judgement;
+    why: string;
+  }[];
+  account?: {
+    summary: string;
+    next_steps: { who: string; what: string }[];
+    left_undone: string[];
+    risks: string[];
+  } | null;
+  account_missing?: string | null;
+  claims?: Claim[];
+  unmentioned?: string[];
+}
+
+/** What linters and checklist say of what a task left; `new` null: nobody knows. */
+export interface DiffChecks {
+  findings: (Finding & { new: boolean | null })[];
+  more: number;
+  ran: { tool: string }[];
+  not_run: { tool: string; reason: string; path: string | null }[];
+  checklist: {
+    id: string;
+    title: string;
+    verdict: "passed" | "failed" | "not verifiable";
+    proofs: { verdict: string; why: string; path: string | null; line: number | null }[];
+  }[];
+  notes: string[];
 }
 
 interface Data {
@@ -241,12 +326,20 @@ interface Data {
   };
   "run.queued": { reason: string };
   "run.started": { epoch: number; worker: string };
+  "budget.reached": Reached;
   "run.waiting": { reason: string; detail: string; retry_at: string | null };
   "run.completed": { stop_reason: string; steps: number; nanodollars: number };
   "run.failed": { code: string; detail: string; nanodollars: number };
   "run.cancelled": { principal: string; reason: string | null; nanodollars: number };
   "step.started": { step: number; attempt: number; input_seqs: number[]; model: string };
-  "message.completed": { step: number; model: string; stop_reason: string; content: Block[] };
+  "message.completed": {
+    step: number;
+    model: string;
+    stop_reason: string;
+    content: Block[];
+    /** It is the account of a task, which its report shows. */
+    account?: boolean;
+  };
   "step.completed": { step: number; usage: Usage; nanodollars: number; duration_ms: number };
   "step.failed": {
     step: number;
@@ -264,6 +357,23 @@ interface Data {
     content: Block[];
     evidence: Evidence[];
     duration_ms: number;
+  };
+  "checkout.made": {
+    branch: string;
+    base: string;
+    existing: boolean;
+    default_branch: string | null;
+    uncommitted: number | null;
+    again: boolean;
+  };
+  "checkout.skipped": { code: string; detail: string };
+  "task.committed": {
+    branch: string;
+    head: string;
+    commits: { sha: string; subject: string; files: number }[];
+    more: number;
+    outcome: string;
+    detail: string | null;
   };
   "task.reported": { report: Report };
 }

@@ -1,11 +1,11 @@
 /** The REST doors that the page uses. Every refusal is a problem (RFC 9457), also when nobody answers. */
 import type {
   AgentView,
+  BudgetOrder,
   ConversationView,
   ExampleCrash,
   ExampleTask,
   ExampleView,
-  Limits,
   ModelKeyView,
   Page,
   Problem,
@@ -63,7 +63,7 @@ export class Rest {
     return this.#ask("/api/v1/tasks", order);
   }
 
-  raiseBudget(conversation: string, order: Partial<Limits>): Promise<unknown> {
+  raiseBudget(conversation: string, order: BudgetOrder): Promise<unknown> {
     return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
   }
 

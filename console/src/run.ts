@@ -1,4 +1,5 @@
 /** The run of a conversation, as its newest event has it. */
+import type { Reached } from "./protocol.ts";
 
 export interface Run {
   state: "queued" | "running" | "waiting" | "completed" | "failed" | "cancelled";
@@ -6,6 +7,8 @@ export interface Run {
   detail: string | null;
   retryAt: string | null;
   nanodollars: number;
+  /** The limit that it waits for. */
+  reached: Reached | null;
 }
 
 /** Whether a run is queued, at work or waiting. */
@@ -21,5 +24,6 @@ export function ran(
   detail: string | null,
   retryAt: string | null,
 ): Run {
-  return { state, reason, detail, retryAt, nanodollars: run?.nanodollars ?? 0 };
+  const reached = state === "waiting" ? (run?.reached ?? null) : null;
+  return { state, reason, detail, retryAt, nanodollars: run?.nanodollars ?? 0, reached };
 }

@@ -15,6 +15,10 @@ const ASKS: Record<string, string> = {
   turns: "needs more turns",
   dollars: "needs more dollars",
   context: "has grown too long",
+  task_turns: "needs more turns",
+  task_tokens: "needs more tokens",
+  task_dollars: "needs more dollars",
+  task_minutes: "needs more time",
 };
 
 const QUEUED: Record<string, string> = {
@@ -36,7 +40,7 @@ export function standing(view: ConversationView, transcript: Transcript | undefi
     case "waiting":
       return ASKS[reason]
         ? { look: "asks", words: ASKS[reason] }
-        : { look: "waiting", words: "waits for the model" };
+        : { look: "waiting", words: reason === "day" ? "goes on tomorrow" : "waits for the model" };
     case "completed":
       return { look: "completed", words: "done" };
     case "failed":

@@ -144,6 +144,39 @@ describe("events", () => {
     });
   });
 
+  test("a checkout, and what was handed over of it, are told of", () => {
+    const made = {
+      branch: "topic",
+      base: "b".repeat(40),
+      existing: false,
+      default_branch: "main",
+      uncommitted: 0,
+      again: false,
+    };
+    const commits = [{ sha: "a".repeat(40), subject: "First step", files: 1 }];
+    const handed = { branch: "topic", head: "a".repeat(40), commits, more: 1, detail: null };
+    const told = fold(
+      ...events(
+        ["checkout.made", made],
+        ["task.committed", { ...handed, outcome: "updated" }],
+        ["task.committed", { ...handed, outcome: "diverged", detail: "Moved." }],
+        ["checkout.skipped", { code: "no-repository", detail: "No commit." }],
+      ),
+    ).items;
+    expect(
+      told.map((item) => (item.kind === "note" ? [item.tone, item.text, item.detail] : [])),
+    ).toEqual([
+      ["plain", "At work in a checkout of its own, on the branch topic from main.", null],
+      ["good", "2 commits are on the branch topic.", "aaaaaaaaaaaa First step"],
+      [
+        "bad",
+        "2 commits could not be added to the moved branch topic.",
+        "Moved.\naaaaaaaaaaaa First step",
+      ],
+      ["waiting", "No checkout of its own.", "No commit."],
+    ]);
+  });
+
   describe("an undo", () => {
     const target = { kind: "call", call_id: "t1", seq: 7 };
     const DONE: [string, unknown][] = [
@@ -284,6 +317,25 @@ describe("events", () => {
     expect(t.items.some((item) => item.kind === "answer")).toBe(false);
   });
 
+  test("a limit that was reached is known while the run waits for it", () => {
+    const figures = { scope: "task", limit: "dollars", used: 0.1, wanted: 0.2, allowed: 0.25 };
+    const reached: [string, unknown][] = [
+      ["budget.reached", figures],
+      ["run.waiting", { reason: "task_dollars", detail: "Out of it.", retry_at: null }],
+    ];
+    const waiting = fold(...events(...BEGUN, ...reached));
+    expect(waiting.run).toMatchObject({
+      state: "waiting",
+      reason: "task_dollars",
+      reached: figures,
+    });
+    const raised: [string, unknown][] = [
+      ["budget.raised", { principal: "ada", task: { nanodollars: 1e9 } }],
+      ["run.queued", { reason: "resume" }],
+    ];
+    expect(fold(...events(...BEGUN, ...reached, ...raised)).run?.reached).toBeNull();
+  });
+
   test("steps that were taken back are marked", () => {
     const t = fold(
       ...events(...BEGUN, ASKED, [
@@ -371,4 +423,27 @@ describe("deltas", () => {
     const after = withDelta(before, delta({ text: "x" }));
     expect(after.items[0]).toBe(before.items[0]);
   });
+});
+
+test("the account of a task is no words of the conversation", () => {
+  const t = fold(
+    ...events(
+      ...BEGUN,
+      ["account.requested", { content: [] }],
+      ["step.started", { step: 1, attempt: 1, input_seqs: [], model: "m" }],
+      [
+        "message.completed",
+        {
+          step: 1,
+          model: "m",
+          stop_reason: "end_turn",
+          account: true,
+          content: [{ type: "text", text: "{}" }],
+        },
+      ],
+      ["step.completed", { step: 1, usage: USAGE, nanodollars: 5, duration_ms: 1 }],
+      ["task.accounted", { account: null, missing: null }],
+    ),
+  );
+  expect(t.items.filter((item) => item.kind === "answer")).toEqual([]);
 });

@@ -100,6 +100,8 @@ function after(t: Transcript, event: Envelope): Transcript {
         ? added(started, note(event, "waiting", "Another worker took the run over.", null))
         : started;
     }
+    case "budget.reached":
+      return { ...t, run: t.run && { ...t.run, reached: event.data } };
     case "run.waiting":
       return {
         ...closedLive(t),
@@ -125,6 +127,7 @@ function after(t: Transcript, event: Envelope): Transcript {
     case "step.started":
       return begun(t, event);
     case "message.completed":
+      if (event.data.account) return closedLive(t);
       return withAnswer(t, event.data.step, (a) => completedAnswer(a, event));
     case "step.completed":
       return withAnswer(t, event.data.step, (a) => ({
@@ -172,6 +175,16 @@ function after(t: Transcript, event: Envelope): Transcript {
       return changed(t, event);
     case "workspace.reverted":
       return reverted(t, event);
+    case "checkout.made": {
+      const { branch, default_branch, existing, again } = event.data;
+      const from = existing ? "" : ` from ${default_branch ?? event.data.base.slice(0, 12)}`;
+      const made = again ? "The checkout was made anew" : "At work in a checkout of its own";
+      return added(t, note(event, "plain", `${made}, on the branch ${branch}${from}.`, null));
+    }
+    case "checkout.skipped":
+      return added(t, note(event, "waiting", "No checkout of its own.", event.data.detail));
+    case "task.committed":
+      return added(t, handedOver(event));
     case "task.reported":
       return added(t, {
         kind: "report",
@@ -227,9 +240,14 @@ function failed(t: Transcript, event: Envelope & { type: "step.failed" }): Trans
   const next = { ...t, items };
   // A lost worker is told of where the next one takes over.
   if (["cancelled", "truncated", "worker_lost"].includes(reason)) return next;
-  const text = reason === "refused" ? "The model declined." : "The model's answer did not come.";
+  const text = FAILED[reason] ?? "The model's answer did not come.";
   return added(next, note(event, reason === "refused" ? "bad" : "waiting", text, detail));
 }
+
+const FAILED: Record<string, string> = {
+  refused: "The model declined.",
+  unfit: "The agent's account of the task cannot be read.",
+};
 
 /** What came of an undo: its call says so, and the transcript does where it happened. */
 function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {
@@ -292,6 +310,30 @@ function changed(t: Transcript, event: Envelope & { type: "workspace.changed" })
   }));
 }
 
+const OUTCOMES: Record<string, string> = {
+  updated: "is on the branch",
+  unchanged: "There is nothing to commit for the branch",
+  diverged: "could not be added to the moved branch",
+  kept: "could not be put on the branch",
+  failed: "could not be handed over to the branch",
+};
+
+/** What was handed over: how many commits, and their subjects. */
+function handedOver(event: Envelope & { type: "task.committed" }): Item {
+  const { branch, commits, more, outcome, detail } = event.data;
+  const count = commits.length + more;
+  const said = OUTCOMES[outcome] ?? outcome;
+  const verb = count === 1 ? said : said.replace(/^is /, "are ");
+  const text =
+    outcome === "unchanged"
+      ? `${said} ${branch}.`
+      : `${count === 0 ? "The work" : count === 1 ? "1 commit" : `${count} commits`} ${count === 0 ? said : verb} ${branch}.`;
+  const subjects = commits.map((commit) => `${commit.sha.slice(0, 12)} ${commit.subject}`);
+  const lines = [...(detail === null ? [] : [detail]), ...subjects];
+  const good = outcome === "updated" || outcome === "unchanged";
+  return note(event, good ? "good" : "bad", text, lines.length === 0 ? null : lines.join("\n"));
+}
+
 /** The run of an undo ended without a word of what came of it. */
 function notUndone(t: Transcript, why: string | null): Transcript {
   if (t.undoing === null) return t;
@@ -322,7 +364,7 @@ function ended(
       item.kind === "said" && item.during && !item.read ? { ...item, missed: true } : item,
     ),
     stopping: false,
-    run: { state, reason, detail, retryAt: null, nanodollars },
+    run: { state, reason, detail, retryAt: null, nanodollars, reached: null },
   };
 }
 

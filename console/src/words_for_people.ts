@@ -51,4 +51,9 @@ const WAITS: Record<string, string> = {
   turns: "Out of turns.",
   dollars: "Out of dollars.",
   context: "The conversation has grown too long.",
+  task_turns: "The task is out of turns.",
+  task_tokens: "The task is out of tokens.",
+  task_dollars: "The task is out of dollars.",
+  task_minutes: "The task is out of time.",
+  day: "Out of dollars for today.",
 };

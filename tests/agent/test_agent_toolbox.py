@@ -42,6 +42,7 @@ async def test_a_conversation_that_froze_six_tools_keeps_them_and_gets_no_jobs(t
                 deadline=lambda: None,
                 confirm=lambda: None,
                 jobs=jobs,
+                inspection=None,
             )
 
             async def said(tool: str, **arguments: object) -> str:

@@ -34,7 +34,14 @@ async def test_a_task_shows_its_callback_and_a_task_without_one_shows_none(serve
     assert made["callback"] == {
         "task_id": made["id"],
         "url": "https://quorra.example/x?…",
-        "events": ["run.cancelled", "run.completed", "run.failed", "run.waiting", "task.reported"],
+        "events": [
+            "budget.reached",
+            "run.cancelled",
+            "run.completed",
+            "run.failed",
+            "run.waiting",
+            "task.reported",
+        ],
         "state": "active",
         "delivered_seq": 0,
         "attempts": 0,

@@ -95,7 +95,9 @@ async def test_a_task_is_delegated_watched_stopped_and_reported(served: Served, 
 async def test_the_tools_say_what_they_take_and_give(served: Served, mode: str) -> None:
     async with connected(served, mode=mode) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"delegate_task", "task_cancel", "task_message", "task_report", "task_status"}
+    assert set(tools) == {
+        *("delegate_task", "task_cancel", "task_message", "task_raise", "task_report", "task_status")
+    }
     for tool in tools.values():
         assert tool.description
         assert tool.output_schema is not None
@@ -113,13 +115,25 @@ async def test_the_tools_say_what_they_take_and_give(served: Served, mode: str) 
 async def test_a_key_is_shown_the_tools_that_it_opens_and_no_other_works(served: Served) -> None:
     expected = {
         "reader": {"task_report", "task_status"},
-        "talker": {"task_message", "task_report", "task_status"},
+        "talker": {"task_message", "task_raise", "task_report", "task_status"},
     }
     for key, names in expected.items():
         async with connected(served, key) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == names
             said = await refused(client, "delegate_task", instructions="let me in")
             assert "needs a key with scope delegate" in said
+
+
+async def test_a_budget_is_given_seen_and_raised(served: Served) -> None:
+    async with connected(served, "quorra") as client:
+        budget = {"turns": 3, "dollars": 0.5}
+        made = await call(client, "delegate_task", instructions="look", budget=budget)
+        assert made["budget"] == {**budget, "tokens": None, "minutes": None}
+        assert made["spent"] == {"turns": 0, "tokens": 0, "dollars": 0, "minutes": 0}
+        raised = await call(client, "task_raise", task_id=made["task_id"], task={"dollars": 1}, dollars=5)
+        assert raised["budget"] == {"turns": 3, "dollars": 1, "tokens": None, "minutes": None}
+        said = await refused(client, "task_raise", task_id=made["task_id"], task={"dollars": 0.9})
+        assert "task.dollars: must be above the present limit of 1" in said
 
 
 async def test_what_another_has_is_answered_like_what_is_not_there(served: Served) -> None:
@@ -136,6 +150,7 @@ async def test_what_another_has_is_answered_like_what_is_not_there(served: Serve
             ("task_report", {}),
             ("task_cancel", {}),
             ("task_message", {"text": "let me in"}),
+            ("task_raise", {"turns": 500}),
         ):
             absent = str(uuid4())
             hidden = await refused(client, name, task_id=hers["task_id"], **more)
@@ -157,11 +172,13 @@ async def test_what_another_has_is_answered_like_what_is_not_there(served: Serve
             {"instructions": "x", "workspace": "no"},
             "the workspaces you may use are: default. Whoever made another may let you in",
         ),
-        ("delegate_task", {"instructions": "x", "branch": "y"}, "branch: is not known here; known are: "),
+        ("delegate_task", {"instructions": "x", "colour": "y"}, "colour: is not known here; known are: "),
         ("delegate_task", {"instructions": "x", "callback_url": "http://10.0.0.1/"}, "FLYNN_WEBHOOK_HOSTS"),
         ("task_status", {"task_id": "7"}, "task_id: should be a valid UUID"),
         ("task_status", {"task_id": str(uuid4()), "wait": 51}, "wait: should be less than or equal to 50"),
         ("task_message", {"task_id": str(uuid4())}, "text: is missing"),
+        ("delegate_task", {"instructions": "x", "budget": {"euros": 1}}, "budget.euros: is not known here"),
+        ("task_raise", {"task_id": str(uuid4()), "task": {"turns": 0}}, "task.turns: should be greater"),
     ],
 )
 async def test_what_is_wrong_is_said_to_the_model(
@@ -229,7 +246,7 @@ async def test_foreign_pages_and_names_are_refused_and_a_named_page_may(served: 
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://team.example"
         assert answer.headers["cache-control"] == "no-store"
-        assert len(answer.json()["result"]["tools"]) == 5
+        assert len(answer.json()["result"]["tools"]) == 6
 
 
 async def test_nothing_is_kept_that_another_process_would_need(served: Served) -> None:

@@ -1,13 +1,18 @@
 """What an order may name beside its instructions, and what its agent is told of it."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import jsonschema
 import pytest
 import pytest_asyncio
 
+from flynn.domain.report import Report
+from flynn.domain.report_markdown import markdown
 from tests.api.served import Served, serve
+from tests.house import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -119,3 +124,60 @@ async def test_earlier_tasks_have_to_be_visible_and_over_or_come_first(served: S
     later = await post(served, context={"tasks": [running["id"]]}, after=[running["id"]])
     assert later["status"] == 202
     assert await told(served, later) == ["work"], "there is nothing to tell yet"
+
+
+async def test_a_report_is_json_or_markdown_as_is_asked(served: Served) -> None:
+    task = await post(served, acceptance_criteria=["# it holds"])
+    place = f"/api/v1/tasks/{task['id']}/report"
+    async with served.http("quorra") as http:
+        early = await http.get(place, params={"format": "markdown"})
+        assert (early.status_code, early.headers["content-type"]) == (404, "application/problem+json")
+        stopped = await http.post(f"/api/v1/tasks/{task['id']}/cancel")
+        assert stopped.json()["state"] == "cancelled"
+        told = (await http.get(place)).json()
+        assert told["account"] is None
+        assert told["account_missing"] == "The agent came to no end of its own."
+        assert told["criteria"] == [
+            {"criterion": "# it holds", "said": "unsaid", "how": "", "judgement": "unverified", "why": ""}
+        ]
+        for query, accept in (
+            ({"format": "markdown"}, "*/*"),
+            ({}, "text/markdown"),
+            ({}, "text/html, text/markdown;q=0.9, */*;q=0.1"),
+        ):
+            answer = await http.get(place, params=query, headers={"accept": accept})
+            assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.text.startswith("# Report of a task: cancelled\n")
+            assert "- \\# it holds: nothing is said\n" in answer.text
+        for query, accept in (
+            ({"format": "json"}, "text/markdown"),
+            ({}, "application/json, text/markdown"),
+            ({}, "*/*"),
+        ):
+            answer = await http.get(place, params=query, headers={"accept": accept})
+            assert answer.json() == told
+        assert (await http.get(place, params={"format": "html"})).status_code == 422
+
+
+async def test_the_schema_in_the_documents_is_that_of_the_report(served: Served) -> None:
+    written = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    assert written == Report.model_json_schema(mode="serialization")
+    task = await post(served)
+    async with served.http("quorra") as http:
+        await http.post(f"/api/v1/tasks/{task['id']}/cancel")
+        report = (await http.get(f"/api/v1/tasks/{task['id']}/report")).json()
+    jsonschema.validate(report, written)
+
+
+async def test_reports_of_before_can_still_be_read() -> None:
+    evidence = {"files": [], "commands": [], "steps": 1, "tool_calls": 0, "usage": {}, "cost_dollars": 0.0}
+    old = {
+        "task_id": str(uuid4()),
+        "state": "completed",
+        "prose": "Done.",
+        "evidence": {**evidence, "duration_ms": 1, "stop_reason": "end_turn", "last_seq": 3},
+    }
+    report = Report.model_validate(old)
+    assert (report.account, report.claims, report.evidence.checks) == (None, [], None)
+    assert "There is no account of the task" in markdown(report)

@@ -89,7 +89,7 @@ class Reader:
     def text(self) -> str:
         return "".join(self._lines)
 
-    def wait(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+    def wait(self, pattern: str, seconds: float = 240) -> re.Match[str]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = self._process.poll() is not None

@@ -78,7 +78,29 @@ def test_elsewhere_it_is_not(tmp_path: Path) -> None:
     assert sandbox_remedy("bubblewrap: no program at /usr/bin", plain) == (
         "Install bubblewrap, on a kernel with Landlock (6.12 or newer; an older one suffices only as root)."
     )
-    assert sandbox_remedy("the sandbox is turned off by the operator", plain) == ("Set FLYNN_SANDBOX=auto.")
+    off = sandbox_remedy("the sandbox is turned off by the operator", plain)
+    assert off == "Set FLYNN_SANDBOX=auto: it takes bubblewrap where that works."
+
+
+@pytest.mark.needs("landlock")
+def test_landlock_that_was_asked_for_is_not_for_want_of_bubblewrap(tmp_path: Path) -> None:
+    report = asyncio.run(open_sandbox(private_root=tmp_path / "private", prefer="landlock")).report
+    restricting = machine(tmp_path, "1\n")
+    found = sandbox_finding(report, restricting)
+    assert report.backend == "landlock"
+    assert found.remedy == "Set FLYNN_SANDBOX=auto: it takes bubblewrap where that works."
+    told = sandbox_part(report).detail or ""
+    assert sandbox_remedy(told, restricting) == found.remedy, "a running service's is the same"
+
+
+def test_a_sandbox_that_lacks_something_is_told_shortly_and_with_what_helps(tmp_path: Path) -> None:
+    report = asyncio.run(open_sandbox(private_root=tmp_path / "private")).report
+    part = sandbox_part(report)
+    detail = part.detail or ""
+    assert 0 < len(detail) < 250
+    assert (part.state == "degraded") is bool(report.missing)
+    if report.missing and os.getuid() == 0:
+        assert "start the service as another user than root" in detail
 
 
 def test_an_absent_bubblewrap_needs_both_where_apparmor_restricts(tmp_path: Path) -> None:

@@ -124,6 +124,22 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     assert f"  {copy.name}  of the scripted example  " in shell.flynn("workspaces", "list").stdout
 
 
+@pytest.mark.timeout(600)
+def test_a_start_that_plays_it_once_does_not_add_another(shell: Shell) -> None:
+    def start() -> str:
+        demo, reader = shell.start("demo", "--no-again", until="Ctrl-C ends it")
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(30) == 0, reader.rest()
+        return reader.rest()
+
+    first = start()
+    assert "\nCompleted\n" in first
+    second = start()
+    assert "was played here before" in second
+    assert "Quorra delegates" not in second
+    assert len(list((shell.data / "examples").glob("example-*"))) == 1
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_the_demo_asks_for_a_key_unless_one_was_given_on_the_page(shell: Shell, stored: bool) -> None:
     if stored:

@@ -124,7 +124,8 @@ class Audit:
             body = orjson.loads(record.body)
             assert body["tools"] == prefix["tools"]
             assert [b["text"] for b in body["system"]] == [b["text"] for b in prefix["system"]]
-            digest = request_digest(prefix, body["messages"])
+            asked = body.get("output_config", {}).get("format")
+            digest = request_digest(prefix, body["messages"], asked)
             # A truncated answer is asked for again with more room: then only that number differs.
             first = bodies.setdefault((digest, body["max_tokens"]), record.body)
             assert first == record.body, "not the same bytes again"
@@ -165,8 +166,11 @@ class Audit:
         await eventually(empty, what="an empty queue", seconds=30)
 
 
-def request_digest(prefix: Any, messages: list[dict[str, Any]]) -> str:
-    """The digest of a request, from its messages: a chain over the prefix and each adopted exchange."""
+def request_digest(prefix: Any, messages: list[dict[str, Any]], asked: Any = None) -> str:
+    """The digest of a request, from its messages: a chain over the prefix and each adopted exchange.
+
+    `asked` is the format of the answer, where the request asks for one.
+    """
     chain = _digest(prefix)
     added: list[Any] = []
     for message in messages:
@@ -174,7 +178,8 @@ def request_digest(prefix: Any, messages: list[dict[str, Any]]) -> str:
             added = message["content"]
         else:
             chain, added = _digest(chain, added, message["content"]), []
-    return _digest(chain, added).hex()
+    more = ({"format": asked},) if asked else ()
+    return _digest(chain, added, *more).hex()
 
 
 def _digest(*parts: Any) -> bytes:

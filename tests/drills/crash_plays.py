@@ -5,9 +5,11 @@ A play is performed to its end whatever dies meanwhile; clients ask again when a
 
 import asyncio
 import signal
+import subprocess
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.drills.audit import Audit
@@ -287,6 +289,110 @@ async def task(stage: Stage) -> Audit:
     return audit
 
 
+async def accounted(stage: Stage) -> Audit:
+    """A task that changes a file, runs a command, and is asked for its account."""
+    client = await stage.newcomer()
+    order = {"instructions": f"Write and account {client.token}.", "workspace": client.token}
+    answer = await client.ask("POST", "/api/v1/tasks", json=order)
+    assert answer.status_code == 202, answer.text
+    delegated: dict[str, Any] = answer.json()
+    client.conversation_id = delegated["conversation_id"]
+    async with stage.watching(client) as onlooker:
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    report = (await client.ask("GET", f"/api/v1/tasks/{delegated['id']}/report")).json()
+    # One account, asked for once, whoever died meanwhile; the calls that were lost are settled.
+    assert len(audit.of("account.requested")) == len(audit.of("task.accounted")) == 1
+    assert len(audit.of("task.reported")) == 1
+    assert report["account"]["summary"] == "It is accounted for."
+    calls = [e for e in audit.of("step.started") if e["data"]["params"].get("account")]
+    assert len(calls) <= 2
+    assert len(audit.of("step.completed", "step.failed")) == len(audit.of("step.started"))
+    unknown = [e for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    checks = report["evidence"]["checks"]
+    assert [f["rule"] for f in checks["findings"]] == ([] if unknown else ["SC2086"])
+    await answers(client)
+    return audit
+
+
+async def hand_in(stage: Stage, client: Client, **more: str) -> dict[str, Any]:
+    """Delegate a task to the client's workspace; gives its view."""
+    order = {"instructions": f"Hand it over {client.token}.", "workspace": client.token, **more}
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    answer = await client.ask("POST", "/api/v1/tasks", json=order, headers=key)
+    assert answer.status_code in (200, 202), answer.text
+    delegated: dict[str, Any] = answer.json()
+    client.conversation_id = delegated["conversation_id"]
+    return delegated
+
+
+def git(place: Path, *words: str) -> str:
+    """What git says over the repository of `place`."""
+    done = subprocess.run(
+        ["git", "-C", str(place), "-c", "user.name=p", "-c", "user.email=p@q.org", *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def begin(place: Path) -> None:
+    """Make a repository of what is in `place`."""
+    git(place, "init", "-qb", "main")
+    git(place, "add", "-A")
+    git(place, "commit", "-qm", "one")
+
+
+async def delegated(stage: Stage) -> Audit:
+    """A task with a checkout of its own: whoever dies, its branch has the work once, unblocked."""
+    client = await stage.newcomer()
+    await asyncio.to_thread(begin, client.place)
+    task = await hand_in(stage, client)
+    async with stage.watching(client) as onlooker:
+        assert await client.over() == "completed"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    branch = task["branch"]
+    unknown = [e["data"]["tool"] for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    if "Write" not in unknown:
+        assert git(client.place, "show", f"{branch}:made.txt") == "made"
+    if "Bash" not in unknown:
+        assert git(client.place, "show", f"{branch}:more.txt") == "more"
+        subjects = git(client.place, "log", "--format=%s", f"main..{branch}").splitlines()
+        assert len(subjects) == len(set(subjects)) == 2
+    trailers = git(client.place, "log", "--format=%(trailers:key=Flynn-Task,valueonly)", f"main..{branch}")
+    assert set(trailers.split()) == {task["id"]}
+    assert len(audit.of("checkout.made")) == 1
+    handed = audit.of("task.committed")
+    assert [e["data"]["outcome"] for e in handed] == ["updated"]
+    assert [c["sha"] for c in handed[0]["data"]["commits"]] == git(
+        client.place, "rev-list", "--reverse", f"main..{branch}"
+    ).split()
+    refs = git(client.place, "for-each-ref", "--format=%(refname)").splitlines()
+    assert refs == [f"refs/heads/{branch}", "refs/heads/main"]
+    assert git(client.place, "status", "--porcelain") == ""
+    assert git(client.place, "fsck", "--strict") == ""
+    checkout = stage.nursery.shared / ".flynn" / "checkouts" / task["id"]
+    for place in (client.place, checkout):
+        assert [str(p) for p in place.rglob("*.lock")] == []
+    return audit
+
+
+async def without(stage: Stage) -> Audit:
+    """A task that can have no checkout, as only the worker finds: it is queued again, once, for the files."""
+    client = await stage.newcomer()
+    await asyncio.to_thread((client.place / ".git").mkdir)
+    await hand_in(stage, client)
+    async with stage.watching(client) as onlooker:
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+    assert len(audit.of("checkout.skipped")) == 1
+    assert audit.of("checkout.made", "task.committed") == []
+    assert (client.place / "made.txt").read_text() == "made\n"
+    return audit
+
+
 @dataclass(frozen=True)
 class Drill:
     """`play` is performed while the worker (for intake's points: the server) dies at `point`.
@@ -424,4 +530,33 @@ DRILLS = [
     Drill(task, "task.before-commit"),
     Drill(task, "task.after-commit"),
     Drill(task, "end.before-commit"),
+    Drill(accounted, "results.before-commit"),
+    Drill(accounted, "results.after-commit"),
+    Drill(accounted, "step.before-commit", 4),
+    Drill(accounted, "step.after-commit", 4),
+    Drill(accounted, "model.before-request", 4),
+    Drill(accounted, "reply.before-commit", 4),
+    Drill(accounted, "reply.after-commit", 4),
+    Drill(accounted, "checked.before-commit"),
+    Drill(accounted, "checked.after-commit"),
+    Drill(accounted, "end.before-commit"),
+    Drill(accounted, "checked.after-commit", before=(("checked.after-commit", 1),)),
+    Drill(delegated, "checkout.before-make"),
+    Drill(delegated, "command.launched", 2),
+    Drill(delegated, "checkout.after-make"),
+    Drill(delegated, "checkout.noted"),
+    Drill(delegated, "checkout.told"),
+    Drill(delegated, "command.launched", 3),
+    Drill(delegated, "handover.begun"),
+    Drill(delegated, "command.launched", 4),
+    Drill(delegated, "handover.sealed"),
+    Drill(delegated, "command.launched", 5),
+    Drill(delegated, "handover.received"),
+    Drill(delegated, "command.launched", 6),
+    Drill(delegated, "handover.settled"),
+    Drill(delegated, "handover.told"),
+    Drill(delegated, "end.before-commit"),
+    Drill(delegated, "handover.settled", before=(("handover.received", 1),)),
+    Drill(without, "lane.before-commit"),
+    Drill(without, "lane.after-commit"),
 ]

@@ -27,6 +27,18 @@ turns:
       - {tool: Bash, input: {command: "echo three >> ledger.txt"}}
   - blocks: [{text: All of it is done.}]
 ---
+name: accounted
+match: Write and account
+turns:
+  - blocks:
+      - {thinking: A script.}
+      - {tool: Write, input: {file_path: run.sh, content: "#!/bin/sh\\necho $1\\n"}}
+  - blocks: [{tool: Bash, input: {command: "echo ran >> ledger.txt"}}]
+  - blocks: [{thinking: So.}, {text: It is written.}]
+account:
+  summary: It is accounted for.
+  files_changed: [run.sh]
+---
 name: undoing
 match: Change two files
 turns:
@@ -44,6 +56,14 @@ turns:
       - tool: Bash
         input: {command: "echo two >> marks.txt; rm config.txt; mkdir config.txt; chmod 600 notes.txt"}
   - blocks: [{text: Chores are done.}]
+---
+name: delegated
+match: Hand it over
+turns:
+  - blocks: [{tool: Write, input: {file_path: made.txt, content: "made\\n"}}]
+  - blocks:
+      - {tool: Bash, input: {command: "git add -A && git commit -qm 'Step one' && printf more > more.txt"}}
+  - blocks: [{text: It is on its branch.}]
 ---
 name: asking
 match: Ask first

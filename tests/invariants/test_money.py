@@ -147,7 +147,7 @@ async def test_the_call_after_a_truncated_one_is_reserved_with_its_own_room(tmp_
         await house.say(conversation.id, "Tell me.")
         await house.work()
         log = await house.log(conversation.id)
-        assert [r.event.type for r in log][-2:] == ["step.failed", "run.waiting"]
+        assert [r.event.type for r in log][-3:] == ["step.failed", "budget.reached", "run.waiting"]
         view = await house.views.conversation(house.owner, conversation.id)
         assert view.run is not None
         assert (view.run.state, view.run.reason) == (RunState.WAITING, "dollars")

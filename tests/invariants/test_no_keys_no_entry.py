@@ -46,6 +46,7 @@ BODIES: dict[str, dict[str, object] | None] = {
         "call_digest": "0" * 64,
     },
     "POST /api/v1/tasks/{task_id}/callback/replay": {"after_seq": 0},
+    "POST /api/v1/tasks/{task_id}/budget": {"turns": 500},
     "POST /api/v1/tasks/{task_id}/cancel": None,
     "POST /api/v1/tasks/{task_id}/messages": {"text": "let me in"},
     "PATCH /api/v1/workspaces/{workspace_id}": {"name": "taken-over"},
@@ -183,7 +184,7 @@ async def test_the_socket_does_not_open_without_a_key(served: Served) -> None:
         client.on("session", lambda _: pytest.fail("a session without a key"))
         client.on("disconnect", lambda _=None, gone=gone: gone.set())
         try:
-            await client.connect(served.url, auth=auth, transports=["websocket"], wait_timeout=5)
+            await client.connect(served.url, auth=auth, transports=["websocket"], wait_timeout=30)
             await asyncio.wait_for(gone.wait(), 10)
         except socketio.exceptions.ConnectionError:
             pass

@@ -159,6 +159,24 @@ async def test_a_run_out_of_turns_is_raised_from_the_page(visitor: Page) -> None
     await expect(entry).to_contain_text("done")
 
 
+async def test_a_task_out_of_dollars_is_raised_from_the_page(open_stage: Stage, visitor: Page) -> None:
+    order = {"instructions": "take many turns", "title": "Few dollars", "budget": {"dollars": 0.001}}
+    async with open_stage.http() as http:
+        sent = await http.post("/api/v1/tasks", json=order)
+    assert sent.status_code == 202, sent.text
+    await visitor.get_by_text("Few dollars").first.click()
+    state = visitor.get_by_role("region", name="The run")
+    await expect(state).to_contain_text("The task is out of dollars. The task has used $0.0000")
+    field = visitor.get_by_label("Dollars of the task")
+    # What is proposed is enough for the next call, to the cent.
+    await expect(field).to_have_value("0.01")
+    await field.fill("1")
+    await visitor.get_by_role("button", name="Raise and go on").click()
+    # Then it is the run that is out of turns.
+    await expect(state).to_contain_text("Out of turns. The run has used its 4 turns.")
+    await expect(visitor.get_by_label("Turns in all")).to_have_value("8")
+
+
 async def test_a_call_that_needs_a_yes_gets_one_and_one_does_not(open_stage: Stage, visitor: Page) -> None:
     await visitor.get_by_label("Permission").select_option("ask")
     await say(visitor, "ask before you write")

@@ -142,7 +142,7 @@ def test_the_start_takes_the_demo_when_there_is_no_key(checkout: Path) -> None:
     assert done.returncode == 0
     assert "start: there is no key of Claude's API" in done.stdout
     assert "give a key in the page's field" in done.stdout
-    assert done.stdout.endswith("flynn demo\n")
+    assert done.stdout.endswith("flynn demo --no-again\n")
 
 
 def test_the_start_serves_with_a_key_that_was_given_on_the_page(checkout: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_start_serves_with_a_key_that_was_given_on_the_page(checkout: Path) 
     stored.write_text("sk-plain\n")
     assert call(checkout, "start.sh").stdout == "flynn serve\n"
     stored.unlink()
-    assert call(checkout, "start.sh").stdout.endswith("flynn demo\n")
+    assert call(checkout, "start.sh").stdout.endswith("flynn demo --no-again\n")
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,13 @@ def test_the_start_looks_for_that_key_where_the_env_file_says(
     env_file.write_text(f"{before}\n{line.format(place=place, name=place.name)}\n")
     home = {"HOME": str(tmp_path)}
     try:
-        assert call(checkout, "start.sh", **home).stdout.endswith("flynn demo\n")
+        assert call(checkout, "start.sh", **home).stdout.endswith("flynn demo --no-again\n")
         (place / "anthropic.key").write_text("sk-plain\n")
         assert call(checkout, "start.sh", **home).stdout == "flynn serve\n"
         other = {**home, "FLYNN_DATA_DIR": str(tmp_path / "other")}
-        assert call(checkout, "start.sh", **other).stdout.endswith("flynn demo\n"), "the environment wins"
+        assert call(checkout, "start.sh", **other).stdout.endswith("flynn demo --no-again\n"), (
+            "the environment wins"
+        )
     finally:
         env_file.write_text(before)
 
@@ -191,4 +193,4 @@ def test_the_start_serves_with_a_key_or_a_server_of_ones_own(checkout: Path, nam
     with_key.write_text(before + f'\n{name}="x"\n')
     assert call(checkout, "start.sh").stdout == "flynn serve\n"
     with_key.write_text(before)
-    assert call(checkout, "start.sh").stdout.endswith("flynn demo\n")
+    assert call(checkout, "start.sh").stdout.endswith("flynn demo --no-again\n")

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from flynn.store import runs
 from flynn.store.admission import AdmissionLimits, admit
 from tests.house import House, open_house
 
@@ -16,9 +17,10 @@ _CONVERSATION = text("""
 INSERT INTO conversations (id, principal_id, workspace_id, agent, agent_version)
 VALUES (:c, :p, :w, 'flynn-dev', '1')""")
 _RUN = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, state, resume, priority, not_before,
-                  limit_turns, limit_nanodollars, limit_prompt_tokens)
-VALUES (:r, :c, :w, :p, 'queued', :resume, :priority, now() + make_interval(secs => :delay), 1, 1, 1)""")
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, lane, state, resume, priority,
+                  not_before, limit_turns, limit_nanodollars, limit_prompt_tokens)
+VALUES (:r, :c, :w, :p, :lane, 'queued', :resume, :priority,
+        now() + make_interval(secs => :delay), 1, 1, 1)""")
 _PRINCIPAL = text("INSERT INTO principals (id, name) VALUES (:p, :name)")
 _MOST = text("""
 SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL GROUP BY workspace_id) AS held""")
@@ -52,6 +54,7 @@ async def queue(
     resume: bool = False,
     priority: int = 0,
     delay: float | None = None,
+    lane: str = "",
 ) -> UUID:
     """A queued run in a conversation of its own."""
     run_id = uuid4()
@@ -63,6 +66,7 @@ async def queue(
         "resume": resume,
         "priority": priority,
         "delay": delay,
+        "lane": lane,
     }
     async with house.database.begin() as connection:
         await connection.execute(_CONVERSATION, found)
@@ -84,11 +88,42 @@ async def end(house: House, run_id: UUID) -> None:
 
 async def test_a_workspace_has_one_run_at_a_time_in_order_of_age(house: House) -> None:
     where = await workspace(house)
-    runs = [await queue(house, where) for _ in range(3)]
-    for run_id in runs:
+    queued = [await queue(house, where) for _ in range(3)]
+    for run_id in queued:
         assert await admitted(house) == [run_id]
         assert await admitted(house) == []
         await end(house, run_id)
+
+
+async def test_a_branch_is_a_lane_of_its_own_beside_the_workspaces_files(house: House) -> None:
+    """Tasks with checkouts and a chat run at once; who shares a branch, or the files, takes turns."""
+    where = await workspace(house)
+    chat, one, two = [await queue(house, where, lane=lane) for lane in ("", "one", "two")]
+    later = [await queue(house, where, lane=lane) for lane in ("", "one", "two")]
+    elsewhere = await queue(house, await workspace(house), lane="one")
+    assert set(await admitted(house)) == {chat, one, two, elsewhere}
+    await end(house, one)
+    assert await admitted(house) == [later[1]]
+    await end(house, chat)
+    assert await admitted(house) == [later[0]]
+    await end(house, two)
+    assert await admitted(house, everyone=3) == []
+    assert await admitted(house) == [later[2]]
+
+
+async def test_a_run_that_leaves_its_lane_is_first_in_line_for_the_files(house: House) -> None:
+    where = await workspace(house)
+    chat, task = await queue(house, where), await queue(house, where, lane="one")
+    assert set(await admitted(house)) == {chat, task}
+    waiting = await queue(house, where, priority=9)
+    async with house.database.begin() as connection:
+        left = await runs.leave_lane(connection, task, uuid4())
+    assert (left.state, left.lane, left.job_id) == ("queued", "", None)
+    assert await admitted(house) == []
+    await end(house, chat)
+    assert await admitted(house) == [task]
+    await end(house, task)
+    assert await admitted(house) == [waiting]
 
 
 async def test_resumes_come_before_fresh_runs_and_priority_before_age(house: House) -> None:

@@ -21,6 +21,7 @@ from tests.house import House, open_house
 
 PRINCIPALS, WORKSPACES, CONVERSATIONS = 3, 5, 16
 ACTORS, STEPS = 6, 40
+LANES = ("", "", "one", "two")
 LIMITS = AdmissionLimits(principal=2, everyone=4)
 ONE = Limits(turns=1, nanodollars=1, prompt_tokens=1)
 
@@ -37,7 +38,7 @@ VALUES (:c, :p, :w, 'flynn-dev', '1')""")
 _HELD = text("""
 SELECT count(*) AS everyone,
   coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL
-    GROUP BY workspace_id) w), 0) AS workspace,
+    GROUP BY workspace_id, lane) w), 0) AS lane,
   coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM runs WHERE job_id IS NOT NULL
     GROUP BY principal_id) p), 0) AS principal,
   coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM runs
@@ -49,7 +50,8 @@ SELECT count(*) FROM runs r WHERE r.job_id IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM procrastinate_jobs j WHERE j.id = r.job_id AND j.args ->> 'run' = CAST(r.id AS text))""")
 _COULD_RUN = text("""
 SELECT count(*) FROM runs r WHERE r.state = 'queued' AND r.job_id IS NULL
-  AND NOT EXISTS (SELECT 1 FROM runs b WHERE b.job_id IS NOT NULL AND b.workspace_id = r.workspace_id)
+  AND NOT EXISTS (
+    SELECT 1 FROM runs b WHERE b.job_id IS NOT NULL AND b.workspace_id = r.workspace_id AND b.lane = r.lane)
   AND (SELECT count(*) FROM runs b WHERE b.job_id IS NOT NULL AND b.principal_id = r.principal_id) < :each
   AND (SELECT count(*) FROM runs b WHERE b.job_id IS NOT NULL) < :everyone""")
 
@@ -62,7 +64,12 @@ async def act(house: House, conversations: list[UUID], chance: random.Random) ->
         run = await runs.open_run(connection, conversation_id)
         if run is None:
             await runs.queue_run(
-                connection, conversation, conversation.principal_id, ONE, priority=chance.randint(-2, 2)
+                connection,
+                conversation,
+                conversation.principal_id,
+                ONE,
+                priority=chance.randint(-2, 2),
+                lane=chance.choice(LANES),
             )
         else:
             await move(connection, run, chance)
@@ -75,6 +82,8 @@ async def move(connection: AsyncConnection, run: RunRow, chance: random.Random) 
     match run.state:
         case RunState.QUEUED if run.job_id is not None:
             await runs.start_run(connection, run, lost=False)
+        case RunState.RUNNING if run.lane and chance.random() < 0.2:
+            await runs.leave_lane(connection, run.id, uuid4())  # its worker found no repository
         case RunState.RUNNING if chance.random() < 0.4:
             await runs.wait_run(connection, run.id, reason="model", detail="", at=None)
         case RunState.WAITING if chance.random() < 0.7:
@@ -93,7 +102,7 @@ async def watch(house: House, over: asyncio.Event) -> int:
         async with house.database.statement() as connection:
             held = (await connection.execute(_HELD)).one()
             assert held.everyone <= LIMITS.everyone
-            assert held.workspace <= 1
+            assert held.lane <= 1
             assert held.principal <= LIMITS.principal
             assert held.conversation <= 1
             assert held.waiting_with_slots == 0

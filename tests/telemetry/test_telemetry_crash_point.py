@@ -42,8 +42,21 @@ PLACES = {
     "snapshot.after-base": "agent/changes.py prepare",
     "snapshot.before-look": "agent/changes.py _told",
     "snapshot.after-look": "agent/changes.py _told",
+    "checkout.before-make": "workspace/checkout.py make",
+    "checkout.after-make": "workspace/checkout.py make",
+    "checkout.noted": "workspace/checkout.py make",
+    "checkout.told": "worker/checkouts.py _tell",
+    "lane.before-commit": "worker/endings.py leave_lane",
+    "lane.after-commit": "worker/endings.py leave_lane",
+    "handover.begun": "worker/checkouts.py _hand_over",
+    "handover.sealed": "worker/checkouts.py _hand_over",
+    "handover.received": "workspace/handover.py hand_over",
+    "handover.settled": "workspace/handover.py hand_over",
+    "handover.told": "worker/checkouts.py leave",
     "results.before-commit": "agent/loop.py run",
     "results.after-commit": "agent/loop.py run",
+    "checked.before-commit": "worker/runner.py _drive",
+    "checked.after-commit": "worker/runner.py _drive",
     "closed.before-commit": "agent/loop.py run",
     "closed.after-commit": "agent/loop.py run",
     "wait.before-commit": "worker/endings.py wait",
@@ -108,13 +121,14 @@ def test_before_a_commit_is_inside_its_transaction_and_after_it_is_not() -> None
     rooms = (
         *("worker/claims.py", "worker/clock.py", "worker/chores.py", "intake/verbs.py"),
         *("worker/endings.py wait", "worker/endings.py refuse", "worker/endings.py hand_back"),
+        "worker/endings.py leave_lane",
     )
     seen = 0
     for name, place, within in reached():
         if place.startswith(rooms):
             assert within == name.endswith(".before-commit"), (name, place)
             seen += 1
-    assert seen == 24
+    assert seen == 26
 
 
 def test_a_point_does_nothing_until_it_is_armed_and_nothing_afterwards(

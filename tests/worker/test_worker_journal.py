@@ -1,6 +1,7 @@
 """The journal and media: bytes are committed with the event that refers to them, or not at all."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +16,8 @@ from flynn.domain.content import text_block
 from flynn.domain.errors import LeaseLost
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.store import runs
-from flynn.worker.journal import Journal
+from flynn.store.spending import Day
+from flynn.worker.journal import Journal, Payer
 from tests.house import LIMITS, House, open_house
 
 PICTURE = Blob(b"\x89PNG and so on", "image/png")
@@ -37,6 +39,7 @@ async def open_journal(house: House, conversation_id: UUID) -> Journal:
         conversation_id=conversation_id,
         run_id=uuid4(),
         epoch=epoch,
+        payer=Payer(house.owner.id, "owner", None, Day(date(2026, 11, 26))),
         publish=house.published.extend,
     )
     call = {"type": "tool_use", "id": "c", "name": "Read", "input": {}}

@@ -48,6 +48,7 @@ async def take(house: House) -> None:
         worker="lost",
         again=False,
         freeze=house.runner.workplace.freeze,
+        allowed=None,
         publish=house.published.extend,
     )
     assert held is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flynn.domain import events as ev
 from flynn.domain.evidence import FileChanged
 from flynn.domain.report import ReportedFile
+from flynn.domain.tool_result import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,22 @@ class _Step:
     removed: int
 
 
-def changed_files(log: Sequence[ev.Recorded]) -> list[ReportedFile]:
-    """What is left of the changes that `log` tells of, in the order in which the paths were first changed.
+@dataclass(frozen=True, slots=True)
+class ChangedFiles:
+    """`files` is what is left of all changes, in the order in which the paths were first changed. `touched`
+    has every path that calls changed, and the seq that tells of its last change. `commands` counts the calls
+    that ran a command, which may have changed what no snapshot covers.
 
-    Directories are not files, and a change of mode alone is no change of content: neither is among them.
+    Directories are not files, and a change of mode alone is no change of content: neither is in `files`.
     """
+
+    files: list[ReportedFile]
+    touched: dict[str, int]
+    commands: int
+
+
+def changed_files(log: Sequence[ev.Recorded]) -> ChangedFiles:
+    """What `log` tells of files, without what was undone."""
     told = {
         item.event.call_id
         for item in log
@@ -36,9 +48,11 @@ def changed_files(log: Sequence[ev.Recorded]) -> list[ReportedFile]:
     }
     ended: dict[int, str] = {}
     steps: dict[str, list[_Step]] = {}
+    commands = 0
     for item in log:
         match item.event:
             case ev.ToolFinished() as event:
+                commands += event.tool == "Bash" and event.outcome is not Outcome.DENIED
                 ended[item.seq] = event.call_id
                 if event.call_id not in told:
                     _take(steps, item.seq, event.call_id, _of_evidence(event))
@@ -48,7 +62,11 @@ def changed_files(log: Sequence[ev.Recorded]) -> list[ReportedFile]:
                 _take_back(steps, event, ended)
             case _:
                 pass
-    return [file for path, done in steps.items() if (file := _file(path, done)) is not None]
+    return ChangedFiles(
+        files=[file for path, done in steps.items() if (file := _file(path, done)) is not None],
+        touched={path: done[-1].seq for path, done in steps.items() if done},
+        commands=commands,
+    )
 
 
 def _of_evidence(event: ev.ToolFinished) -> Iterable[ev.ChangedPath]:

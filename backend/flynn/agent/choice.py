@@ -9,6 +9,7 @@ from flynn.agent.fold import Transcript
 from flynn.agent.pause import ATTEMPTS, spread
 from flynn.agent.turns import Waits
 from flynn.domain import events as ev
+from flynn.domain.content import Json
 from flynn.model.catalog import find
 from flynn.model.claude import Claude
 from flynn.model.request import ModelRequest
@@ -16,11 +17,16 @@ from flynn.model.request import ModelRequest
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Whom the next call asks, and how much room its answer has, in tokens."""
+    """Whom the next call asks, and how much room its answer has, in tokens.
+
+    `account`: it is for the account of a task; `format` is what the answer is held to.
+    """
 
     model: str
     max_tokens: int
     effort: str | None
+    account: bool = False
+    format: Json = None
 
 
 class Choice:
@@ -53,9 +59,12 @@ class Choice:
         """The most room that an answer of `model` may be given."""
         return min(self._ceiling, find(model).max_output)
 
-    def other(self, plan: Plan) -> dict[str, str | None] | None:
+    def other(self, plan: Plan) -> dict[str, Json] | None:
         """What the request of `plan` has in place of what was frozen; None when it is as frozen."""
-        return None if plan.model == self._frame.model else {"model": plan.model, "effort": plan.effort}
+        other: dict[str, Json] = {}
+        if plan.model != self._frame.model:
+            other = {"model": plan.model, "effort": plan.effort}
+        return {**other, "format": plan.format} if plan.format else other or None
 
     def held(self, plan: Plan) -> Waits | None:
         """What the run waits for because `plan`'s model is known to be away; no attempt is used up."""

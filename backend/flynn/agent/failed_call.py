@@ -24,7 +24,7 @@ from flynn.model.failures import (
     RetryLater,
     Truncated,
 )
-from flynn.model.prices import settled
+from flynn.model.prices import settled, settled_tokens
 from flynn.model.stream import MessageReceived
 
 _REJECTED = (400, 413)
@@ -48,7 +48,7 @@ class FailedCalls:
         match failure:
             case EndpointAway():
                 # It is no attempt: the loop asks whom to call next, or waits.
-                return [self._event(started, failure, "held")]
+                return [failed_event(started, failure, "held")]
             case RetryLater():
                 return self._again(transcript, started, failure, failure.retry_after)
             case BrokenStream():
@@ -60,33 +60,9 @@ class FailedCalls:
             case Permanent() if failure.provider_status in _REJECTED and self._shows(transcript, started):
                 return self._taken_back(transcript, started, failure)
             case Permanent():
-                return [self._event(started, failure, "permanent", sequel="fail")]
+                return [failed_event(started, failure, "permanent", sequel="fail")]
             case _:
                 raise failure
-
-    def _event(
-        self, started: ev.StepStarted, failure: ModelFailure, reason: ev.StepFailure, **more: object
-    ) -> ev.StepFailed:
-        usage = failure.usage if isinstance(failure, CallFailed) else Usage()
-        spent, settlement = settled(
-            started.model,
-            usage,
-            final=isinstance(failure, CallFailed) and failure.usage_final,
-            max_tokens=started.params["max_tokens"],
-            reserved=started.reserved_nanodollars,
-        )
-        return ev.StepFailed.model_validate(
-            {
-                "step": started.step,
-                "reason": reason,
-                "detail": failure.detail,
-                "usage": usage,
-                "nanodollars": spent,
-                "settlement": settlement,
-                "request_id": getattr(failure, "request_id", None),
-                **more,
-            }
-        )
 
     def _again(
         self, transcript: Transcript, started: ev.StepStarted, failure: ModelFailure, after: float | None
@@ -95,7 +71,7 @@ class FailedCalls:
         reason: ev.StepFailure = "broken_stream" if isinstance(failure, BrokenStream) else "retry"
         failures = transcript.run.failures + 1
         if failures >= ATTEMPTS:
-            event = self._event(started, failure, reason)
+            event = failed_event(started, failure, reason)
             if self._choice.may_fall_back(transcript, started.model, spent=event.nanodollars):
                 return [event]
         pause = pause_after(failures, after)
@@ -108,16 +84,16 @@ class FailedCalls:
                 f" The provider asks for a pause of {after / 3600:,.1f} hours; no more than one is kept."
             )
         retry_at = datetime.now(UTC) + timedelta(seconds=pause)
-        return [self._event(started, failure, reason, detail=detail, retry_at=retry_at, sequel=sequel)]
+        return [failed_event(started, failure, reason, detail=detail, retry_at=retry_at, sequel=sequel)]
 
     def _truncated(self, started: ev.StepStarted, failure: Truncated) -> Reply:
         """Never run a cut answer's tools: ask again with more room; at the ceiling keep plain text."""
         if failure.stop_reason == "model_context_window_exceeded":
-            return [self._event(started, failure, "truncated", sequel="wait")]
+            return [failed_event(started, failure, "truncated", sequel="wait")]
         if started.params["max_tokens"] < self._choice.ceiling(started.model):
-            return [self._event(started, failure, "truncated")]
+            return [failed_event(started, failure, "truncated")]
         if not _plain(failure.content):
-            return [self._event(started, failure, "truncated", sequel="fail")]
+            return [failed_event(started, failure, "truncated", sequel="fail")]
         message = MessageReceived(
             message_id=failure.request_id or "truncated",
             model=started.model,
@@ -134,7 +110,7 @@ class FailedCalls:
         """Take back what was refused, so that the conversation can go on: results with their step."""
         kinds = transcript.kinds
         has_results = any(kinds[seq] == "result" for seq in started.input_seqs)
-        event = self._event(
+        event = failed_event(
             started,
             failure,
             "refused",
@@ -156,7 +132,7 @@ class FailedCalls:
         """
         read = transcript.steps[-1]
         told = any(transcript.kinds[seq] == "note" for seq in read.manifest)
-        event = self._event(
+        event = failed_event(
             started,
             failure,
             "permanent",
@@ -165,6 +141,38 @@ class FailedCalls:
             sequel="fail" if told else None,
         )
         return [event]
+
+
+def failed_event(
+    started: ev.StepStarted, failure: ModelFailure, reason: ev.StepFailure, **more: object
+) -> ev.StepFailed:
+    """The end of the call that `started` announced, charged by what is known of it; `more` are its fields."""
+    usage = failure.usage if isinstance(failure, CallFailed) else Usage()
+    spent, settlement = settled(
+        started.model,
+        usage,
+        final=isinstance(failure, CallFailed) and failure.usage_final,
+        max_tokens=started.params["max_tokens"],
+        reserved=started.reserved_nanodollars,
+    )
+    return ev.StepFailed.model_validate(
+        {
+            "step": started.step,
+            "reason": reason,
+            "detail": failure.detail,
+            "usage": usage,
+            "nanodollars": spent,
+            "tokens": settled_tokens(
+                usage,
+                settlement,
+                max_tokens=started.params["max_tokens"],
+                reserved=started.reserved_tokens,
+            ),
+            "settlement": settlement,
+            "request_id": getattr(failure, "request_id", None),
+            **more,
+        }
+    )
 
 
 def sequel(transcript: Transcript) -> Failed | Waits | None:

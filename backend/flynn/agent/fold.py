@@ -16,7 +16,14 @@ import orjson
 from flynn.agent.approval import Approvals
 from flynn.agent.differences import Differences
 from flynn.agent.estimate import tokens_of
-from flynn.agent.open_run import RunTotals, Undo
+from flynn.agent.open_run import (
+    AccountState,
+    RunTotals,
+    TaskTotals,
+    Undo,
+    charged_tokens,
+    was_charged,
+)
 from flynn.agent.originals import Originals
 from flynn.agent.shelf import Shelf
 from flynn.agent.step import Call, FailedStep, Step
@@ -24,13 +31,13 @@ from flynn.domain import events as ev
 from flynn.domain.content import Block, Json
 from flynn.domain.evidence import CommandRan, FileChanged, FileRead, JobStarted
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import Limits
+from flynn.domain.run import Limits, TaskLimits
 from flynn.domain.tool_result import Outcome
-from flynn.domain.usage import Usage
 
 Message = dict[str, Json]
-InputKind = Literal["words", "result", "note"]
-"""What an input is: somebody's words, a tool's result, or a note of ours that waits for words."""
+InputKind = Literal["words", "result", "note", "account"]
+"""What an input is: somebody's words, a tool's result, a note of ours that waits for words, or the words that
+ask for a task's account, which only the call for it sends."""
 
 
 def digest(*parts: Json) -> bytes:
@@ -49,7 +56,7 @@ class Transcript:
     costs only what the request adds.
     """
 
-    def __init__(self, *, prefix: Json, limits: Limits) -> None:
+    def __init__(self, *, prefix: Json, limits: Limits, task: TaskLimits | None = None) -> None:
         self.seq = 0
         self.steps: list[Step] = []
         self.calls: dict[str, Call] = {}
@@ -77,7 +84,11 @@ class Transcript:
         """The seq of the last claim."""
         self.silent = False
         """Whether the last model call ended well but said nothing."""
+        self.account = AccountState()
+        """How far the account of a task is, since the agent last did anything else."""
         self.run = RunTotals(limits=limits)
+        self.task = TaskTotals(limits=task or TaskLimits())
+        """All runs together."""
         self.shelf = Shelf()
         """The bytes that the messages refer to."""
         self.originals = Originals()
@@ -86,6 +97,9 @@ class Transcript:
         """The last snapshot that the log tells of, and the seq of its event."""
         self.undo: Undo | None = None
         """What the open run has to undo; None when it is the agent's."""
+        self.checkout: ev.CheckoutMade | None = None
+        self.handed_over: ev.TaskCommitted | None = None
+        """What was last handed over of a task's checkout."""
         self.kinds: dict[int, InputKind] = {}
         self._messages: list[Message] = []
         self._base = digest(prefix)
@@ -106,22 +120,28 @@ class Transcript:
         """The blocks that `manifest` adds, in its order."""
         return [block for seq in manifest for block in self.inputs[seq]]
 
-    def manifest(self) -> list[int]:
-        """What the next request adds: results first, then words, each in seq order."""
-        return sorted(self.pending, key=lambda seq: (self.kinds[seq] != "result", seq))
+    def manifest(self, *, account: bool = False) -> list[int]:
+        """What the next request adds: results first, then words, each in seq order.
 
-    def preview(self, results: Sequence[ev.EventData], *, other: Json = None) -> tuple[list[int], str]:
+        What asks for an account only when that is what the request is for.
+        """
+        held = [seq for seq in self.pending if account or self.kinds[seq] != "account"]
+        return sorted(held, key=lambda seq: (self.kinds[seq] != "result", seq))
+
+    def preview(
+        self, results: Sequence[ev.EventData], *, other: Json = None, account: bool = False
+    ) -> tuple[list[int], str]:
         """The manifest and the digest of the next request, if `results` are appended right now.
 
         Same bytes, same digest. `results` take the next seqs; the append that carries them has to be exact.
-        `other` is what the request has in place of the frozen prefix's, if anything: another model.
+        `other` is what the request has in place of the frozen prefix's, if anything: another model, a format.
         """
         fresh = {
             self.seq + place: event.content
             for place, event in enumerate(results, start=1)
             if isinstance(event, ev.ToolFinished)
         }
-        held = self.manifest()
+        held = self.manifest(account=account)
         cut = sum(self.kinds[seq] == "result" for seq in held)
         manifest = [*held[:cut], *fresh, *held[cut:]]
         blocks = [b for seq in manifest for b in (fresh.get(seq) or self.inputs[seq])]
@@ -160,10 +180,7 @@ class Transcript:
             case ev.MessageCompleted():
                 self._adopt(event)
             case ev.StepCompleted():
-                self._settle(event.usage, event.nanodollars)
-                self.context_tokens = event.usage.prompt + event.usage.output
-                self.run.turns += 1
-                self.run.failures = self.run.truncations = 0
+                self._complete(event)
             case ev.StepFailed():
                 self._fail(recorded.seq, event)
             case ev.ToolStarted():
@@ -190,7 +207,11 @@ class Transcript:
                 self.approvals.take(recorded.seq, event)
             case ev.RunWaiting():
                 self.run.failed = None
-            case ev.RunQueued() | ev.TaskReported():
+            case ev.AccountRequested() | ev.TaskAccounted():
+                self._account(recorded.seq, event)
+            case ev.CheckoutMade() | ev.CheckoutSkipped() | ev.TaskCommitted():
+                self._settle_files(recorded.seq, event)
+            case ev.RunQueued() | ev.BudgetReached() | ev.TaskReported() | ev.TaskChecked():
                 pass
             case ev.RunStarted():
                 self._enter(recorded.seq, recorded.run_id)
@@ -198,6 +219,21 @@ class Transcript:
                 self._leave(recorded.seq, event)
             case _:
                 assert_never(event)
+
+    def _complete(self, event: ev.StepCompleted) -> None:
+        self._settle(event)
+        self.context_tokens = event.usage.prompt + event.usage.output
+        self.run.turns += 1
+        self.run.failures = self.run.truncations = 0
+
+    def _settle_files(self, seq: int, event: ev.CheckoutMade | ev.CheckoutSkipped | ev.TaskCommitted) -> None:
+        if isinstance(event, ev.TaskCommitted):
+            self.handed_over = event
+            return
+        if isinstance(event, ev.CheckoutMade):
+            self.checkout = event
+        if event.content:
+            self._input(seq, event.content, "note")
 
     def _interrupt(self, recorded: ev.Recorded, event: ev.InterruptRequested) -> None:
         if self.interrupted is None:
@@ -208,6 +244,18 @@ class Transcript:
         self.inputs[seq] = content
         self.kinds[seq] = kind
         self.pending.append(seq)
+
+    def _account(self, seq: int, event: ev.AccountRequested | ev.TaskAccounted) -> None:
+        if isinstance(event, ev.AccountRequested):
+            self.account.asked = seq
+            self._input(seq, event.content, "account")
+        else:
+            self.account.settled = True
+            self._drop_request()
+
+    def _drop_request(self) -> None:
+        """What asks for an account is not sent any more."""
+        self.pending = [seq for seq in self.pending if self.kinds[seq] != "account"]
 
     def _revert(self, seq: int, event: ev.WorkspaceReverted) -> None:
         for file in event.files:
@@ -223,6 +271,9 @@ class Transcript:
             nanodollars=event.nanodollars or held.nanodollars,
             prompt_tokens=event.prompt_tokens or held.prompt_tokens,
         )
+        if event.task is not None:
+            given = event.task.model_dump(exclude_none=True)
+            self.task.limits = self.task.limits.model_copy(update=given)
 
     def _enter(self, seq: int, run_id: UUID | None) -> None:
         self.entered_at = seq
@@ -230,10 +281,13 @@ class Transcript:
             self.run = RunTotals(limits=self._limits, run_id=run_id)
             # An interrupt that was meant for an earlier run has ended with it.
             self.interrupted = None
+            self._drop_request()
+            self.account = AccountState()
 
     def _leave(self, seq: int, event: ev.RunCancelled | ev.RunCompleted | ev.RunFailed) -> None:
         if isinstance(event, ev.RunCancelled) and event.content:
             self._input(seq, event.content, "note")
+        self._drop_request()
         self.interrupted = self.undo = None
 
     def _open(self, seq: int, event: ev.StepStarted) -> None:
@@ -247,7 +301,14 @@ class Transcript:
             event.reserved_nanodollars,
             event.model,
             event.params.get("max_tokens", 0),
+            event.reserved_tokens,
+            account=bool(event.params.get("account")),
         )
+        if self.open_step.account:
+            self.account.calls += 1
+        else:
+            self._drop_request()
+            self.account = AccountState()
         taken = set(event.input_seqs)
         self.pending = [s for s in self.pending if s not in taken]
         self.run.steps += 1
@@ -269,7 +330,7 @@ class Transcript:
 
     def _fail(self, seq: int, event: ev.StepFailed) -> None:
         step = self._close(event.step)
-        self._settle(event.usage, event.nanodollars)
+        self._settle(event)
         self.run.failed = FailedStep(event, seq, step.max_tokens)
         match event.reason:
             case "retry" | "broken_stream":
@@ -278,8 +339,8 @@ class Transcript:
             case "truncated":
                 self.run.truncations += 1
             case "empty":
-                self.silent = True
-            case "permanent" | "refused" | "cancelled" | "worker_lost" | "held":
+                self.silent = not step.account
+            case "permanent" | "refused" | "cancelled" | "worker_lost" | "held" | "unfit":
                 pass
             case _:
                 assert_never(event.reason)
@@ -309,9 +370,15 @@ class Transcript:
         self.open_step = None
         return step
 
-    def _settle(self, usage: Usage, nanodollars: int) -> None:
-        self.run.usage += usage
-        self.run.nanodollars += nanodollars
+    def _settle(self, event: ev.StepCompleted | ev.StepFailed) -> None:
+        tokens, calls = charged_tokens(event), int(was_charged(event))
+        self.run.usage += event.usage
+        self.run.nanodollars += event.nanodollars
+        self.run.tokens += tokens
+        self.run.calls += calls
+        self.task.nanodollars += event.nanodollars
+        self.task.tokens += tokens
+        self.task.turns += calls
 
     def _finish(self, seq: int, event: ev.ToolFinished) -> None:
         self.calls[event.call_id].started = self.calls[event.call_id].finished = True

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import takewhile
 
+from flynn.agent.account import Accounts
 from flynn.agent.allowance import within_allowance
 from flynn.agent.budget import Budget
 from flynn.agent.changes import Changes
@@ -19,21 +20,33 @@ from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate, Held, Passed, Refused
 from flynn.agent.prompt import Prompts
 from flynn.agent.query import Query
+from flynn.agent.reached import day_full
 from flynn.agent.reply import Reply
 from flynn.agent.scope import Stopped, until
 from flynn.agent.step import Call
 from flynn.agent.toolbox import Toolbox, finish, finished, together
-from flynn.agent.turns import Append, Cancelled, Completed, Failed, Stop, Turn, Waits, Words
+from flynn.agent.turns import (
+    Answer,
+    Append,
+    Cancelled,
+    Completed,
+    DayFull,
+    Failed,
+    Stop,
+    Turn,
+    Waits,
+    Words,
+)
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.tool_result import Outcome, ToolResult
 from flynn.telemetry.crash_point import reach
 
-Turns = AsyncGenerator[Turn, bool | None]
+Turns = AsyncGenerator[Turn, Answer]
 
 
 class Loop:
-    """One run of an agent over one transcript."""
+    """One run of an agent over one transcript. `accounts` asks for that of its task, if it has one."""
 
     def __init__(
         self,
@@ -45,6 +58,7 @@ class Loop:
         gate: Gate,
         budget: Budget,
         choice: Choice,
+        accounts: Accounts | None,
         prompts: Prompts,
         stop: asyncio.Event,
         sink: Callable[[Words], None],
@@ -56,9 +70,12 @@ class Loop:
         self.gate = gate
         self.budget = budget
         self.choice = choice
+        self.accounts = accounts
         self.prompts = prompts
         self.stop = stop
         self.sink = sink
+        self._full: DayFull | None = None
+        """What the last call to be started was told, if the day had no room for it."""
 
     async def run(self) -> Turns:
         """Go on from where the transcript stands, to a stop."""
@@ -69,16 +86,16 @@ class Loop:
         results: list[ev.EventData] = []
         while True:
             if self.stop.is_set():
-                await self.toolbox.end_jobs()
-                begun = [call for call in self._calls(results) if self._acting(call)]
-                changed = await self.changes.stopped(begun, self.transcript.last_step)
-                if closed := results + self._dangling(results) + changed:
+                if closed := await self._closed(results):
                     reach("closed.before-commit")
                     yield Append(closed)
                     reach("closed.after-commit")
                 yield self._cancelled()
                 return
-            if calls := self._calls(results):
+            calls = self._calls(results)
+            # Calls that there is no time for stay open, and are made when there is.
+            late = self.budget.time_up(self.transcript) if calls else None
+            if calls and late is None:
                 group = self._group(calls)
                 if self._held(group):
                     if news := [*results, *self.gate.news(calls, self.transcript)]:
@@ -95,17 +112,19 @@ class Loop:
                     yield Append(due)
                     reach("calls.after-commit")
                 results = await self._execute(group)
-            elif not isinstance(plan := await self._plan(results), Plan):
-                if results:
+            elif not isinstance(plan := late or await self._plan(results), Plan):
+                asked = plan.events if isinstance(plan, Append) else ()
+                if due := [*results, *asked]:
                     reach("results.before-commit")
-                    yield Append(results)
+                    yield Append(due)
                     reach("results.after-commit")
                     results = []
-                yield plan
+                if not isinstance(plan, Append):
+                    yield plan
             else:
                 started = self.query.start(self.transcript, results, plan)
                 reach("step.before-commit")
-                if not (yield Append([*results, started], after=self.transcript.seq)):
+                if not self._begun((yield Append([*results, started], after=self.transcript.seq))):
                     continue
                 reach("step.after-commit")
                 results = []
@@ -145,6 +164,15 @@ class Loop:
     def _called_off(self, call: Call) -> ToolResult:
         note = self.prompts.note("stopped_call" if call.started else "skipped_call")
         return ToolResult(content=note, outcome=Outcome.CANCELLED)
+
+    async def _closed(self, results: list[ev.EventData]) -> list[ev.EventData]:
+        """What there is to say once everything has ended that the run was doing: with `results`, and whatever
+        was changed meanwhile.
+        """
+        await self.toolbox.end_jobs()
+        begun = [call for call in self._calls(results) if self._acting(call)]
+        changed = await self.changes.stopped(begun, self.transcript.last_step)
+        return results + self._dangling(results) + changed
 
     def _dangling(self, results: list[ev.EventData]) -> list[ev.EventData]:
         """Results for calls that will not run any more."""
@@ -193,6 +221,11 @@ class Loop:
                     found = await together(asyncio.create_task(self._finish(c)) for c in group)
         except Stopped:
             return []
+        if len(found) == 1:
+            # What the call did stands, also when a stop ends the look at it.
+            with suppress(Stopped):
+                async with until(self.stop):
+                    found = [await self.toolbox.inspected(found[0], self.transcript)]
         if self._acting(group[0]):
             changed = await self.changes.after(found[0])
         later = len(self.transcript.open_calls()) - len(group)
@@ -218,10 +251,23 @@ class Loop:
 
     # -- query ---------------------------------------------------------------------------------------
 
-    async def _plan(self, results: list[ev.EventData]) -> Plan | Stop:
-        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away."""
+    def _begun(self, answer: Answer) -> bool:
+        """Whether the start of a call is committed, so that it may be made."""
+        self._full = answer if isinstance(answer, DayFull) else None
+        return answer is True
+
+    async def _plan(self, results: list[ev.EventData]) -> Plan | Append | Stop:
+        """Whom to call, or why nobody: the agent is at its end, a limit is reached, the model is away.
+
+        At the end of a task its account is asked for: by an event, then by a call.
+        """
+        full, self._full = self._full, None
         if end := self._end():
+            if isinstance(end, Completed) and self.accounts is not None:
+                return self.accounts.next(self.transcript, day_full=full is not None) or end
             return end
+        if full is not None:
+            return day_full(full)
         plan = self.choice.plan(self.transcript, results)
         wait = await self.budget.exceeded(
             self.transcript, results, model=plan.model, max_tokens=plan.max_tokens

@@ -21,6 +21,10 @@ class Originals:
         """Take what a call has just replaced."""
         self._unsaved.update((original.sha256, original) for original in originals)
 
+    def find(self, digest: str) -> Original | None:
+        """The one with this digest, while it is not committed yet."""
+        return self._unsaved.get(digest)
+
     def unsaved(self, events: Iterable[EventData]) -> list[Original]:
         """Those that the changes in `events` need and that nobody has committed yet."""
         if not self._unsaved:

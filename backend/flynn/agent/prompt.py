@@ -4,6 +4,7 @@ conversation, notes, and the descriptions of tools. All words live in a director
     system.md       before the agent's own prompt; knows the names of its tools and nothing else
     opening.md      heads the first user message: workspace, date, platform
     task.md         stands behind a task's instructions: criteria, files, links, earlier tasks
+    account.md      asks for a task's account at its end
     notes/*.md      one for each thing that can happen in between; stored as sent
     tools/*.md      one for each tool, plain Markdown
 
@@ -35,6 +36,8 @@ NoteName = Literal[
     "unreadable",
     "undone",
     "rolled_back",
+    "checkout",
+    "no_checkout",
     "denied_by_rule",
     "denied_by_person",
     "denied_by_words",
@@ -54,6 +57,7 @@ _FACTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             {"workspace_name", "workspace_path", "date", "platform", "bash", "bash_reason", "sandboxed"}
         ),
         "task": frozenset({"criteria", "files", "links", "earlier"}),
+        "account": frozenset(),
     }
 )
 
@@ -71,7 +75,7 @@ class Prompts:
         )
         self._templates: dict[str, jinja2.Template] = {}
         self._facts: dict[str, frozenset[str]] = {}
-        names = ("system", "opening", "task", *(f"notes/{note}" for note in NOTES))
+        names = ("system", "opening", "task", "account", *(f"notes/{note}" for note in NOTES))
         for name in names:
             source = _read(directory / f"{name}.md")
             try:
@@ -103,14 +107,17 @@ class Prompts:
         self,
         *,
         workspace_name: str,
-        workspace_path: str,
+        workspace_path: str | None,
         today: date,
         platform: str,
         bash: bool,
         bash_reason: str | None = None,
         sandboxed: bool = True,
     ) -> str:
-        """The text that heads a conversation's first message. `bash_reason` says why Bash is missing."""
+        """The text that heads a conversation's first message. `bash_reason` says why Bash is missing.
+
+        Without a path, a later note says where the files are.
+        """
         return self._render(
             "opening",
             {
@@ -133,6 +140,10 @@ class Prompts:
             "earlier": brief.earlier,
         }
         return self._render("task", facts)
+
+    def account(self) -> str:
+        """The words that ask for a task's account."""
+        return self._render("account", {})
 
     def note(self, name: NoteName, **facts: object) -> str:
         """The words for what happened. Raises TypeError unless `facts` are exactly those it speaks of."""

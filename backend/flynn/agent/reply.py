@@ -35,6 +35,7 @@ def received(started: ev.StepStarted, message: MessageReceived) -> Reply:
             model=message.model,
             stop_reason=message.stop_reason,
             content=content,
+            account=bool(started.params.get("account")),
         ),
         ev.StepCompleted(
             step=step,

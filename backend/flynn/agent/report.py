@@ -1,4 +1,7 @@
-"""A task's report, built from the log: what changed, what ran, what it cost; the model's prose apart."""
+"""A task's report, built from the log: what changed, what ran, what was found, what it cost.
+
+Apart from it stands what the agent says, each claim with what the evidence says of that.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,11 +9,14 @@ from typing import Literal
 from uuid import UUID
 
 from flynn.agent.changed_files import changed_files
+from flynn.agent.claims import Proofs, criteria_of, judge, unmentioned
+from flynn.agent.delivery import delivery
 from flynn.domain import events as ev
 from flynn.domain.content import text_of
 from flynn.domain.evidence import CommandRan, JobStarted
 from flynn.domain.report import Evidence, Report, ReportedCommand
 from flynn.domain.usage import Usage, dollars
+from flynn.telemetry.redaction import redact
 
 
 def build_report(
@@ -22,12 +28,16 @@ def build_report(
     detail: str | None,
     began: datetime,
     ended: datetime,
+    criteria: Sequence[str] = (),
 ) -> Report:
-    """Fold `log` (the whole conversation of the task) into its report."""
+    """Fold `log` (the whole conversation of the task) into its report; `criteria` are those of its order."""
+    changed = changed_files(log)
     commands: list[ReportedCommand] = []
     jobs: dict[str, int] = {}
     usage, nanodollars, steps, calls = Usage(), 0, 0, 0
     prose = ""
+    account: ev.TaskAccounted | None = None
+    checked: ev.TaskChecked | None = None
     started: dict[str, ev.ToolStarted] = {}
     for recorded in log:
         match recorded.event:
@@ -45,22 +55,44 @@ def build_report(
                             commands[jobs[job]] = _ended_job(commands[jobs[job]], item, event)
                         case _:
                             pass
+            case ev.WorkspaceReverted(refused=None):
+                checked = None
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
                 steps += isinstance(event, ev.StepCompleted)
-            case ev.MessageCompleted() as event:
+            case ev.MessageCompleted(account=False) as event:
                 prose = text_of(event.content) or prose
+            case ev.StepStarted() as event if not event.params.get("account"):
+                # The agent goes on: what was said and seen before was of an earlier end.
+                account = checked = None
+            case ev.TaskAccounted() as event:
+                account = event
+            case ev.TaskChecked() as event:
+                checked = event
             case _:
                 pass
+    proofs = Proofs(
+        commands=commands,
+        changed={file.path: changed.touched[file.path] for file in changed.files},
+        touched=changed.touched,
+        untouched=frozenset(checked.untouched if checked else ()),
+        absent=frozenset(checked.absent if checked else ()),
+        checks=checked.checks if checked else None,
+    )
+    said = account.account if account else None
     return Report(
         task_id=task_id,
         state=state,
         detail=detail,
         prose=prose,
         evidence=Evidence(
-            files=changed_files(log),
+            files=changed.files,
             commands=commands,
+            checks=proofs.checks,
+            checks_missing=None
+            if checked
+            else "Nobody looked: nothing was changed, or there was no time for it.",
             steps=steps,
             tool_calls=calls,
             usage=usage,
@@ -68,8 +100,20 @@ def build_report(
             duration_ms=round((ended - began).total_seconds() * 1000),
             stop_reason=stop_reason,
             last_seq=log[-1].seq if log else 0,
+            **delivery(log),
         ),
+        criteria=criteria_of(criteria, said, proofs),
+        account=said,
+        account_missing=None if said else _unaccounted(account, state),
+        claims=judge(said, proofs) if said else [],
+        unmentioned=unmentioned(said, proofs) if said else [],
     )
+
+
+def _unaccounted(account: ev.TaskAccounted | None, state: str) -> str:
+    if account is not None and account.missing:
+        return account.missing
+    return "The agent came to no end of its own." if state != "completed" else "It was not asked for one."
 
 
 def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> ReportedCommand:
@@ -78,7 +122,13 @@ def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> Re
     if job is not None:
         # That it was started well says nothing about it: until somebody saw its end, that is unknown.
         return ReportedCommand(
-            seq=seq, command=job.command, cwd=job.cwd, exit_code=None, outcome="unknown", duration_ms=0
+            seq=seq,
+            command=job.command,
+            cwd=job.cwd,
+            exit_code=None,
+            outcome="unknown",
+            duration_ms=0,
+            description=_description(started),
         )
     return ReportedCommand(
         seq=seq,
@@ -87,7 +137,13 @@ def _command(seq: int, started: ev.ToolStarted, finished: ev.ToolFinished) -> Re
         exit_code=ran.exit_code if ran else None,
         outcome=finished.outcome.value,
         duration_ms=finished.duration_ms,
+        description=_description(started),
     )
+
+
+def _description(started: ev.ToolStarted) -> str | None:
+    said = started.input.get("description")
+    return redact(said) if isinstance(said, str) and said.strip() else None
 
 
 def _ended_job(job: ReportedCommand, ran: CommandRan, seen: ev.ToolFinished) -> ReportedCommand:

@@ -17,6 +17,9 @@ class Step:
     reserved: int
     model: str
     max_tokens: int
+    reserved_tokens: int = 0
+    account: bool = False
+    """Whether it asks for a task's account."""
     content: list[Block] | None = None
     stop_reason: str | None = None
 

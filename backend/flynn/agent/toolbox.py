@@ -8,6 +8,7 @@ from time import monotonic
 from flynn.agent.disclosure import disclosed
 from flynn.agent.fold import Transcript
 from flynn.agent.gate import Gate
+from flynn.agent.inspection import Inspection
 from flynn.agent.step import Call
 from flynn.domain.events import ToolFinished
 from flynn.domain.permission import PermissionMode
@@ -21,11 +22,17 @@ from flynn.tools.toolset import TOOLS, execute
 from flynn.workspace.root import Workspace
 
 
+def _without_limit(_transcript: Transcript) -> float | None:
+    return None
+
+
 class Toolbox:
     """Runs calls for one run. `offered` are the tools that the conversation froze.
 
     `deadline` gives the CLOCK_BOOTTIME second after which nothing may act; `confirm` raises LeaseLost
-    when the lease is gone. `jobs` are the run's background jobs.
+    when the lease is gone. `jobs` are the run's background jobs. `inspection` looks at what calls wrote;
+    None where that is turned off. `seconds_left` says how long what a call does may take, None where
+    nothing but its own limit bounds it.
     """
 
     def __init__(
@@ -39,6 +46,8 @@ class Toolbox:
         deadline: Callable[[], float | None],
         confirm: Callable[[], None],
         jobs: Jobs,
+        inspection: Inspection | None,
+        seconds_left: Callable[[Transcript], float | None] = _without_limit,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
@@ -48,6 +57,8 @@ class Toolbox:
         self._deadline = deadline
         self._confirm = confirm
         self._jobs = jobs
+        self._seconds_left = seconds_left
+        self._inspection = inspection
 
     def writes(self, tool: str) -> bool:
         """Whether calls of `tool` have side effects; unknown tools only answer with an error."""
@@ -73,11 +84,21 @@ class Toolbox:
             # A conversation that froze its tools before there were jobs could not look after one.
             jobs=self._jobs if "TaskOutput" in self._offered else None,
             known_jobs=dict(transcript.jobs),
+            seconds_left=self._seconds_left(transcript),
         )
         reach("tool.before-act")
         result = await execute(call.tool, call.input, context)
         reach("tool.after-act")
         return result
+
+    async def inspected(self, event: ToolFinished, transcript: Transcript) -> ToolFinished:
+        """`event` with what linters say of the file that the call wrote, if it wrote one.
+
+        Raises LeaseLost. When it is cancelled, the call has ended all the same.
+        """
+        if self._inspection is None or not self._inspection.wants(event):
+            return event
+        return await self._inspection.inspected(event, transcript)
 
     async def keep(self, text: str) -> str:
         """Write a text to a file that the agent can read; gives the words that say where, or why not."""

@@ -153,7 +153,7 @@ def conversation_doors(*, intake: Intake, views: Views, hub: Hub, authenticator:
 
     @doors.post("/{conversation_id}/budget", response_model=RunView, responses=declared(404, 409, body=True))
     async def raise_budget(principal: Client, conversation_id: UUID, order: BudgetOrder) -> Response:
-        """Raise the limits of the present run, which goes on if it waited for that."""
+        """Raise the limits of the present run, and of its task; it goes on if it waited for that."""
         return answer(await intake.raise_budget(principal, conversation_id, order))
 
     return doors

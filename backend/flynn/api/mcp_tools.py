@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from flynn.api.tasks import settled
 from flynn.api.validation import known_fields, refusal
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, TaskOrder, Text
+from flynn.domain.orders import BudgetOrder, MessageOrder, TaskBudget, TaskOrder, Text
 from flynn.domain.principal import Principal, Scope
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
-from flynn.domain.views import TaskView
+from flynn.domain.views import Spent, TaskView
 from flynn.intake import Intake
 from flynn.live.hub import Hub
 from flynn.store.views import Views
@@ -64,6 +64,12 @@ class Words(OneTask):
     )
 
 
+class Raise(BudgetOrder):
+    """Names a task, and what it may use from now on."""
+
+    task_id: UUID = Field(description="As delegate_task gave it")
+
+
 class TaskStatus(BaseModel):
     """How a task stands. `reason` and `detail` say why it waits or how it ended."""
 
@@ -80,6 +86,8 @@ class TaskStatus(BaseModel):
     conversation_id: UUID
     created_at: datetime
     ended_at: datetime | None
+    budget: TaskBudget = Field(description="What all its runs may use together")
+    spent: Spent
 
     @classmethod
     def of(cls, task: TaskView, **more: Any) -> Self:
@@ -96,6 +104,8 @@ class TaskStatus(BaseModel):
             conversation_id=task.conversation_id,
             created_at=task.created_at,
             ended_at=task.ended_at,
+            budget=task.budget,
+            spent=task.spent,
             **more,
         )
 
@@ -173,6 +183,12 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             )
         return task.report
 
+    async def more(principal: Principal, asked: Raise) -> BaseModel:
+        task = await views.task(principal, asked.task_id)
+        given = {name: getattr(asked, name) for name in asked.model_fields_set - {"task_id"}}
+        await intake.raise_budget(principal, task.conversation_id, BudgetOrder.model_validate(given))
+        return TaskStatus.of(await views.task(principal, asked.task_id))
+
     async def cancel(principal: Principal, asked: OneTask) -> BaseModel:
         return TaskStatus.of(await intake.cancel_task(principal, asked.task_id))
 
@@ -216,7 +232,9 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             title="The report of a task",
             description=(
                 "The report of a task that is over. `evidence` is what the log proves: changed files, "
-                "commands with exit codes, cost. `prose` is the agent's own account and proves nothing."
+                "commands with exit codes, what linters find that is new, cost. `account` and `prose` are "
+                "the agent's own words and prove nothing; `claims` holds each claim of the account against "
+                "the evidence, contradicted ones first: do not build on those."
             ),
             scopes=_READERS,
             argument=OneTask,
@@ -235,6 +253,19 @@ def tools_of(*, intake: Intake, views: Views, hub: Hub) -> dict[str, Tool]:
             argument=Words,
             result=Told,
             act=tell,
+        ),
+        Tool(
+            name="task_raise",
+            title="Let a task use more",
+            description=(
+                "Raise what a waiting task may use. `reason` of task_status says what was reached: "
+                "for task_turns, task_tokens, task_dollars and task_minutes name the new one in `task`, for "
+                "turns, dollars and context (prompt_tokens) beside it. Ask your person before you spend more."
+            ),
+            scopes=(Scope.CHAT, Scope.DELEGATE),
+            argument=Raise,
+            result=TaskStatus,
+            act=more,
         ),
         Tool(
             name="task_cancel",

@@ -14,6 +14,7 @@ from flynn import __version__
 from flynn.api.addresses import Doorkeeper
 from flynn.api.approvals import approval_doors
 from flynn.api.authentication import Authenticator
+from flynn.api.backups import Backups, NotKept, backup_doors
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
 from flynn.api.differences import difference_doors
@@ -31,6 +32,7 @@ from flynn.api.queue import queue_door
 from flynn.api.sockets import Sockets
 from flynn.api.tasks import callback_doors, task_doors
 from flynn.api.things import agent_doors, key_doors, schema_door
+from flynn.api.usage import usage_door
 from flynn.api.workspaces import workspace_doors
 from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
@@ -44,6 +46,7 @@ OVERHEAD = 65_536
 """Bytes that a body may have beside its message: names, quotes, the other fields."""
 
 NOT_PLAYED = NotOffered("There is nobody here who plays the scripted example.")
+NOT_KEPT = NotKept("Nobody here keeps backups.")
 
 _DESCRIPTION = """
 Flynn hosts a DevOps agent. People talk with it in *conversations*, programs delegate *tasks* to it.
@@ -66,6 +69,7 @@ def create_api(
     scrape: Callable[[], Awaitable[bytes]],
     page: Page,
     example: Example = NOT_PLAYED,
+    backups: Backups = NOT_KEPT,
     sockets_open: Callable[[int], None] = lambda _count: None,
     message_max_bytes: int,
     allowed_origins: Iterable[str],
@@ -80,7 +84,7 @@ def create_api(
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
     /metrics shows, `sockets_open` is told how many Socket.IO connections there are. `example` is played
-    when it is asked for.
+    when it is asked for, and `backups` are taken.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -108,7 +112,9 @@ def create_api(
         key_doors(intake=intake, views=views, authenticator=authenticator),
         model_key_doors(model_keys),
         queue_door(intake),
+        usage_door(intake),
         example_doors(example),
+        backup_doors(backups),
         schema_door(),
     ):
         api.include_router(doors)

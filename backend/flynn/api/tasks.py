@@ -1,7 +1,7 @@
 """Doors to tasks: delegate one, wait for it, read its report."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
@@ -10,9 +10,10 @@ from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answe
 from flynn.domain.callback import CallbackState
 from flynn.domain.delta import Delta
 from flynn.domain.errors import NotFound
-from flynn.domain.orders import MessageOrder, ReplayOrder, TaskOrder, Time
+from flynn.domain.orders import BudgetOrder, MessageOrder, ReplayOrder, TaskOrder, Time
 from flynn.domain.principal import Principal
 from flynn.domain.report import Report
+from flynn.domain.report_markdown import markdown
 from flynn.domain.run import RunState
 from flynn.domain.views import Acknowledgement, CallbackView, NewTask, Page, TaskView
 from flynn.intake import Intake
@@ -107,13 +108,33 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         """Stop a task. Of one that is over, this is the answer that it was."""
         return answer(await intake.cancel_task(principal, task_id))
 
-    @doors.get("/{task_id}/report", response_model=Report, responses=declared(404))
-    async def get_report(principal: Reader, task_id: UUID) -> Response:
-        """The report of a task that is over; 404 until then."""
+    @doors.get(
+        "/{task_id}/report",
+        response_model=Report,
+        responses={
+            **declared(404),
+            200: {
+                "description": "The report",
+                "content": {"text/markdown": {"schema": {"type": "string"}}},
+            },
+        },
+    )
+    async def get_report(
+        principal: Reader,
+        task_id: UUID,
+        accept: Annotated[str, Header(description="text/markdown for a document to read")] = "",
+        format: Annotated[
+            Literal["json", "markdown"] | None, Query(description="What to answer with, whatever is accepted")
+        ] = None,
+    ) -> Response:
+        """The report of a task that is over; 404 until then. As JSON, or as Markdown for people."""
         task = await views.task(principal, task_id)
         if task.report is None:
             raise NotFound(f"The task has no report yet: it is {task.state.value}.")
-        return answer(task.report)
+        if format == "markdown" or (format is None and _prefers_markdown(accept)):
+            text = markdown(task.report)
+            return Response(text, media_type="text/markdown", headers={"vary": "accept"})
+        return answer(task.report, headers={"vary": "accept"})
 
     @doors.post(
         "/{task_id}/messages",
@@ -125,6 +146,13 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         """Say something to the agent that works on a task, or worked on it."""
         task = await views.task(principal, task_id)
         return answer(await intake.send_message(principal, task.conversation_id, order), 202)
+
+    @doors.post("/{task_id}/budget", response_model=TaskView, responses=declared(404, 409, body=True))
+    async def raise_task_budget(principal: Client, task_id: UUID, order: BudgetOrder) -> Response:
+        """Raise what a task and its present run may use; it goes on if it waited for that."""
+        task = await views.task(principal, task_id)
+        await intake.raise_budget(principal, task.conversation_id, order)
+        return answer(await views.task(principal, task_id))
 
     @doors.post(
         "/{task_id}/callback/replay", response_model=CallbackView, responses=declared(404, 409, body=True)
@@ -176,6 +204,19 @@ async def settled(principal: Principal, task_id: UUID, seconds: float, *, views:
             if not isinstance(item, Delta | Present) and item["type"].startswith(_TURNS):
                 task = await views.task(principal, task_id)
     return task
+
+
+def _prefers_markdown(accept: str) -> bool:
+    """Whether the first type of an Accept header that we can give is Markdown."""
+    for item in accept.lower().split(","):
+        match item.split(";")[0].strip():
+            case "text/markdown":
+                return True
+            case "application/json" | "*/*" | "application/*":
+                return False
+            case _:
+                continue
+    return False
 
 
 def _settled(task: TaskView) -> bool:

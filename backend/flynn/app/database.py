@@ -1,11 +1,14 @@
 """The database of a process: a server of the operator's, or our own child."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from flynn.domain import addresses
 from flynn.domain.errors import ConfigurationError
+from flynn.ops.backup.exchange import complete
+from flynn.ops.backup.recovery import POSTGRES
 from flynn.settings import Settings
 from flynn.store.database import Database
 from flynn.store.embedded import EmbeddedPostgres
@@ -33,7 +36,9 @@ async def open_database(
     async with AsyncExitStack() as stack:
         embedded: EmbeddedPostgres | None = None
         if settings.database_url is None:
-            embedded = EmbeddedPostgres(settings.data_dir / "postgres", log=get_logger("flynn.postgres"))
+            if await asyncio.to_thread(complete, settings.data_dir):
+                get_logger("flynn.backup").warning("a restoring that was cut off was finished")
+            embedded = EmbeddedPostgres(settings.data_dir / POSTGRES, log=get_logger("flynn.postgres"))
             await stack.enter_async_context(embedded)
             address = Address(url=embedded.url, dsn=embedded.dsn)
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from flynn.agent.agent_catalog import Catalog
+from flynn.api.backups import Backups
 from flynn.api.example import Example
 from flynn.api.server import create_api, create_operations
 from flynn.app.agents import views_of
@@ -45,6 +46,7 @@ async def open_doors(
     scrape: Scrape,
     metrics: Metrics,
     example: Example,
+    backups: Backups,
 ) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
@@ -67,6 +69,7 @@ async def open_doors(
             scrape=scrape.text,
             page=open_page(),
             example=example,
+            backups=backups,
             sockets_open=metrics.sockets.set,
             message_max_bytes=settings.message_max_bytes,
             allowed_origins=settings.allowed_origins,

@@ -3,10 +3,10 @@
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from flynn.agent.permission_file import read_permissions
 from flynn.agent.prompt import Prompts
+from flynn.app.places import own_places
 from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError, InvalidInput
 from flynn.domain.permission import PermissionMode, PermissionRules
@@ -27,6 +27,7 @@ def switches(settings: Settings) -> Switches:
     return Switches(
         caching=settings.endpoint_cache,
         effort=settings.endpoint_effort,
+        structured=settings.endpoint_structured,
         count_tokens=settings.endpoint_count_tokens,
         auth=settings.endpoint_auth,
     )
@@ -49,9 +50,9 @@ def fallback_of(settings: Settings) -> str | None:
     return model
 
 
-def own_places(settings: Settings) -> tuple[Path, ...]:
-    """What no workspace may be, hold or lie in, but for the service's own workspaces within it."""
-    return (settings.data_dir.resolve(),)
+def day_of(settings: Settings) -> int | None:
+    """Nano-dollars that one principal may spend in a day, None without a limit."""
+    return nanodollars(settings.dollars_per_day) or None
 
 
 def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) -> Caps:
@@ -68,6 +69,9 @@ def caps_of(settings: Settings, mounts: Mounts, permissions: PermissionRules) ->
         mounts=mounts,
         snapshot_bytes=settings.snapshots_mb * 2**20,
         workspace_quota=settings.workspace_quota,
+        day_nanodollars=day_of(settings),
+        checks=settings.checks,
+        commit_email=settings.commit_email,
     )
 
 
@@ -90,7 +94,7 @@ def rules_of(
     `keyless` says whether this process runs the agent and has no key for it now.
     """
 
-    def opening(workspace_name: str, workspace_path: str) -> str:
+    def opening(workspace_name: str, workspace_path: str | None) -> str:
         return prompts.opening(
             workspace_name=workspace_name,
             workspace_path=workspace_path,
@@ -123,5 +127,6 @@ def rules_of(
         workspace_quota=settings.workspace_quota,
         workspaces_each=settings.workspaces_each,
         keyless=keyless,
+        day_nanodollars=day_of(settings),
         destinations=Destinations.of(settings.webhook_hosts),
     )

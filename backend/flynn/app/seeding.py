@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from flynn.app.rules import own_places
+from flynn.app.places import own_places
 from flynn.domain.errors import ConfigurationError, WorkspaceError
 from flynn.domain.orders import KeyOrder
 from flynn.domain.principal import key_digest

@@ -12,12 +12,14 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
+from flynn.app.backups import KeptBackups, hold_nothing_back, keeper_of, no_backups
 from flynn.app.cast import Cast
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.example import NOT_OFFERED, ScriptedExample, offers_example
 from flynn.app.model import Model
 from flynn.app.model_key import HeldKey, ModelKeys
+from flynn.app.places import own_places
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.app.working import GRACE_SECONDS, hasten, open_worker
@@ -27,6 +29,8 @@ from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
+from flynn.ops.backup.keeper import open_keeper
+from flynn.ops.backup.standing import backups_part, measure
 from flynn.ops.readiness import Health, volumes_part
 from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
@@ -96,10 +100,11 @@ async def open_service(
     """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.backup_dir is not None and settings.database_url is None:
+            # Before the sandbox is opened, which hides it.
+            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(
-            f"FLYNN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}."
-        ) from error
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
@@ -112,7 +117,7 @@ async def open_service(
                 private_root=settings.data_dir / "private",
                 prefer=settings.sandbox,
                 extra_readonly=settings.sandbox_readonly,
-                hidden=[settings.data_dir.resolve()],
+                hidden=own_places(settings),
                 # A worker that froze is followed by another after a lease; its trees are dead by then.
                 silence_seconds=settings.lease_seconds - MARGIN_SECONDS,
             )
@@ -125,6 +130,13 @@ async def open_service(
         _tell_of(sandbox.report)
         metrics = Metrics(tools=TOOLS, version=__version__)
         bus = await stack.enter_async_context(bus or open_bus(settings, metrics))
+        keeper = keeper_of(
+            settings, database, embedded, counted=lambda how: metrics.backups.labels(how).inc()
+        )
+        if keeper is not None:
+            await stack.enter_async_context(open_keeper(keeper))
+        elif embedded is not None:
+            await hold_nothing_back(database)
         model = Model(settings, works=worker, metrics=metrics)
         stack.push_async_callback(model.client.close)
 
@@ -166,6 +178,7 @@ async def open_service(
             sandbox=sandbox.report,
             model=model.part,
             volumes=volumes_part(len(mounts.volumes), mounts.missing),
+            backups=partial(backups_part, keeper) if keeper is not None else None,
         )
         scrape = Scrape(
             metrics,
@@ -173,6 +186,7 @@ async def open_service(
             ready=health.ready,
             standings=model.client.standings,
             held=lambda: engine.held if engine else 0,
+            measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
         example = None
         if cast is not None and offers_example(settings):
@@ -204,6 +218,7 @@ async def open_service(
                 scrape=scrape,
                 metrics=metrics,
                 example=example or NOT_OFFERED,
+                backups=KeptBackups(keeper) if keeper is not None else no_backups(settings),
             )
             if doors
             else open_operations(settings, views=views, health=health, scrape=scrape)

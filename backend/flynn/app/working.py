@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
@@ -13,6 +14,7 @@ from flynn.intake.rules import Rules
 from flynn.live.bus import Bus
 from flynn.sandbox.command import Sandbox
 from flynn.settings import Settings
+from flynn.store import spending
 from flynn.store.admission import queues_of
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
@@ -20,6 +22,7 @@ from flynn.store.signals import Signals
 from flynn.store.standing import hasten_runs
 from flynn.telemetry.logging import get_logger
 from flynn.telemetry.metrics import Metrics
+from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.worker.chores import Chores
 from flynn.worker.clock import HASTE_SECONDS, Clock
 from flynn.worker.courier import Courier
@@ -50,6 +53,14 @@ async def hasten(database: Database) -> None:
             await hasten_runs(connection, within=HASTE_SECONDS)
     except OUTAGES as error:
         get_logger("flynn.worker").warning("runs that wait for the model are not woken", error=str(error))
+
+
+async def wake_for_the_day(database: Database, allowed: int | None) -> None:
+    """Let runs go on that waited for their principal's day, where this process's setting allows more."""
+    async with database.statement() as connection:
+        woken = await spending.wake_for_the_day(connection, allowed=allowed)
+    if woken:
+        get_logger("flynn.worker").info("runs that waited for their day go on", runs=len(woken))
 
 
 @asynccontextmanager
@@ -114,9 +125,11 @@ async def open_worker(
         most_bytes=caps.snapshot_bytes,
     )
     sweeper = Sweeper(caps.scratch, kept if caps.snapshot_bytes else None)
+    checkouts = CheckoutSweeper(database, caps.mounts, keep=timedelta(days=settings.keep_checkouts_days))
     courier = Courier(database, Webhooks(rules.destinations), metrics=metrics)
+    await wake_for_the_day(database, caps.day_nanodollars)
     await presence.begin()
-    parts = (engine, signals, clock, presence, sweeper, chores, courier, schedule)
+    parts = (engine, signals, clock, presence, sweeper, checkouts, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield engine

@@ -80,13 +80,28 @@ def worker(
 @app.command()
 def run(
     instructions: Annotated[str, typer.Argument(help="What is to be done in this directory.")],
+    *,
     agent: Annotated[str, typer.Option(help="The agent that does it.")] = "flynn-dev",
     directory: Annotated[Path, typer.Option(help="The directory; else this one.")] = Path(),
+    max_turns: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Model calls before it waits and asks.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1_000, help="Tokens of all prompts and answers, likewise.")
+    ] = None,
+    max_dollars: Annotated[float | None, typer.Option(min=0.01, max=1_000, help="Dollars, likewise.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.05, max=10_080, help="Minutes at work, likewise.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run one task in a directory and stream it to the terminal."""
     settings = Settings.load(data_dir=data_dir)
-    _do(_command("run").run(settings, instructions, agent=agent, directory=directory.resolve()))
+    limits = {"turns": max_turns, "tokens": max_tokens, "dollars": max_dollars, "minutes": max_minutes}
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    _do(
+        _command("run").run(settings, instructions, agent=agent, directory=directory.resolve(), budget=budget)
+    )
 
 
 @app.command()
@@ -116,15 +131,16 @@ def demo(
     crash: Annotated[
         bool, typer.Option(help="Kill the worker in the middle of a command, and see another take over.")
     ] = False,
+    again: Annotated[bool, typer.Option(help="Play it also where it was played to its end before.")] = True,
 ) -> None:
     """Play a delegated task with a scripted model: real queue, tools, sandbox and log, no key needed."""
-    settings = Settings.load(port=port, data_dir=data_dir, example="on")
+    settings = Settings.load(port=port, data_dir=data_dir, example="on", backups=False)
     _command("listening").need_free(settings.host, settings.port)
     command = _command("demo")
     # Its workers need what the service needs: both import it once.
     serve_orders = _command("example.warm_program").serve
     with _command("example.warm_process").WarmProcess.forked(serve_orders) as warm:
-        _do(command.demo(settings, stay=stay, crash=crash, warm=warm))
+        _do(command.demo(settings, stay=stay, crash=crash, again=again, warm=warm))
 
 
 @app.command()
@@ -156,6 +172,45 @@ def agents(data_dir: DataDir = None) -> None:
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database's schema to this version."""
     _do(_command("serve").migrate_only(Settings.load(data_dir=data_dir)))
+
+
+@app.command()
+def backup(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take a backup of the embedded database and the service's own workspaces now."""
+    _do(_command("backup").take(Settings.load(data_dir=data_dir), as_json=as_json))
+
+
+@app.command()
+def backups(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the backups, and what can be restored."""
+    _do(_command("backup").show(Settings.load(data_dir=data_dir), as_json=as_json))
+
+
+@app.command()
+def restore(
+    to: Annotated[str, typer.Option("--to", help="A time with its zone (2026-01-31T14:05:00Z), or latest.")],
+    into: Annotated[
+        Path | None, typer.Option(help="Another data directory, empty; else that of the service.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    keep_workspaces: Annotated[
+        bool, typer.Option("--keep-workspaces", help="Restore the database alone; leave files as they are.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before anything is replaced.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring back the embedded database as it was at a second, and workspaces from the backup before it."""
+    settings = Settings.load(data_dir=data_dir)
+    where = into.absolute() if into is not None else None
+    command = _command("restore")
+    order = command.Order(to=to, into=where, dry_run=dry_run, keep_workspaces=keep_workspaces, yes=yes)
+    _do(command.restore(settings, order))
 
 
 @keys_app.command("create")

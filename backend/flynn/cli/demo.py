@@ -33,11 +33,12 @@ from flynn.telemetry import logging
 CLIENT = "quorra"
 
 
-async def demo(settings: Settings, *, stay: bool, crash: bool, warm: WarmProcess) -> int:
+async def demo(settings: Settings, *, stay: bool, crash: bool, again: bool, warm: WarmProcess) -> int:
     """Play the task on a fresh copy of the example repository; 0 completed, 1 failed, 130 cancelled.
 
     With `crash` its worker is killed in the middle of a command. With `stay` it goes on serving until a
-    signal asks it to end. Raises ConfigurationError when the service cannot start.
+    signal asks it to end. Without `again` nothing is played, and 0 given, where an earlier demo on this data
+    was: each start would add another. Raises ConfigurationError when the service cannot start.
     """
     screen = Screen()
     screen.line("The model of this demo is scripted: its words come from a file, and no key is needed.")
@@ -56,22 +57,38 @@ async def demo(settings: Settings, *, stay: bool, crash: bool, warm: WarmProcess
         url = url_of(settings.host, port_of(listener))
         write_record(record, url)
 
+        ending: Ending | None = None
         async with Client(url, service.owner_key) as owner:
-            workspace, key = await _prepare(owner)
-            place = settings.data_dir / EXAMPLES / workspace
-            instructions = PATIENT if crash else INSTRUCTIONS
-            screen.line(f"Quorra delegates: {instructions}", style="1")
-            screen.line(f"  over REST at {url}, in {place}")
-            screen.line()
-            order = {"title": INSTRUCTIONS, "instructions": instructions, "workspace": workspace}
-            async with Killing(owner, screen, wanted=crash) as killing:
-                ending = await perform(url, key, order, screen, onlooker=killing.see)
-        conclude(ending, screen, Connection(url, service.owner_key, service), settings)
-        _show_differences(ending, screen, place)
-        if stay and not ending.left:
+            if not again and await _was_played(owner):
+                screen.line(
+                    "Quorra's task was played here before: the page has it, and `flynn demo` another."
+                )
+            else:
+                workspace, key = await _prepare(owner)
+                place = settings.data_dir / EXAMPLES / workspace
+                instructions = PATIENT if crash else INSTRUCTIONS
+                screen.line(f"Quorra delegates: {instructions}", style="1")
+                screen.line(f"  over REST at {url}, in {place}")
+                screen.line()
+                order = {"title": INSTRUCTIONS, "instructions": instructions, "workspace": workspace}
+                async with Killing(owner, screen, wanted=crash) as killing:
+                    ending = await perform(url, key, order, screen, onlooker=killing.see)
+        if ending is not None:
+            conclude(ending, screen, Connection(url, service.owner_key, service), settings)
+            _show_differences(ending, screen, place)
+        if stay and (ending is None or not ending.left):
             settle_memory()
             await _stay(screen, url, service.owner_key, closed, keyed=service.model_key.source != "none")
-    return ending.exit_code
+    return ending.exit_code if ending is not None else 0
+
+
+async def _was_played(owner: Client) -> bool:
+    """Whether a task in one of the example's workspaces was completed."""
+    example = ExampleView.model_validate(await owner.get("/example"))
+    ids = {str(workspace) for workspace in example.workspaces}
+    names = {w["name"] for w in (await owner.get("/workspaces"))["items"] if w["id"] in ids}
+    tasks = (await owner.get("/tasks?state=completed&limit=500"))["items"]
+    return any(task["workspace"] in names for task in tasks)
 
 
 async def _prepare(owner: Client) -> tuple[str, str]:

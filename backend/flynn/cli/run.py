@@ -2,7 +2,10 @@
 
 import asyncio
 import hashlib
+import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from flynn.cli import workspaces
@@ -12,6 +15,7 @@ from flynn.cli.program import called_as
 from flynn.cli.record import find_running
 from flynn.cli.screen import Screen, safe
 from flynn.cli.task import Ending, perform
+from flynn.domain.content import Json
 from flynn.domain.errors import ConfigurationError
 from flynn.domain.model_key import ModelKeyMissing, ModelKeyView
 from flynn.domain.readiness import Readiness
@@ -38,8 +42,10 @@ def settings_outside(settings: Settings, directory: Path) -> Settings:
     return settings.model_copy(update={"data_dir": Path.home() / OWN_DATA})
 
 
-async def run(settings: Settings, instructions: str, *, agent: str, directory: Path) -> int:
-    """Run one task in `directory`; 0 completed, 1 failed or waiting, 130 cancelled.
+async def run(
+    settings: Settings, instructions: str, *, agent: str, directory: Path, budget: Mapping[str, float]
+) -> int:
+    """Run one task in `directory` within `budget`; 0 completed, 1 failed or waiting, 130 cancelled.
 
     Raises FlynnError when the directory cannot be served or the service cannot be reached or started.
     """
@@ -50,7 +56,9 @@ async def run(settings: Settings, instructions: str, *, agent: str, directory: P
     async with connected(settings) as connection:
         async with Client(connection.url, connection.key) as client:
             workspace = await _serve(client, directory)
-        order = {"instructions": instructions, "agent": agent, "workspace": workspace}
+        order: dict[str, Json] = {"instructions": instructions, "agent": agent, "workspace": workspace}
+        if budget:
+            order["budget"] = dict(budget)
         ending = await perform(connection.url, connection.key, order, screen)
     conclude(ending, screen, connection, settings)
     return ending.exit_code
@@ -99,15 +107,8 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
     if connection.service:
         screen.line(f"  FLYNN_DATA_DIR={settings.data_dir} {called_as()} serve")
         address = "http://127.0.0.1:8000"
-    body = {
-        "turns": f'{{"turns": {settings.run_max_turns * 2}}}',
-        "dollars": f'{{"dollars": {settings.run_max_dollars * 2:g}}}',
-        "context": f'{{"prompt_tokens": {settings.max_prompt_tokens * 2}}}',
-        "model": "{}",
-        "approval": "",
-    }[waiting.reason]
     bodies = {f"/approvals/{r.approval_id}": _yes(r.call_digest) for r in ending.requests} or {
-        "/budget": body
+        "/budget": _more(ending, settings)
     }
     for path, said in bodies.items():
         screen.line(
@@ -115,6 +116,19 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
             f'-H "Authorization: Bearer $(cat {settings.data_dir / "owner.key"})" '
             f"-H 'Content-Type: application/json' -d '{said}'"
         )
+
+
+def _more(ending: Ending, settings: Settings) -> str:
+    """The order that lets it go on: one that raises the limit which was reached."""
+    reached = ending.reached
+    if ending.waiting is not None and ending.waiting.reason == "model":
+        return "{}"
+    if reached is None:
+        return json.dumps({"prompt_tokens": settings.max_prompt_tokens * 2})
+    wanted = max(2 * reached.allowed, reached.used + reached.wanted)
+    whole = reached.limit in ("turns", "tokens", "prompt_tokens")
+    raised = {reached.limit: math.ceil(wanted) if whole else math.ceil(wanted * 100) / 100}
+    return json.dumps({"task": raised} if reached.scope == "task" else raised)
 
 
 def _yes(call_digest: str) -> str:

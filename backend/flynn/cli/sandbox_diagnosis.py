@@ -66,7 +66,7 @@ def sandbox_finding(report: SandboxReport, apparmor: AppArmor = HERE) -> Finding
             f"COMMANDS RUN WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
             "Set FLYNN_SANDBOX=auto, unless the container or the machine around is the wall.",
         )
-    missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
+    missing = f"; missing: {'; '.join(report.missing)}" if report.missing else ""
     detail = f"{report.backend} ({', '.join(report.layers)}){missing}{reason}"
     if report.backend == "bubblewrap":
         # What it lacks there, no program and no profile can give.
@@ -78,7 +78,7 @@ def sandbox_remedy(reason: str, apparmor: AppArmor = HERE) -> str:
     """What would give a stronger sandbox, where there is none or not the strongest for `reason`."""
     words = reason.lower()
     if "operator" in words:
-        return "Set FLYNN_SANDBOX=auto."
+        return "Set FLYNN_SANDBOX=auto: it takes bubblewrap where that works."
     if "bubblewrap: no program" in words and apparmor.restricts():
         return f"Install bubblewrap. {_profile(apparmor)}"
     if any(sign in words for sign in _REFUSED):

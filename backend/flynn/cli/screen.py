@@ -8,7 +8,7 @@ from typing import TextIO, assert_never
 from flynn.domain import events as ev
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
-from flynn.domain.evidence import CommandRan, Evidence, FileChanged, FileRead, JobStarted, Searched
+from flynn.domain.evidence import Checked, CommandRan, Evidence, FileChanged, FileRead, JobStarted, Searched
 from flynn.domain.report import Report
 
 SUMMARY_WIDTH = 100
@@ -73,7 +73,8 @@ class Screen:
         """Show an event."""
         match event:
             case ev.MessageCompleted():
-                self._message(event)
+                if not event.account:
+                    self._message(event)
             case ev.ToolStarted():
                 self._open[event.call_id] = event.tool
                 self.line(f"● {event.tool}  {one_line(telling(event.input))}", style="36")
@@ -107,6 +108,38 @@ class Screen:
                     "a call" if isinstance(event.target, ev.UndoneCall) else f"all after {event.target.seq}"
                 )
                 self.line(f"  {safe(event.principal)} wants {what} to be undone", style="33")
+            case (
+                ev.WorkspaceChanged()
+                | ev.WorkspaceReverted()
+                | ev.CheckoutMade()
+                | ev.CheckoutSkipped()
+                | ev.TaskCommitted()
+            ):
+                self._files(event)
+            case ev.ApprovalExpired():
+                self.line("  nobody decided, so the call is not made", style="33")
+            case (
+                ev.MessageSent()
+                | ev.ApprovalRequested()
+                | ev.BudgetRaised()
+                | ev.BudgetReached()
+                | ev.RunQueued()
+                | ev.RunCompleted()
+                | ev.RunFailed()
+                | ev.RunCancelled()
+                | ev.StepCompleted()
+                | ev.TaskReported()
+                | ev.AccountRequested()
+                | ev.TaskAccounted()
+                | ev.TaskChecked()
+            ):
+                pass
+            case _:
+                assert_never(event)
+
+    def _files(self, event: ev.WorkspaceEvent) -> None:
+        """Show what became of files."""
+        match event:
             case ev.WorkspaceChanged(missed=str(why)):
                 self.line(f"  not covered by snapshots: {one_line(why)}", style="33")
             case ev.WorkspaceChanged():
@@ -118,20 +151,13 @@ class Screen:
             case ev.WorkspaceReverted():
                 names = ", ".join(file.path for file in event.files)
                 self.line(f"  undone: {one_line(names)}", style="33")
-            case ev.ApprovalExpired():
-                self.line("  nobody decided, so the call is not made", style="33")
-            case (
-                ev.MessageSent()
-                | ev.ApprovalRequested()
-                | ev.BudgetRaised()
-                | ev.RunQueued()
-                | ev.RunCompleted()
-                | ev.RunFailed()
-                | ev.RunCancelled()
-                | ev.StepCompleted()
-                | ev.TaskReported()
-            ):
-                pass
+            case ev.CheckoutMade():
+                self.line(f"  at work on the branch {safe(event.branch)}", style="33")
+            case ev.CheckoutSkipped():
+                self.line(f"  no checkout of its own: {one_line(event.detail)}", style="33")
+            case ev.TaskCommitted():
+                count = len(event.commits) + event.more
+                self.line(f"  {count} commits, {safe(event.branch)} {event.outcome}", style="33")
             case _:
                 assert_never(event)
 
@@ -183,7 +209,7 @@ class Screen:
         whose = f"{event.tool}: " if self._mixed else ""
         self._open.pop(event.call_id, None)
         self._mixed = self._mixed and bool(self._open)
-        words = next(described(event.evidence), None) or event.outcome
+        words = ", ".join(described(event.evidence)) or event.outcome
         if event.outcome not in ("ok", words) and not event.evidence:
             words = f"{event.outcome}: {one_line(_result_text(event.content))}"
         style = "2" if event.outcome == "ok" else "31"
@@ -219,6 +245,11 @@ def described(evidence: Iterable[Evidence]) -> Iterator[str]:
             case Searched():
                 more = " or more" if item.cut else ""
                 yield f"{item.matches}{more} found"
+            case Checked(new=[]):
+                yield "no new finding"
+            case Checked():
+                count = len(item.new) + item.more
+                yield f"{count} new finding{'s' if count > 1 else ''}"
             case _:
                 assert_never(item)
 

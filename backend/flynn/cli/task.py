@@ -19,6 +19,7 @@ from flynn.domain.events import (
     ApprovalDecided,
     ApprovalExpired,
     ApprovalRequested,
+    BudgetReached,
     EventData,
     RunWaiting,
     TaskReported,
@@ -36,6 +37,8 @@ class Ending:
     task: TaskView
     report: Report | None = None
     waiting: RunWaiting | None = None
+    reached: BudgetReached | None = None
+    """The limit that it waits for, if it does."""
     requests: tuple[ApprovalRequested, ...] = ()
 
     @property
@@ -84,6 +87,7 @@ async def _follow(
     url: str, key: str, task: TaskView, screen: Screen, approver: Approver, onlooker: Onlooker
 ) -> Ending:
     requests: dict[UUID, ApprovalRequested] = {}
+    reached: BudgetReached | None = None
     async with aclosing(watch(url, key, task.conversation_id)) as seen:
         async for item in seen:
             match item:
@@ -99,13 +103,16 @@ async def _follow(
                     match item.event:
                         case ApprovalRequested() as request:
                             requests[request.approval_id] = request
+                        case BudgetReached() as reached:
+                            pass
                         case ApprovalDecided(approval_id=closed) | ApprovalExpired(approval_id=closed):
                             requests.pop(closed, None)
                         case RunWaiting(reason="approval") if approver.available:
                             for request in list(requests.values()):
                                 await approver.decide(task.conversation_id, request)
                         case RunWaiting(reason=reason, retry_at=at) if at is None or reason == "approval":
-                            return Ending(task, waiting=item.event, requests=tuple(requests.values()))
+                            asked = tuple(requests.values())
+                            return Ending(task, waiting=item.event, reached=reached, requests=asked)
                         case _:
                             pass
                 case _:

@@ -15,7 +15,14 @@ from uuid import UUID
 from flynn.domain.content import Json
 from flynn.domain.events import EVENT_TYPES
 
-NOTEWORTHY = ("run.waiting", "run.completed", "run.failed", "run.cancelled", "task.reported")
+NOTEWORTHY = (
+    "budget.reached",
+    "run.waiting",
+    "run.completed",
+    "run.failed",
+    "run.cancelled",
+    "task.reported",
+)
 """Types of events that a client is told of unless it names others: those on which it can act."""
 
 PATIENCE = timedelta(hours=24)

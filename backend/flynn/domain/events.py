@@ -12,23 +12,54 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from flynn.domain.account import Account
 from flynn.domain.content import Block, Json
+from flynn.domain.diff_checks import DiffChecks
 from flynn.domain.evidence import Evidence
 from flynn.domain.permission import PermissionMode
-from flynn.domain.report import Report
+from flynn.domain.report import HandOver, Report, ReportedCommit
+from flynn.domain.run import TaskLimits
 from flynn.domain.tool_result import Outcome
 from flynn.domain.usage import Usage
 
-WaitReason = Literal["turns", "dollars", "context", "model", "approval"]
-"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model, no yes."""
+WaitReason = Literal[
+    "turns",
+    "dollars",
+    "context",
+    "model",
+    "approval",
+    "task_turns",
+    "task_tokens",
+    "task_dollars",
+    "task_minutes",
+    "day",
+]
+"""Why a run waits: its turns or dollars are used up, the prompt nears the price step, no model, no yes; or
+what its task may use is used up, or the dollars that its principal may spend in a day."""
+
+BudgetScope = Literal["run", "task", "principal_day"]
+"""Whose limit it is: the run's, that of all runs of a task, or of all runs of a principal in a UTC day."""
+
+LimitName = Literal["turns", "tokens", "dollars", "minutes", "prompt_tokens"]
+"""What a limit bounds, which is the unit of its figures too."""
 
 ExpiryReason = Literal["time", "words"]
 """Why a request for approval is over without a decision."""
 
 StepFailure = Literal[
-    "retry", "permanent", "refused", "truncated", "broken_stream", "empty", "cancelled", "worker_lost", "held"
+    "retry",
+    "permanent",
+    "refused",
+    "truncated",
+    "broken_stream",
+    "empty",
+    "cancelled",
+    "worker_lost",
+    "held",
+    "unfit",
 ]
-"""Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away."""
+"""Why a call gave nothing. `held`: it was not made, since the model's endpoint is known to be away.
+`unfit`: the answer is no account of a task, which was asked for."""
 
 StepSequel = Literal["wait", "asked", "fail"]
 """What a failed call brings the run to. `asked`: it waits until a time that the provider named."""
@@ -62,13 +93,14 @@ class InterruptRequested(_Event):
 
 
 class BudgetRaised(_Event):
-    """The run's limits were lifted to these; None leaves a limit as it is."""
+    """The run's limits were lifted to these, and its task's to `task`; None leaves a limit as it is."""
 
     type: Literal["budget.raised"] = "budget.raised"
     principal: str
     turns: int | None = None
     nanodollars: int | None = None
     prompt_tokens: int | None = None
+    task: TaskLimits | None = None
 
 
 class ApprovalDecided(_Event):
@@ -156,6 +188,21 @@ class RunWaiting(_Event):
     asked: bool = False
 
 
+class BudgetReached(_Event):
+    """A limit was reached; the `run.waiting` of the same transaction says so in words.
+
+    The figures are in what `limit` names. `used` is gone, or reserved for calls that are being made; `wanted`
+    is the most that the next call could take. What was to be done needs more than `allowed`.
+    """
+
+    type: Literal["budget.reached"] = "budget.reached"
+    scope: BudgetScope
+    limit: LimitName
+    used: float
+    wanted: float
+    allowed: float
+
+
 class RunCompleted(_Event):
     """The agent came to its end."""
 
@@ -200,10 +247,11 @@ class StepStarted(_Event):
     params: dict[str, Json]
     request_digest: str
     reserved_nanodollars: int
+    reserved_tokens: int = 0
 
 
 class MessageCompleted(_Event):
-    """The assistant's message, its blocks as received."""
+    """The assistant's message, its blocks as received. `account`: it is a task's, and no words for people."""
 
     type: Literal["message.completed"] = "message.completed"
     step: int
@@ -211,6 +259,7 @@ class MessageCompleted(_Event):
     model: str
     stop_reason: str
     content: list[Block]
+    account: bool = False
 
 
 class StepCompleted(_Event):
@@ -230,8 +279,8 @@ class StepFailed(_Event):
 
     Steps in `withdrawn_steps` leave the transcript with it, and so do the texts in `dropped_seqs`
     (a refusal takes what was refused with it). `content` tells the model so, if anything has to be told.
-    `settlement` says what `nanodollars` follows from; `usage` is what is known, a lower bound unless it is
-    "usage". (Logs from before it was written have none.)
+    `settlement` says what `nanodollars` and `tokens` follow from; `usage` is what is known, a lower bound
+    unless it is "usage". (Logs from before they were written have none.)
     `sequel` is what it brings the run to, whichever worker sees to that; without one the call is made again,
     at `retry_at` if there is one.
     """
@@ -242,6 +291,7 @@ class StepFailed(_Event):
     detail: str
     usage: Usage = Usage()
     nanodollars: int = 0
+    tokens: int | None = None
     settlement: Settlement | None = None
     retry_at: datetime | None = None
     sequel: StepSequel | None = None
@@ -412,15 +462,92 @@ class TaskReported(_Event):
     report: Report
 
 
+class AccountRequested(_Event):
+    """The agent of a task is at its end and is asked for its account. `content` are the words that ask.
+
+    They are sent with a call of their own, whose `params` say `account`. No other call sends them: when the
+    agent goes on instead, they lapse.
+    """
+
+    type: Literal["account.requested"] = "account.requested"
+    content: list[Block]
+
+
+class TaskAccounted(_Event):
+    """What came of asking: the agent's account, or why there is none. Any call after it asks anew."""
+
+    type: Literal["task.accounted"] = "task.accounted"
+    account: Account | None = None
+    missing: str | None = None
+
+
+class TaskChecked(_Event):
+    """The worker looked at what the task left in the workspace, just before its end; it only reads.
+
+    Of the files that the account calls changed, `untouched` are those that nobody touched since the task
+    began, and `absent` those that are not there.
+    """
+
+    type: Literal["task.checked"] = "task.checked"
+    checks: DiffChecks
+    untouched: list[str] = []
+    absent: list[str] = []
+
+
+class CheckoutMade(_Event):
+    """The task has a checkout of its own, on `branch`, which begins at the commit `base`.
+
+    `existing`: the branch was there before. `uncommitted` counts what is changed in the workspace and is not
+    in the checkout, None where that is not known. `again`: an earlier one was cleared away. `content` tells
+    the model.
+    """
+
+    type: Literal["checkout.made"] = "checkout.made"
+    branch: str
+    base: str
+    existing: bool
+    default_branch: str | None = None
+    uncommitted: int | None = None
+    again: bool = False
+    content: list[Block] = []
+
+
+class CheckoutSkipped(_Event):
+    """There can be no checkout of its own for the task, as `detail` says why: it works in the workspace."""
+
+    type: Literal["checkout.skipped"] = "checkout.skipped"
+    code: str
+    detail: str
+    content: list[Block] = []
+
+
+class TaskCommitted(_Event):
+    """What the task has committed was handed over to the workspace's repository, as far as `outcome` says.
+
+    `commits` are the new ones, oldest first, and `more` how many there are beside them; `head` is the
+    branch's last commit in the checkout.
+    """
+
+    type: Literal["task.committed"] = "task.committed"
+    branch: str
+    base: str
+    head: str
+    commits: list[ReportedCommit] = []
+    more: int = 0
+    outcome: HandOver
+    detail: str | None = None
+
+
 InputEvent = MessageSent | InterruptRequested | BudgetRaised | ApprovalDecided | ModeChanged | UndoRequested
-RunEvent = RunQueued | RunStarted | RunWaiting | RunCompleted | RunFailed | RunCancelled
+RunEvent = RunQueued | RunStarted | RunWaiting | BudgetReached | RunCompleted | RunFailed | RunCancelled
 StepEvent = StepStarted | MessageCompleted | StepCompleted | StepFailed
 ToolEvent = ToolStarted | ToolFinished
 ApprovalEvent = ApprovalRequested | ApprovalExpired
+TaskEvent = TaskReported | AccountRequested | TaskAccounted | TaskChecked
+CheckoutEvent = CheckoutMade | CheckoutSkipped | TaskCommitted
+WorkspaceEvent = WorkspaceChanged | WorkspaceReverted | CheckoutEvent
 
-WorkspaceEvent = WorkspaceChanged | WorkspaceReverted
-
-EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceEvent | TaskReported
+EventData = InputEvent | RunEvent | StepEvent | ToolEvent | ApprovalEvent | WorkspaceEvent | TaskEvent
 
 Event = Annotated[EventData, Field(discriminator="type")]
 

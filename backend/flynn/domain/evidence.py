@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flynn.domain.content import clean
+from flynn.domain.finding import Finding
 
 
 class _Evidence(BaseModel):
@@ -83,4 +84,25 @@ class Searched(_Evidence):
     cut: bool = False
 
 
-Evidence = Annotated[FileRead | FileChanged | CommandRan | JobStarted | Searched, Field(discriminator="kind")]
+class Checked(_Evidence):
+    """Linters looked at a file that the call had changed; `sha256` is what they saw.
+
+    `new` are the most severe findings that were not there before the call, `more` how many else there are;
+    `known` says whether it is known what was there before (else all of them count as new). `old` were there.
+    `not_run` says what was not done, and why.
+    """
+
+    kind: Literal["checked"] = "checked"
+    path: str
+    sha256: str
+    tools: list[str]
+    new: list[Finding] = []
+    more: int = 0
+    old: int = 0
+    known: bool = True
+    not_run: list[str] = []
+
+
+Evidence = Annotated[
+    FileRead | FileChanged | CommandRan | JobStarted | Searched | Checked, Field(discriminator="kind")
+]

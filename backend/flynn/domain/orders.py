@@ -18,11 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from flynn.domain.branch import Branch
 from flynn.domain.callback import NOTEWORTHY, check_secret, check_type
 from flynn.domain.destination import Destination
 from flynn.domain.events import EVENT_TYPES
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed
+from flynn.domain.run import MESSAGE_PRIORITY, AfterFailed, Checkout, TaskLimits
+from flynn.domain.usage import nanodollars
 
 Text = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -146,12 +148,38 @@ class InterruptOrder(_Order):
     reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
 
+class TaskBudget(_Order):
+    """What all runs of a task may use together, before it waits and asks; what is left out has no limit."""
+
+    turns: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = Field(
+        default=None, description="Model calls that were charged for"
+    )
+    tokens: Annotated[int, Field(ge=1_000, le=1_000_000_000, strict=True)] | None = Field(
+        default=None, description="Tokens of all prompts, cached ones too, and of all answers"
+    )
+    dollars: Annotated[float, Field(gt=0, le=1_000, strict=True, allow_inf_nan=False)] | None = None
+    minutes: Annotated[float, Field(ge=0.05, le=10_080, strict=True, allow_inf_nan=False)] | None = Field(
+        default=None, description="Time in which a run is at work, not queued and not waiting"
+    )
+
+    @property
+    def limits(self) -> TaskLimits:
+        """The same in whole nano-dollars and seconds."""
+        return TaskLimits(
+            turns=self.turns,
+            tokens=self.tokens,
+            nanodollars=None if self.dollars is None else nanodollars(self.dollars),
+            seconds=None if self.minutes is None else round(self.minutes * 60),
+        )
+
+
 class BudgetOrder(_Order):
-    """Raise the limits of the waiting run; what is left out stays."""
+    """Raise the limits of the present run, and those of its task; what is left out stays."""
 
     turns: Annotated[int, Field(ge=1, le=10_000)] | None = None
     dollars: Annotated[float, Field(gt=0, le=1_000)] | None = None
     prompt_tokens: Annotated[int, Field(ge=1_000, le=1_000_000)] | None = None
+    task: TaskBudget | None = Field(default=None, description="What all runs of the task may use together")
 
 
 def _within(path: str) -> str:
@@ -195,6 +223,16 @@ class TaskOrder(_Order):
     agent: Name = Field(default="flynn-dev", validation_alias=AliasChoices("agent", "subagent_type"))
     title: Name | None = Field(default=None, validation_alias=AliasChoices("title", "description"))
     workspace: Name | None = Field(default=None, description="Id or name; the default workspace if left out")
+    branch: Branch | None = Field(
+        default=None,
+        description="The branch of the workspace's git repository that its commits go to, made when it is "
+        "missing; flynn/ and the beginning of the task's id if left out",
+    )
+    checkout: Checkout = Field(
+        default="own",
+        description="`own`: in a git repository the task works in a checkout of its own, beside everybody "
+        "else; `workspace`: in the workspace's own files, when its turn comes",
+    )
     permission_mode: PermissionMode | None = Field(default=None, description=_MODE_HELP)
     priority: Annotated[int, Field(gt=-MESSAGE_PRIORITY, lt=MESSAGE_PRIORITY, strict=True)] = Field(
         default=0,
@@ -218,6 +256,9 @@ class TaskOrder(_Order):
     deadline: Time | None = Field(
         default=None, description="The task is stopped then, unless it is over; at most 30 days ahead"
     )
+    budget: TaskBudget | None = Field(
+        default=None, description="What all its runs may use together; reaching it, the task waits and asks"
+    )
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where events of the task are posted to, by Standard Webhooks"
     )
@@ -235,6 +276,12 @@ class TaskOrder(_Order):
     def _callback(self) -> Self:
         if self.callback_url is None and (self.callback_events or self.callback_secret):
             raise ValueError("callback_events and callback_secret need a callback_url")
+        return self
+
+    @model_validator(mode="after")
+    def _branch(self) -> Self:
+        if self.branch is not None and self.checkout != "own":
+            raise ValueError("a branch needs a checkout of its own: leave out one of branch and checkout")
         return self
 
 

@@ -28,8 +28,9 @@ class QueueLine(_View):
     state: RunState
     reason: str | None = Field(
         description="Queued, what it waits for: delayed (its time), worker (a free one), volume-away, "
-        "workspace (another run has it), principal-limit, total-limit, next (admission). Waiting: as in the "
-        "run. Running: null, or worker when its worker is gone and no other has it yet"
+        "workspace (another run has it), branch (another task is at work on it), principal-limit, "
+        "total-limit, next (admission). Waiting: as in the run. Running: null, or worker when its worker is "
+        "gone and no other has it yet"
     )
     runs: int
 

@@ -15,6 +15,9 @@ RunKind = Literal["agent", "undo"]
 AfterFailed = Literal["fail", "skip"]
 """What a task does when one that it comes after failed or was cancelled: fail too, or be cancelled."""
 
+Checkout = Literal["own", "workspace"]
+"""Where a task works: in a checkout of its own, or in the workspace itself."""
+
 
 class RunState(StrEnum):
     """Where a run is. The last three are final."""
@@ -40,3 +43,18 @@ class Limits(BaseModel):
     turns: int
     nanodollars: int
     prompt_tokens: int
+
+
+class TaskLimits(BaseModel):
+    """What all runs of a task may use together; None where there is no limit.
+
+    `turns` are model calls, `tokens` all of input, cached or not, and of output, `seconds` those in which a
+    run was at work.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    turns: int | None = None
+    tokens: int | None = None
+    nanodollars: int | None = None
+    seconds: int | None = None

@@ -25,6 +25,11 @@ class Usage(BaseModel):
         """All prompt tokens, however they were priced."""
         return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
+    @property
+    def total(self) -> int:
+        """All tokens, of the prompt and of the answer."""
+        return self.prompt + self.output
+
     def __add__(self, other: "Usage") -> "Usage":
         """Add two usages token class by token class."""
         return Usage(

@@ -1,6 +1,6 @@
 """What the doors show of the service's things: views of the log and of the tables beside it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flynn.domain.callback import CallbackState
 from flynn.domain.content import Json
-from flynn.domain.orders import TaskContext
+from flynn.domain.orders import TaskBudget, TaskContext
 from flynn.domain.permission import PermissionMode
 from flynn.domain.report import Report
-from flynn.domain.run import AfterFailed, RunKind, RunState
+from flynn.domain.run import AfterFailed, Checkout, RunKind, RunState
 
 
 class _View(BaseModel):
@@ -155,6 +155,15 @@ class CallbackView(_View):
     dead_at: datetime | None = None
 
 
+class Spent(_View):
+    """What all runs of a task have used: model calls, tokens, dollars, minutes at work."""
+
+    turns: int
+    tokens: int
+    dollars: float
+    minutes: float
+
+
 class TaskView(_View):
     """A delegated task. `state` is that of the agent's latest run; `report` is there when it is over."""
 
@@ -179,6 +188,17 @@ class TaskView(_View):
     after: list[UUID] = Field(default=[], description="Tasks that it comes after")
     after_failed: AfterFailed | None = None
     deadline: datetime | None = Field(default=None, description="It is stopped then, unless it is over")
+    budget: TaskBudget = Field(
+        default=TaskBudget(), description="What all its runs may use together, as it was raised last"
+    )
+    spent: Spent
+    checkout: Checkout = Field(
+        default="workspace",
+        description="Whether it works in a checkout of its own or in the workspace itself",
+    )
+    branch: str | None = Field(
+        default=None, description="Where its commits go; null without a checkout of its own"
+    )
 
 
 class NewTask(TaskView):
@@ -187,6 +207,25 @@ class NewTask(TaskView):
     callback_secret: str | None = Field(
         default=None, description="What posts to callback_url are signed with; null when the order named one"
     )
+
+
+class PrincipalDay(_View):
+    """What the runs of one principal take from its day: spent, and reserved for calls that are being made."""
+
+    name: str
+    spent_dollars: float
+    reserved_dollars: float
+
+
+class UsageView(_View):
+    """What is spent today (UTC), by whoever asked for the runs: one's own, or everybody's for an admin."""
+
+    day: date
+    ends_at: datetime
+    allowed_dollars: float | None = Field(
+        description="What each principal may spend in a day; null without a limit"
+    )
+    principals: list[PrincipalDay]
 
 
 class AgentView(_View):

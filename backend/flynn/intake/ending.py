@@ -16,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flynn.agent.report import build_report
 from flynn.domain import events as ev
 from flynn.domain.run import Limits, RunState
-from flynn.store import log, runs
+from flynn.store import log, runs, spending, task_budgets
 from flynn.store.admission import AdmissionLimits, admit
 from flynn.store.rows import ConversationRow, RunRow
 
 _LAST_STEP = text("""
 SELECT type, data FROM events WHERE conversation_id = :c AND run_id = :r
   AND type IN ('step.started', 'step.completed', 'step.failed') ORDER BY seq DESC LIMIT 1""")
+_CRITERIA = text("SELECT acceptance_criteria FROM tasks WHERE id = :t")
 _REPORT = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
 
 Final = Literal["completed", "failed", "cancelled"]
@@ -55,6 +56,8 @@ async def conclude(
     events: list[ev.EventData] = []
     if lost := await _open_step(connection, conversation.id, run.id):
         events.append(lost)
+        await task_budgets.charge_lost_call(connection, run.id, lost.tokens or 0)
+        await spending.settle(connection, conversation.id, lost.nanodollars)
         event = event.model_copy(update={"nanodollars": event.nanodollars + lost.nanodollars})
     final, reason, detail = _outcome(event)
     recorded = await log.append(connection, conversation.id, run.id, [*events, event], epoch=epoch)
@@ -92,6 +95,7 @@ async def _report(
     if work is None or not work.state.final:
         raise RuntimeError("an undo without work that is over")
     whole = await log.read(connection, conversation.id)
+    criteria = await connection.scalar(_CRITERIA, {"t": task_id})
     report = build_report(
         task_id,
         whole,
@@ -100,6 +104,7 @@ async def _report(
         detail=work.detail,
         began=whole[0].at,
         ended=work.ended_at or datetime.now(UTC),
+        criteria=criteria or (),
     )
     await connection.execute(_REPORT, {"t": task_id, "report": report.model_dump_json()})
     return await log.append(connection, conversation.id, ended.id, [ev.TaskReported(report=report)])
@@ -117,6 +122,8 @@ async def _open_step(
         reason="worker_lost",
         detail="Its worker was lost during the call.",
         nanodollars=row.data["reserved_nanodollars"],
+        tokens=row.data.get("reserved_tokens", 0),
+        settlement="worst_case",
     )
 
 

@@ -123,12 +123,13 @@ async def accept(
     not_before: datetime | None = None,
     after: Sequence[UUID] = (),
     deadline: datetime | None = None,
+    lane: str | None = None,
 ) -> tuple[list[ev.Recorded], RunRow]:
     """Append `message` to a locked conversation, and see to it that a run answers it.
 
     A new run has `priority`, starts at `not_before` at the earliest and when the tasks `after` are over, and
-    is stopped at `deadline`. Raises QueueFull where there would have to be a new one, and ModelKeyMissing
-    where nobody would answer.
+    is stopped at `deadline`; `lane` is what it takes of the workspace if not what the conversation does.
+    Raises QueueFull where there would have to be a new one, and ModelKeyMissing where nobody would answer.
     """
     rules.need_model(Place(conversation.volume_id, conversation.workspace_path))
     if run is None:
@@ -142,6 +143,7 @@ async def accept(
             after=after,
             deadline=deadline,
             depth=rules.admission,
+            lane=lane,
         )
         queued = ev.RunQueued.model_validate({"reason": reason})
         recorded = await log.append(connection, conversation.id, run.id, [message, queued])
@@ -149,9 +151,10 @@ async def accept(
         await runs.check_depth(connection, principal.id, rules.admission)
         return recorded, run
     follows: list[ev.EventData] = []
-    if run.state is RunState.WAITING and run.reason in ("model", "approval"):
-        # Somebody is here again: try the model now instead of at the next appointed time. Words instead of
-        # a yes are a no that the worker finds in the log.
+    if run.state is RunState.WAITING and run.reason in ("model", "approval", "day"):
+        # Somebody is here again: try the model now instead of at the next appointed time, and the day, of
+        # which an operator may have allowed more. Words instead of a yes are a no that the worker finds in
+        # the log.
         follows.append(ev.RunQueued(reason="resume"))
         run = await runs.queue_again(connection, run.id)
     recorded = await log.append(connection, conversation.id, run.id, [message, *follows])
@@ -169,22 +172,38 @@ def title_of(words: str) -> str:
 
 
 def first_words(
-    principal: Principal, conversation: ConversationRow, words: str, rules: Rules, *, brief: str | None = None
+    principal: Principal,
+    conversation: ConversationRow,
+    words: str,
+    rules: Rules,
+    *,
+    brief: str | None = None,
+    placed: bool = True,
 ) -> ev.MessageSent:
-    """The message that opens a conversation; `brief` stands behind the words."""
-    message = _message(principal, conversation, words, None, rules)
+    """The message that opens a conversation; `brief` stands behind the words.
+
+    Unless `placed`, it does not say where the files are: the worker does, when it knows.
+    """
+    message = _message(principal, conversation, words, None, rules, placed=placed)
     if brief is None:
         return message
     return message.model_copy(update={"content": [*message.content, text_block(brief)]})
 
 
 def _message(
-    principal: Principal, conversation: ConversationRow, words: str, client_id: str | None, rules: Rules
+    principal: Principal,
+    conversation: ConversationRow,
+    words: str,
+    client_id: str | None,
+    rules: Rules,
+    *,
+    placed: bool = True,
 ) -> ev.MessageSent:
     words = redact(words)
     content = [text_block(words)]
     if conversation.head == 0:
-        opening = rules.opening(conversation.workspace_name, _where(conversation, rules))
+        where = _where(conversation, rules) if placed else None
+        opening = rules.opening(conversation.workspace_name, where)
         content.insert(0, text_block(opening))
         if conversation.permission_mode not in (None, PermissionMode.AUTO):
             content.insert(1, text_block(rules.modes[conversation.permission_mode]))

@@ -15,7 +15,7 @@ from flynn.workspace.mounts import Mounts, Place
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Limits and texts. `opening(workspace name, workspace path)` renders a conversation's first block,
+    """Limits and texts. `opening(workspace name, its path if known)` renders a conversation's first block,
     `brief` what a task's agent is told beside its instructions; `interrupted` is what the model is told of a
     stopped run, `modes` of each permission mode. `workspace_quota` is the default of workspaces that the
     service makes, `workspaces_each` how many of them it makes for one principal, `destinations` where tasks
@@ -26,7 +26,7 @@ class Rules:
     admission: AdmissionLimits
     message_max_bytes: int
     forbidden_roots: tuple[Path, ...]
-    opening: Callable[[str, str], str]
+    opening: Callable[[str, str | None], str]
     interrupted: str
     brief: Callable[[Brief], str]
     modes: Mapping[PermissionMode, str]
@@ -34,6 +34,8 @@ class Rules:
     mounts: Mounts = field(default_factory=Mounts)
     workspace_quota: int | None = None
     workspaces_each: int = 20
+    day_nanodollars: int | None = None
+    """What the runs of one principal may spend in a UTC day together, None without a limit."""
     destinations: Destinations = field(default_factory=Destinations)
     keyless: Callable[[], bool] = lambda: False
 

@@ -6,16 +6,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
-from flynn.domain.errors import Conflict, InvalidInput
+from flynn.domain.errors import Conflict
 from flynn.domain.orders import BudgetOrder
 from flynn.domain.principal import Principal
-from flynn.domain.run import Limits, RunState
-from flynn.domain.usage import dollars, nanodollars
+from flynn.domain.run import RunState
+from flynn.domain.usage import nanodollars
 from flynn.domain.views import RunView
 from flynn.intake.access import act_in_conversation, see_conversation
 from flynn.intake.ending import conclude
+from flynn.intake.raising import raised_limits
 from flynn.intake.rules import Rules
-from flynn.store import log, runs
+from flynn.store import log, runs, task_budgets
 from flynn.store.admission import admit
 from flynn.store.rows import RunRow
 from flynn.telemetry.redaction import redact
@@ -73,7 +74,8 @@ async def raise_budget(
     *,
     rules: Rules,
 ) -> tuple[RunView, list[ev.Recorded]]:
-    """Lift limits. Raises Conflict without an open run, InvalidInput for a limit that would fall.
+    """Lift limits of the open run and of its task. Raises Conflict without an open run, InvalidInput for a
+    limit that would fall or that the task does not have.
 
     An order that is sent again is answered and changes nothing, also when the run is over by then.
     """
@@ -84,6 +86,7 @@ async def raise_budget(
         turns=order.turns,
         nanodollars=None if order.dollars is None else nanodollars(order.dollars),
         prompt_tokens=order.prompt_tokens,
+        task=order.task.limits if order.task is not None else None,
     )
     run = await runs.open_run(connection, conversation_id)
     known = run or await runs.latest_run(connection, conversation_id)
@@ -91,9 +94,12 @@ async def raise_budget(
         return known.view(), []
     if run is None:
         raise Conflict("There is no open run whose limits could be raised; send a message to start one.")
-    raised = _raised(run, order)
+    held = await task_budgets.task_limits(connection, conversation_id)
+    raised, task = raised_limits(run.limits, held, event)
     follows: list[ev.EventData] = [event]
     run = await runs.set_limits(connection, run.id, raised)
+    if task is not None:
+        await task_budgets.set_task_limits(connection, conversation_id, task)
     if run.state is RunState.WAITING:
         run = await runs.queue_again(connection, run.id)
         follows.append(ev.RunQueued(reason="resume"))
@@ -108,33 +114,3 @@ async def _resent(connection: AsyncConnection, run: RunRow, event: ev.BudgetRais
     types = ("budget.raised", "run.waiting")
     before = await log.latest(connection, run.conversation_id, run.id, types)
     return before is not None and before.event == event
-
-
-def _raised(run: RunRow, order: BudgetOrder) -> Limits:
-    held = run.limits
-    wanted = Limits(
-        turns=order.turns or held.turns,
-        nanodollars=nanodollars(order.dollars) if order.dollars is not None else held.nanodollars,
-        prompt_tokens=order.prompt_tokens or held.prompt_tokens,
-    )
-    problems = [
-        {"field": field, "message": f"must be above the present limit of {present}"}
-        for field, given, now, present in (
-            ("turns", wanted.turns, held.turns, str(held.turns)),
-            ("dollars", wanted.nanodollars, held.nanodollars, f"{dollars(held.nanodollars):g}"),
-            ("prompt_tokens", wanted.prompt_tokens, held.prompt_tokens, f"{held.prompt_tokens:,}"),
-        )
-        if given < now
-    ]
-    if wanted == held and not problems:
-        problems = [
-            {
-                "field": "turns, dollars, prompt_tokens",
-                "message": f"one must be above the present limits: {held.turns} turns, "
-                f"{dollars(held.nanodollars):g} dollars, {held.prompt_tokens:,} prompt tokens",
-            }
-        ]
-    if problems:
-        detail = "; ".join(f"{p['field']}: {p['message']}" for p in problems)
-        raise InvalidInput(f"The limits cannot be raised: {detail}.", errors=problems)
-    return wanted

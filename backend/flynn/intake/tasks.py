@@ -9,22 +9,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.agent.agent_catalog import Catalog
 from flynn.domain import events as ev
+from flynn.domain.branch import own_branch
 from flynn.domain.errors import Conflict, InvalidInput
-from flynn.domain.orders import TaskOrder
+from flynn.domain.orders import TaskBudget, TaskOrder
 from flynn.domain.principal import Principal
 from flynn.intake import callbacks, conversations, messages
 from flynn.intake.access import see_task
 from flynn.intake.briefing import brief_of, kept
 from flynn.intake.rules import Rules
 from flynn.store import runs
+from flynn.store.rows import ConversationRow
 from flynn.telemetry.redaction import redact
+from flynn.workspace.mounts import Place
+from flynn.workspace.repository import is_repository
 
 LONGEST_DELAY = timedelta(days=30)
 """How far ahead a task may be put off."""
 
 _LATER = (
     *("priority", "not_before", "after", "after_failed", "deadline", "acceptance_criteria", "context"),
-    *("callback_url", "callback_events", "callback_secret"),
+    *("callback_url", "callback_events", "callback_secret", "budget", "branch", "checkout"),
 )
 
 _BEGIN = text("SELECT pg_try_advisory_xact_lock(hashtextextended(CAST(:p AS text) || ' ' || :key, 0))")
@@ -34,9 +38,11 @@ ON CONFLICT DO NOTHING RETURNING task_id""")
 _FIND = text("SELECT digest, task_id FROM idempotency_keys WHERE principal_id = :p AND key = :key")
 _INSERT = text("""
 INSERT INTO tasks (id, conversation_id, principal_id, title, instructions, after, after_failed, deadline,
-                   acceptance_criteria, context)
+                   acceptance_criteria, context, limit_turns, limit_tokens, limit_nanodollars, limit_seconds,
+                   checkout, branch)
 VALUES (:id, :c, :p, :title, :instructions, CAST(:after AS uuid[]), :after_failed, :deadline,
-        CAST(:criteria AS text[]), CAST(:context AS json))""")
+        CAST(:criteria AS text[]), CAST(:context AS json), :turns, :tokens, :nanodollars, :seconds,
+        :checkout, :branch)""")
 
 
 async def delegate(
@@ -88,11 +94,15 @@ async def delegate(
             "deadline": order.deadline,
             "criteria": [redact(criterion) for criterion in order.acceptance_criteria] or None,
             "context": kept(order.context),
+            **(order.budget or TaskBudget()).limits.model_dump(),
+            "checkout": order.checkout,
+            "branch": (order.branch or own_branch(task_id)) if order.checkout == "own" else None,
         },
     )
     await callbacks.keep(connection, principal, order, task_id, conversation_id)
     conversation = await runs.lock_conversation(connection, conversation_id)
-    message = messages.first_words(principal, conversation, instructions, rules, brief=brief)
+    lane = _first_lane(conversation, order, rules)
+    message = messages.first_words(principal, conversation, instructions, rules, brief=brief, placed=not lane)
     recorded, _run = await messages.accept(
         connection,
         conversation,
@@ -105,8 +115,28 @@ async def delegate(
         not_before=order.not_before,
         after=list(dict.fromkeys(order.after)),
         deadline=order.deadline,
+        lane=lane,
     )
     return task_id, recorded
+
+
+def _first_lane(conversation: ConversationRow, order: TaskOrder, rules: Rules) -> str:
+    """What the task's first run takes of the workspace: its branch, unless there is no repository for sure.
+
+    Only the worker knows: it looks when the run starts, and until then a task before this one may make a
+    repository. Where this process has the files too, it saves a run a start in vain. Raises InvalidInput for
+    a branch of what is no repository and will not become one.
+    """
+    path = rules.mounts.resolve(Place(conversation.volume_id, conversation.workspace_path))
+    if not conversation.lane or path is None or is_repository(path):
+        return conversation.lane
+    if order.branch is not None and not order.after and order.not_before is None:
+        raise InvalidInput(
+            f"The workspace {conversation.workspace_name!r} is no git repository of its own, so there is no "
+            "branch in it: leave branch out.",
+            errors=[{"field": "branch", "message": "the workspace is no git repository of its own"}],
+        )
+    return ""
 
 
 def _check_times(order: TaskOrder) -> None:

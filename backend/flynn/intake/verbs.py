@@ -31,6 +31,7 @@ from flynn.domain.views import (
     RunView,
     TaskView,
     UndoAcknowledgement,
+    UsageView,
     WorkspaceView,
 )
 from flynn.intake import approvals, callbacks, conversations, keys, messages, running, tasks, undos
@@ -39,6 +40,7 @@ from flynn.intake.workspaces import Workspaces
 from flynn.store.callbacks import made_secret
 from flynn.store.database import Database
 from flynn.store.queue import read_queue
+from flynn.store.spending import read_usage
 from flynn.store.views import Views
 from flynn.telemetry.crash_point import reach
 
@@ -126,7 +128,7 @@ class Intake:
         return acknowledgement
 
     async def raise_budget(self, principal: Principal, conversation_id: UUID, order: BudgetOrder) -> RunView:
-        """Lift the open run's limits; a run that waited for them is queued again."""
+        """Lift the limits of the open run and its task; a run that waited is queued again."""
         principal.need(Scope.CHAT, Scope.DELEGATE)
         async with self._database.begin() as connection:
             view, recorded = await running.raise_budget(
@@ -207,6 +209,16 @@ class Intake:
         async with self._database.statement() as connection:
             return await read_queue(
                 connection, principal.id, everything=principal.admin, limits=self._rules.admission
+            )
+
+    async def usage(self, principal: Principal) -> UsageView:
+        """What is spent today: everybody's for an admin, else the principal's own."""
+        async with self._database.statement() as connection:
+            return await read_usage(
+                connection,
+                principal.id,
+                everybody=principal.admin,
+                allowed=self._rules.day_nanodollars,
             )
 
     async def create_workspace(self, principal: Principal, order: WorkspaceOrder) -> WorkspaceView:

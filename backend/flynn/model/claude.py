@@ -91,6 +91,11 @@ class Claude:
         return self._breaker(model).refusal() if self._connection.ready else key_missing()
 
     @property
+    def structured(self) -> bool:
+        """Whether the endpoint holds an answer to a format."""
+        return self._switches.structured
+
+    @property
     def key_accepted(self) -> bool | None:
         """Whether the endpoint took the present key when it was last asked; None when it never was."""
         return self._connection.accepted

@@ -5,6 +5,7 @@ together) the whole call is billed at the higher prices, its output too.
 """
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from flynn.domain.events import Settlement
 from flynn.domain.usage import Usage
@@ -58,6 +59,19 @@ def settled(
         longest = usage.model_copy(update={"output": max(usage.output, max_tokens)})
         return cost(model, longest, known=known), "prompt"
     return reserved, "worst_case"
+
+
+def settled_tokens(usage: Usage, settlement: Settlement, *, max_tokens: int, reserved: int) -> int:
+    """Tokens to charge for a call that did not end well, by what its money was charged by (`settled`)."""
+    match settlement:
+        case "usage":
+            return usage.total
+        case "prompt":
+            return usage.prompt + max(usage.output, max_tokens)
+        case "worst_case":
+            return reserved
+        case _:
+            assert_never(settlement)
 
 
 def _prices_at(model: Model, prompt_tokens: int) -> Prices:

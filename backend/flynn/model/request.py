@@ -16,7 +16,11 @@ _EPHEMERAL: Block = {"type": "ephemeral"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """One call. `messages` are `{"role", "content"}`; `effort` is low, medium, high, xhigh or max."""
+    """One call. `messages` are `{"role", "content"}`; `effort` is low, medium, high, xhigh or max.
+
+    `format` is what the answer is held to (`{"type": "json_schema", "schema": …}`). It is part of what the
+    provider caches by, so nothing of such a request but its system prompt is worth keeping there.
+    """
 
     model: str
     max_tokens: int
@@ -24,6 +28,7 @@ class ModelRequest:
     tools: list[Block]
     messages: list[dict[str, Json]]
     effort: str | None = None
+    format: Json = None
 
     def with_messages(
         self, messages: list[dict[str, Json]], *, max_tokens: int | None = None
@@ -43,12 +48,12 @@ class ModelRequest:
     def prompt(self, switches: Switches) -> dict[str, Json]:
         """The part of the body that is read as prompt: what a token count is asked for."""
         prompt: dict[str, Json] = {"model": self.model}
-        if switches.caching:
+        if switches.caching and not self.format:
             prompt["cache_control"] = _EPHEMERAL
         if switches.thinking != "default":
             prompt["thinking"] = {"type": switches.thinking}
-        if switches.effort and self.effort is not None:
-            prompt["output_config"] = {"effort": self.effort}
+        if config := self._output_config(switches):
+            prompt["output_config"] = config
         if self.tools:
             prompt["tools"] = self.tools if switches.caching else _unmarked(self.tools)
         if self.system:
@@ -57,6 +62,14 @@ class ModelRequest:
             self.messages if switches.caching else [_unmarked_message(m) for m in self.messages]
         )
         return prompt
+
+    def _output_config(self, switches: Switches) -> dict[str, Json]:
+        config: dict[str, Json] = {}
+        if switches.effort and self.effort is not None:
+            config["effort"] = self.effort
+        if switches.structured and self.format:
+            config["format"] = self.format
+        return config
 
 
 def _marked(system: list[Block]) -> list[Block]:

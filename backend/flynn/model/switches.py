@@ -17,6 +17,9 @@ class Switches:
     effort: bool = True
     """Send `output_config.effort`; off, the request's effort is not sent."""
 
+    structured: bool = True
+    """Answers can be held to a format (`output_config.format`); off, it is asked for in words only."""
+
     thinking: Literal["default", "adaptive", "disabled"] = "default"
     """`default` sends no `thinking` field: the model decides (adaptive on Haiku 5.5)."""
 

@@ -28,6 +28,7 @@ class Health:
     sandbox: SandboxReport
     model: Callable[[], Part]
     volumes: Part
+    backups: Callable[[], Part] | None = None
 
     async def ready(self) -> Readiness:
         """How everything is now. `ok` is false when a part that nothing works without is down."""
@@ -39,6 +40,8 @@ class Health:
             self.model(),
             self.volumes,
         ]
+        if self.backups is not None:
+            parts.append(self.backups())
         return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
     async def _database(self) -> Part:
@@ -68,7 +71,10 @@ class Health:
 
 
 def sandbox_part(report: SandboxReport) -> Part:
-    """The sandbox that commands run in, what it lacks, and why it is not a stronger one."""
+    """The sandbox that commands run in, what it lacks, and why it is not a stronger one.
+
+    One that lacks something is told by that alone: `flynn doctor` lists what it has.
+    """
     if report.backend is None:
         return Part(name="sandbox", state="degraded", detail=f"Bash, Glob and Grep are off: {report.reason}")
     if report.backend == "unconfined":
@@ -77,13 +83,11 @@ def sandbox_part(report: SandboxReport) -> Part:
             state="degraded",
             detail=f"Commands run WITHOUT A SANDBOX; missing: {', '.join(report.missing)}",
         )
-    missing = f"; missing: {', '.join(report.missing)}" if report.missing else ""
     reason = f"; {report.reason}" if report.reason else ""
-    return Part(
-        name="sandbox",
-        state="degraded" if report.missing else "ok",
-        detail=f"{report.backend} ({', '.join(report.layers)}){missing}{reason}",
-    )
+    if report.missing:
+        without = f"{report.backend}, without {'; '.join(report.missing)}"
+        return Part(name="sandbox", state="degraded", detail=f"{without}{reason}")
+    return Part(name="sandbox", state="ok", detail=f"{report.backend} ({', '.join(report.layers)}){reason}")
 
 
 def volumes_part(mounted: int, missing: Sequence[str]) -> Part:

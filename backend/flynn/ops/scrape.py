@@ -30,7 +30,8 @@ _BREAKER = ("closed", "half_open", "open")
 class Scrape:
     """Fills the gauges of `metrics` in.
 
-    `held` counts the runs of this process, `standings` are those of the models.
+    `held` counts the runs of this process, `standings` are those of the models,
+    `measure` fills in what backups say.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Scrape:
         ready: Callable[[], Awaitable[Readiness]],
         held: Callable[[], int] = lambda: 0,
         standings: Callable[[], Sequence[Standing]] = tuple,
+        measure: Callable[[], None] | None = None,
     ) -> None:
         self._metrics = metrics
         self._database = database
@@ -48,6 +50,7 @@ class Scrape:
         self._held = held
         self._watched: Callable[[], int] = lambda: 0
         self._standings = standings
+        self._measure = measure
         self._asked_at = -FRESH_SECONDS
         self._asking = asyncio.Lock()
         self._log = get_logger("flynn.ops.scrape")
@@ -62,6 +65,8 @@ class Scrape:
         metrics.pool_in_use.set(self._database.in_use)
         metrics.runs_held.set(self._held())
         metrics.watched.set(self._watched())
+        if self._measure is not None:
+            self._measure()
         for standing in self._standings():
             _one_of(metrics.breaker, standing.model, standing.state, _BREAKER)
         async with self._asking:

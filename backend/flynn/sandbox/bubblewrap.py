@@ -20,7 +20,7 @@ from flynn.sandbox.launch import Launch, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.policy import Policy
 from flynn.sandbox.user_mapping import UserMapping
-from flynn.sandbox.view import View, owner_to_become
+from flynn.sandbox.view import AS_ROOT, View, owner_to_become
 
 _UID_FOR_ROOT: Final = 1000
 _TMP: Final = "/tmp"  # noqa: S108 - the sandbox's own, private to the conversation
@@ -96,11 +96,9 @@ class Bubblewrap:
         landlock = () if self._landlock else ("landlock: the kernel has none",)
         planted = "proof against a .git that is exchanged for a link while a command starts: no --bind-fd"
         descriptors = () if self._by_descriptor else (planted,)
-        root = "process limit (NPROC) and a separate uid in workspaces that root owns: the service is root"
-        git = (
-            "read-only git configuration of nested repositories, and proof against a .git/commondir or a "
-            "repository planted around .git: only its own hooks, config and config.worktree are kept"
-        )
+        root = f"a uid and a process limit (NPROC) of their own for commands {AS_ROOT}"
+        # Of .git itself hooks, config and config.worktree are kept, not its commondir.
+        git = "protection of git's settings in nested repositories and in planted ones"
         return (*landlock, *descriptors, git, *((root,) if os.getuid() == 0 else ()))
 
     def prepare(self, command: Command, *, silence: float, errors: int | None) -> Launch:
@@ -214,7 +212,7 @@ class Bubblewrap:
         return _TMP_BESIDE if beneath else _TMP
 
     def _shows_beneath(self, command: Command, directory: str) -> bool:
-        shown = (command.workspace, *self._view.readonly, *command.extra_readonly)
+        shown = (command.workspace, *self._view.readonly, *command.extra_readonly, *command.shown)
         return any(place.is_relative_to(directory) for place in shown)
 
     def _mounts(self, command: Command, workspace: Path, own: list[int]) -> list[str]:
@@ -224,6 +222,9 @@ class Bubblewrap:
             return path, self._bind(option, _open(path, own), path)
 
         mounts = [mount("--ro-bind", path) for path in (*self._view.readonly, *command.extra_readonly)]
+        mounts += [
+            (path, self._bind("--ro-bind", _open(path, own, exactly=True), path)) for path in command.shown
+        ]
         place = _open(workspace, own, exactly=True)
         mounts.append(
             (workspace, self._bind("--bind" if command.writable else "--ro-bind", place, workspace))

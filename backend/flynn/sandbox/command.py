@@ -14,9 +14,10 @@ class Command:
     `environment` is added to one that is built from nothing. `deadline` is on CLOCK_BOOTTIME, in
     seconds: the launcher refuses to exec past it. Output past `output_limit` bytes loses its middle;
     past `output_kill` bytes the tree is killed. `extra_readonly` are absolute paths the operator or the
-    caller (ripgrep's own binary) needs visible. `quota_bytes` are the most that the workspace's tree may
-    hold, in allocated blocks: a command under which it grows beyond that is killed. `largest_file` bounds
-    in bytes each file that it writes.
+    caller (ripgrep's own binary) needs visible. `shown` are directories that others may have written to (the
+    objects of a repository), visible read-only too: no name of such a path may be a link. `quota_bytes` are
+    the most that the workspace's tree may hold, in allocated blocks: a command under which it grows beyond
+    that is killed. `largest_file` bounds in bytes each file that it writes.
     """
 
     argv: tuple[str, ...]
@@ -26,6 +27,7 @@ class Command:
     private_tmp: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     extra_readonly: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
     timeout_seconds: float = 120.0
     deadline: float | None = None
     output_limit: int = 1_000_000

@@ -29,7 +29,7 @@ def landlock_version() -> int:
 
 
 def draw_rules(policy: Fields) -> int | None:
-    """Make a Landlock ruleset: `read`, `write` and `device` name what may be touched, no more.
+    """Make a Landlock ruleset: `read`, `shown`, `write` and `device` name what may be touched, no more.
 
     With `isolate`, TCP is denied too; from ABI 6 so are signals and abstract sockets to the outside.
     Rights that the policy's ABI does not know are left out. Done while still privileged, since another
@@ -50,11 +50,12 @@ def draw_rules(policy: Fields) -> int | None:
     attribute = (ctypes.c_uint64 * 3)(handled, network, scope)
     ruleset = check(libc.syscall(_NR_LANDLOCK_CREATE, attribute, size, 0), "landlock_create_ruleset")
     everything = handled & ~(_FS_MAKE_CHAR | _FS_MAKE_BLOCK)
-    for field, access in (("read", _FS_READ), ("write", everything), ("device", _FS_DEVICE)):
+    rules = (("read", _FS_READ), ("shown", _FS_READ), ("write", everything), ("device", _FS_DEVICE))
+    for field, access in rules:
         for path in policy.get(field, []):
-            # What may be written lies where others may write too, and must still be what was meant.
+            # What others may write to as well must still be what was meant.
             try:
-                target = open_place(policy, path, exactly=field == "write")
+                target = open_place(policy, path, exactly=field in ("write", "shown"))
             except OSError as error:
                 raise SetUpFailed(f"{path}: {error.strerror}") from error
             _allow(ruleset, target, path, access & handled)

@@ -22,7 +22,7 @@ from flynn.sandbox.policy import Policy
 from flynn.sandbox.scratch import temporary_directory
 from flynn.sandbox.seccomp import Metadata, asked, assemble, encode
 from flynn.sandbox.system_calls import Architecture
-from flynn.sandbox.view import View, obstacle, owner_to_become
+from flynn.sandbox.view import AS_ROOT, View, obstacle, owner_to_become
 
 ABI_WITH_SCOPES: Final = 6
 _PROC: Final = (
@@ -80,13 +80,13 @@ class Landlock:
     def missing(self) -> tuple[str, ...]:
         """What does not."""
         root = os.getuid() == 0
-        uid = "in workspaces that root owns" if root else "commands have the service's uid"
+        uid = AS_ROOT if root else "which have the service's"
         scopes = () if self._abi >= ABI_WITH_SCOPES else ("scoped signals",)
         return (
-            f"separate uid and process limit (NPROC): {uid}",
+            f"a uid and a process limit (NPROC) of their own for commands {uid}",
             *scopes,
-            "private view: names and metadata outside can be seen (not changed), and the host's user names",
-            "private /tmp: only TMPDIR is",
+            "private view (names and metadata outside can be seen, not changed)",
+            "private /tmp (TMPDIR is)",
             *(("a TMPDIR that lasts, where a workspace's owner cannot walk to it",) if root else ()),
             "read-only .git/hooks and .git/config",
             "loopback network inside",
@@ -120,6 +120,7 @@ class Landlock:
             ),
             landlock=self._abi,
             read=tuple(map(str, read)),
+            shown=tuple(map(str, command.shown)),
             write=(str(temporary), *((str(workspace),) if command.writable else ())),
             device=tuple(f"/dev/{name}" for name in _DEVICES),
             isolate=True,
@@ -147,8 +148,9 @@ class Landlock:
 
     def _readable(self, command: Command, workspace: Path) -> tuple[Path, ...]:
         places = (*self._view.readonly, *command.extra_readonly, workspace)
+        seen = (*(place.resolve() for place in places), *command.shown)
         for path in self._view.hidden:
-            if any(path.is_relative_to(place.resolve()) for place in places):
+            if any(path.is_relative_to(place) for place in seen):
                 raise SandboxUnavailable(
                     f"the service's data in {path} lies beneath what a command may read; move one of them"
                 )

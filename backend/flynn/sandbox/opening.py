@@ -54,6 +54,8 @@ async def open_sandbox(
     conceal_service()
     machine = Machine.survey(private_root, extra_readonly=extra_readonly, hidden=hidden, limits=limits)
     backends, reasons = machine.backends(prefer, bwrap)
+    if prefer == "landlock":
+        reasons.append("bubblewrap is not asked for by the operator")
     tried, _ = machine.for_trials().backends(prefer, bwrap)
     trials = await asyncio.gather(*(machine.trial(backend) for backend in tried))
     for backend, trial in zip(backends, trials, strict=True):

@@ -11,8 +11,9 @@ class Policy:
     """Everything the launcher enforces on one command; paths are absolute, as seen inside.
 
     `landlock` is the ABI to apply (0: none); `read`, `write` and `device` are its
-    rules. `isolate` has Landlock deny TCP as well. `identity` is the (uid, gid) to become. `errors` is
-    the descriptor for the command's stderr where it is not merged. `silence` in seconds.
+    rules; of `write` and of `shown`, which is for reading, no name may be a link. `isolate` has Landlock
+    deny TCP as well. `identity` is the (uid, gid) to become. `errors` is the descriptor for the command's
+    stderr where it is not merged. `silence` in seconds.
 
     `asked` are the calls, by number, that the filter asks the supervisor about; where it cannot ask,
     `seccomp_refusing` takes its place. `temporary` is a private tmp on a disk. `quota` and
@@ -28,6 +29,7 @@ class Policy:
     limits: tuple[tuple[int, int], ...]
     landlock: int
     read: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     device: tuple[str, ...] = ()
     isolate: bool = False
@@ -59,6 +61,7 @@ class Policy:
         yield from (("env", f"{name}={value}") for name, value in self.environment.items())
         yield from (("limit", f"{number}={value}") for number, value in self.limits)
         yield from (("read", path) for path in self.read)
+        yield from (("shown", path) for path in self.shown)
         yield from (("write", path) for path in self.write)
         yield from (("device", path) for path in self.device)
         yield from (("root", self.root), ("cwd", self.cwd), ("seccomp", self.seccomp.hex()))

@@ -19,6 +19,9 @@ _ETC: Final = (
     *("os-release", "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "ca-certificates.conf"),
 )
 _SYSTEM: Final = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+AS_ROOT: Final = "in root's workspaces (start the service as another user than root)"
+"""Where a service that is root gives commands no uid of their own, and what helps."""
+
 _PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin")
 
 

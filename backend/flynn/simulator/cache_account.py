@@ -4,8 +4,8 @@ Sources: K prompt-caching.md and CLAUDE_PLATFORM.md section 5: order tools, syst
 (the API: per workspace); the key of an entry is everything before it; a breakpoint finds entries up to
 20 positions back, a run of tool_use or tool_result blocks counting as one and the breakpoint as the
 first; at least 512 tokens; TTL of 5 minutes or 1 hour, from the start of the request; a read refreshes.
-What changes misses: model and tools all, system the system and messages, tool_choice, images, thinking
-and effort the messages.
+What changes misses: model and tools all, system and the answer's format (which is told to the model beside
+it; docs: structured-outputs) the system and messages, tool_choice, images, thinking and effort the messages.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -119,8 +119,13 @@ def _places(payload: dict[str, Json], verdict: Verdict) -> Iterator[_Place]:
     chain = digest(payload["model"].encode())
     size, slot = 0, -1
     previous: tuple[int | None, str] | None = None
-    in_messages = False
+    in_tools, in_messages = True, False
+    schema = ((payload.get("output_config") or {}).get("format") or {}).get("schema")
     for index, (message, position) in enumerate(positions):
+        if in_tools and position.kind != "tool":
+            in_tools = False
+            if schema is not None:
+                chain = digest(chain, orjson.dumps(schema))
         if message is not None and not in_messages:
             in_messages = True
             chain = digest(chain, _message_settings(payload, verdict))

@@ -84,7 +84,7 @@ class MessagesDoor:
 
     async def _play(self, wire: Wire, request: ApiRequest, verdict: Verdict, record: Record) -> None:
         options = self._stage.options
-        conversation = Conversation(request.messages)
+        conversation = Conversation(request.messages, formatted=request.schema is not None)
         part = _part(self._stage, request, conversation)
         attempt = self._stage.attempts.next(turn_digest(request, part))
         fault = part.fault(attempt)
@@ -134,8 +134,9 @@ class MessagesDoor:
 
 def _part(stage: Stage, request: ApiRequest, conversation: Conversation) -> Part:
     echo = catalog.echo(request.payload["model"])
-    if echo is None:
-        return cast(stage.scenarios, conversation, stage.options.fallback)
+    formatted = request.schema is not None
+    if echo is None or formatted:
+        return cast(stage.scenarios, conversation, stage.options.fallback, formatted=formatted)
     pacing = stage.options.pacing
     if echo.tokens_per_second is not None:
         pacing = pacing.model_copy(update={"tokens_per_second": echo.tokens_per_second})

@@ -13,7 +13,7 @@ from flynn.simulator.fault import Fault
 from flynn.simulator.request import ApiRequest
 from flynn.simulator.scenario import Scenario
 from flynn.simulator.template import Quoted, TemplateError, words
-from flynn.simulator.turn import Turn
+from flynn.simulator.turn import Object, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,20 @@ class Part:
         }
 
 
-def cast(scenarios: Sequence[Scenario], conversation: Conversation, fallback: Turn) -> Part:
-    """Find the part for a conversation: the first scenario that matches, at the turn that is due."""
+def cast(
+    scenarios: Sequence[Scenario], conversation: Conversation, fallback: Turn, *, formatted: bool = False
+) -> Part:
+    """Find the part for a conversation: the first scenario that matches, at the turn that is due.
+
+    An answer that is to be `formatted` is not among the turns.
+    """
     for scenario in scenarios:
         answers = _answers(scenario, conversation)
         if answers is not None:
-            return Part(scenario, len(answers), scenario.turn(len(answers)), answers)
+            turn = scenario.formatted if formatted else scenario.turn(len(answers))
+            return Part(scenario, len(answers), turn, answers)
     answers = conversation.answers
-    return Part(None, len(answers), fallback, answers)
+    return Part(None, len(answers), Turn(blocks=[Object(object={})]) if formatted else fallback, answers)
 
 
 def _answers(scenario: Scenario, conversation: Conversation) -> list[dict[str, Json]] | None:
@@ -102,6 +108,7 @@ def turn_digest(request: ApiRequest, part: Part) -> bytes:
         part.index,
         user,
         request.payload.get("system"),
+        request.schema,
         messages[: last + 1],
     ):
         digest.update(orjson.dumps(item))

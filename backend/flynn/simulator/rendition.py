@@ -4,15 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
+import orjson
+
 from flynn.domain.content import Json
 from flynn.simulator.api_error import ApiError
 from flynn.simulator.conversation import Conversation
 from flynn.simulator.fault import Fault, MaxTokens, Refusal, StopReason
+from flynn.simulator.instance import filled, misfit
 from flynn.simulator.part import Part
 from flynn.simulator.reply import InputUsage, Reply, ReplyBlock, new_id, text, tool_use
 from flynn.simulator.request import ApiRequest
 from flynn.simulator.template import TemplateError, render
-from flynn.simulator.turn import Raw, Text, Thinking, ToolCall, TurnBlock
+from flynn.simulator.turn import Object, Raw, Text, Thinking, ToolCall, TurnBlock
 
 Sign = Callable[[str], str]
 """Makes the signature of a thinking block with this text at the end of the request's conversation."""
@@ -73,6 +76,8 @@ class Rendition:
                 return tool_use(block.tool, self._rendered(block.input))
             case Raw():
                 return ReplyBlock(self._rendered(block.raw))
+            case Object():
+                return text(orjson.dumps(self._object(self._rendered(block.object))).decode())
             case _:
                 assert_never(block)
 
@@ -82,6 +87,16 @@ class Rendition:
         shown = str(self._rendered(block.thinking)) if thinking.get("display") == "summarized" else ""
         signature = self._sign(shown)
         return ReplyBlock({"type": "thinking", "thinking": shown, "signature": signature}, shown)
+
+    def _object(self, value: Json) -> Json:
+        """The object, whole and as the request's format wants it."""
+        schema = self._request.schema
+        if schema is None:
+            return value
+        whole = filled(value, schema, schema)
+        if (why := misfit(whole, schema, schema)) is not None:
+            raise scenario_error(self._part, f"does not fit the request's format: {why}")
+        return whole
 
     def _rendered(self, value: Json) -> Json:
         try:

@@ -33,6 +33,13 @@ class ApiRequest:
         return messages
 
     @property
+    def schema(self) -> dict[str, Json] | None:
+        """The JSON Schema that the answer has to fit (`output_config.format`), None when it may be any."""
+        asked = (self.payload.get("output_config") or {}).get("format") or {}
+        schema: dict[str, Json] | None = asked.get("schema")
+        return schema
+
+    @property
     def thinks(self) -> bool:
         """Whether the model may think: not when disabled, nor when a tool call is forced.
 

@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from flynn.domain.content import Json
 from flynn.simulator.template import TemplateError, check_template, quoted_calls
-from flynn.simulator.turn import Pacing, Text, Turn
+from flynn.simulator.turn import Object, Pacing, Text, Turn
 from flynn.simulator.yaml_document import Document, ScenarioError, read_documents
 
 
@@ -30,6 +31,10 @@ class Scenario(BaseModel):
     conversation.
 
     When the turns are over, `loop` starts them again; otherwise `fallback` is played.
+
+    A request with `output_config.format` takes none of the turns: it is answered with the object `account`,
+    or with `account_turn` where the answer is to be an odd one; without either with the least object that the
+    format allows. What is required and left out of `account` is filled in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +45,8 @@ class Scenario(BaseModel):
     turns: list[Turn] = Field(min_length=1)
     loop: bool = False
     fallback: Turn = Field(default_factory=_over)
+    account: dict[str, Json] | None = None
+    account_turn: Turn | None = None
     pacing: Pacing | None = None
     """For turns without a pacing of their own."""
 
@@ -50,11 +57,17 @@ class Scenario(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _one_account(self) -> "Scenario":
+        if self.account is not None and self.account_turn is not None:
+            raise ValueError("a scenario has an account or an account_turn, not both")
+        return self
+
+    @model_validator(mode="after")
     def _quotes_are_sound(self) -> "Scenario":
         known: set[str] = set()
         if self.loop:
             known = {call.call for turn in self.turns for call in turn.calls if call.call}
-        for number, turn in enumerate([*self.turns, self.fallback], start=1):
+        for number, turn in enumerate([*self.turns, self.fallback, self.formatted], start=1):
             for text in _strings(turn):
                 try:
                     check_template(text)
@@ -71,6 +84,11 @@ class Scenario(BaseModel):
                 if call.call:
                     known.add(call.call)
         return self
+
+    @property
+    def formatted(self) -> Turn:
+        """The answer to a request with a format."""
+        return self.account_turn or Turn(blocks=[Object(object=self.account or {})])
 
     def turn(self, index: int) -> Turn:
         """The turn that follows `index` assistant messages."""

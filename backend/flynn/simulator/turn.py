@@ -52,7 +52,16 @@ class Raw(_Frozen):
     raw: dict[str, Json]
 
 
-_KEYS: Final = ("text", "thinking", "tool", "raw")
+class Object(_Frozen):
+    """A text block that is one JSON object, as a request with `output_config.format` is answered.
+
+    What the format requires and is left out here gets the least value that the format allows.
+    """
+
+    object: dict[str, Json]
+
+
+_KEYS: Final = ("text", "thinking", "tool", "raw", "object")
 
 
 def _block_tag(value: Json) -> str | None:
@@ -66,11 +75,12 @@ TurnBlock = Annotated[
     Annotated[Text, Tag("text-block")]
     | Annotated[Thinking, Tag("thinking-block")]
     | Annotated[ToolCall, Tag("tool-block")]
-    | Annotated[Raw, Tag("raw-block")],
+    | Annotated[Raw, Tag("raw-block")]
+    | Annotated[Object, Tag("object-block")],
     Discriminator(
         _block_tag,
         custom_error_type="block",
-        custom_error_message="a block has one of the keys text, thinking, tool or raw",
+        custom_error_message="a block has one of the keys text, thinking, tool, raw or object",
     ),
 ]
 

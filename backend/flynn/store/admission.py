@@ -1,10 +1,12 @@
 """Admission: which queued runs may hold a worker now.
 
-A run holds its slots while `job_id` is set. The rules: one admitted run a workspace, N a principal, a
-global limit; resumes before fresh runs, then priority, then age. A run that waits for its time
-(`not_before`), for other tasks (`after`) or for somebody holds none. One global advisory lock, always taken
-after a conversation's row, makes concurrent admissions see each other's picks; candidates that another
-transaction has locked are skipped, since that transaction admits again itself when it ends.
+A run holds its slots while `job_id` is set. The rules: one admitted run a lane of a workspace, N a principal,
+a global limit; resumes before fresh runs, then priority, then age. The lane is the workspace's own files ('')
+or, for a task with a checkout of its own, the branch that its commits go to: such tasks run beside each other
+and beside whoever is at work in the workspace, and two that share a branch take turns. A run that waits for
+its time (`not_before`), for other tasks (`after`) or for somebody holds none. One global advisory lock,
+always taken after a conversation's row, makes concurrent admissions see each other's picks; candidates that
+another transaction has locked are skipped, since that transaction admits again itself when it ends.
 
 A job goes to the queue of its workspace's volume, which only workers that have mounted it serve. A run
 whose volume no living worker has is not admitted: it would hold its principal's slots for nobody. The
@@ -30,7 +32,7 @@ RESUMED = 1_000
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _ADMIT = text(f"""
 WITH busy AS MATERIALIZED (
-  SELECT workspace_id, principal_id FROM runs WHERE job_id IS NOT NULL
+  SELECT workspace_id, lane, principal_id FROM runs WHERE job_id IS NOT NULL
 ), held AS MATERIALIZED (
   SELECT principal_id, count(*) AS runs FROM busy GROUP BY principal_id
 ), room AS MATERIALIZED (
@@ -39,14 +41,16 @@ WITH busy AS MATERIALIZED (
   {LIVE_VOLUMES}
 ), waiting AS MATERIALIZED (
   SELECT r.id, r.principal_id, coalesce(h.runs, 0) AS held, r.resume, r.priority, r.queued_at, row_number()
-    OVER (PARTITION BY r.workspace_id ORDER BY r.resume DESC, r.priority DESC, r.queued_at, r.id) AS place
+    OVER (
+      PARTITION BY r.workspace_id, r.lane
+      ORDER BY r.resume DESC, r.priority DESC, r.queued_at, r.id) AS place
   FROM runs r JOIN workspaces w ON w.id = r.workspace_id
   LEFT JOIN held h ON h.principal_id = r.principal_id
   WHERE (SELECT runs FROM room) > 0 AND r.state = 'queued' AND r.job_id IS NULL
     AND coalesce(h.runs, 0) < :principal_limit
     AND (r.not_before IS NULL OR r.not_before <= now()) AND r.after IS NULL
     AND (w.volume_id IS NULL OR w.volume_id IN (SELECT volume_id FROM live))
-    AND r.workspace_id NOT IN (SELECT workspace_id FROM busy)
+    AND (r.workspace_id, r.lane) NOT IN (SELECT workspace_id, lane FROM busy)
 ), ranked AS MATERIALIZED (
   SELECT w.*, row_number() OVER (
       PARTITION BY w.principal_id ORDER BY w.resume DESC, w.priority DESC, w.queued_at, w.id) AS turn
@@ -103,6 +107,6 @@ async def admit(connection: AsyncConnection, limits: AdmissionLimits) -> list[UU
     while True:
         row = (await connection.execute(_ADMIT, parameters)).one()
         admitted += row.ids
-        # Whoever reached its limit just now may have stood before somebody else's run in a workspace.
+        # Whoever reached its limit just now may have stood before somebody else's run in a lane.
         if not row.ids or not row.passed_over:
             return admitted

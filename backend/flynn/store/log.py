@@ -6,6 +6,7 @@ Whoever is called back about such events (flynn.store.callbacks) is woken by the
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,8 @@ ORDER BY e.i
 RETURNING seq, at
 """
 _PROGRESS = """, progress AS (
-  UPDATE runs SET turns = :turns, nanodollars = :nanodollars FROM moved WHERE runs.id = CAST(:run AS uuid)
+  UPDATE runs SET turns = :turns, calls = :calls, tokens = :tokens, nanodollars = :nanodollars
+  FROM moved WHERE runs.id = CAST(:run AS uuid)
 )"""
 _INPUT = text(_APPEND.format(fence="", progress=""))
 _FENCED = text(_APPEND.format(fence="AND epoch = :e", progress=""))
@@ -47,6 +49,16 @@ _LATEST = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has used: steps, calls that were charged, their tokens and nano-dollars."""
+
+    turns: int
+    calls: int
+    tokens: int
+    nanodollars: int
+
+
 class HeadMoved(Exception):
     """An input came in since the head that an exact append named. Read it, then append anew."""
 
@@ -58,13 +70,13 @@ async def append(
     events: Sequence[EventData],
     *,
     epoch: int | None = None,
-    progress: tuple[int, int] | None = None,
+    progress: Progress | None = None,
     expected_head: int | None = None,
 ) -> list[Recorded]:
     """Append `events` in one statement and return them with their places.
 
-    `epoch` is the worker's; intake's inputs have none. `progress` (turns, nano-dollars) goes to the run's
-    row with them. With `expected_head` (and an epoch) it appends only if that is the last seq.
+    `epoch` is the worker's; intake's inputs have none. `progress` goes to the run's row with them. With
+    `expected_head` (and an epoch) it appends only if that is the last seq.
     Raises LeaseLost when the epoch has moved on, HeadMoved when only the head has, NotFound without such
     a conversation, ValueError without events.
     """
@@ -82,7 +94,7 @@ async def append(
         parameters["e"] = epoch
         statement = _FENCED
         if progress is not None:
-            parameters["turns"], parameters["nanodollars"] = progress
+            parameters |= asdict(progress)
             statement = _FENCED_PROGRESS
         elif expected_head is not None:
             parameters["expected"] = expected_head

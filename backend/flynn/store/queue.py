@@ -21,7 +21,7 @@ SELECT clock_timestamp() AS at, count(*) FILTER (WHERE state = 'queued') AS queu
 FROM runs r WHERE {_OPEN}""")  # noqa: S608  # constants only
 _LINES = text(f"""
 WITH busy AS MATERIALIZED (
-  SELECT workspace_id, principal_id FROM runs WHERE job_id IS NOT NULL
+  SELECT workspace_id, lane, principal_id FROM runs WHERE job_id IS NOT NULL
 ), held AS MATERIALIZED (
   SELECT principal_id, count(*) AS runs FROM busy GROUP BY principal_id
 ), live AS MATERIALIZED ({LIVE_VOLUMES}), open AS (
@@ -32,7 +32,8 @@ WITH busy AS MATERIALIZED (
       WHEN r.after IS NOT NULL THEN 'after'
       WHEN r.job_id IS NOT NULL THEN 'worker'
       WHEN w.volume_id IS NOT NULL AND w.volume_id NOT IN (SELECT volume_id FROM live) THEN 'volume-away'
-      WHEN r.workspace_id IN (SELECT workspace_id FROM busy) THEN 'workspace'
+      WHEN (r.workspace_id, r.lane) IN (SELECT workspace_id, lane FROM busy)
+        THEN CASE WHEN r.lane = '' THEN 'workspace' ELSE 'branch' END
       WHEN coalesce(h.runs, 0) >= :principal_limit THEN 'principal-limit'
       WHEN (SELECT count(*) FROM busy) >= :global_limit THEN 'total-limit'
       ELSE 'next' END AS reason

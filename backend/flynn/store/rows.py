@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from flynn.domain.permission import PermissionMode
-from flynn.domain.run import Limits, RunKind, RunState
+from flynn.domain.run import Checkout, Limits, RunKind, RunState
 from flynn.domain.usage import dollars
 from flynn.domain.views import LimitsView, RunView
 
@@ -15,10 +15,11 @@ class ConversationRow:
     """A conversation, as locked or read, with its workspace.
 
     `workspace_path` is relative to the volume, absolute without one; `volume_root` is where a worker last
-    had the volume.
+    had the volume. `checkout` is None where there is no task; `branch` where its commits go.
     """
 
     id: UUID
+    title: str | None
     principal_id: UUID
     workspace_id: UUID
     agent: str
@@ -34,6 +35,13 @@ class ConversationRow:
     volume_root: str | None
     workspace_made: bool
     workspace_quota: int | None
+    checkout: Checkout | None
+    branch: str | None
+
+    @property
+    def lane(self) -> str:
+        """What its runs take of the workspace: a branch, or '' for the files themselves."""
+        return self.branch or "" if self.checkout == "own" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class RunRow:
     conversation_id: UUID
     workspace_id: UUID
     principal_id: UUID
+    lane: str
     kind: RunKind
     state: RunState
     reason: str | None

@@ -17,6 +17,7 @@ from flynn.domain.permission import PermissionMode
 from flynn.domain.run import Limits, RunKind, RunState
 from flynn.store.admission import AdmissionLimits
 from flynn.store.rows import ConversationRow, RunRow
+from flynn.store.task_budgets import REST, SPELL
 
 INPUT_CHANNEL = "flynn_input"
 
@@ -24,9 +25,10 @@ FULL_RETRY_SECONDS = 5.0
 """After how long a full queue is worth another try."""
 
 _CONVERSATION = """
-SELECT c.id, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head, c.epoch,
-       c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, w.volume_id,
-       v.root AS volume_root, w.made AS workspace_made, w.quota_bytes AS workspace_quota, t.id AS task_id
+SELECT c.id, c.title, c.principal_id, c.workspace_id, c.agent, c.agent_version, c.prefix_digest, c.head,
+       c.epoch, c.permission_mode, w.path AS workspace_path, w.name AS workspace_name, w.volume_id,
+       v.root AS volume_root, w.made AS workspace_made, w.quota_bytes AS workspace_quota, t.id AS task_id,
+       t.checkout, t.branch
 FROM conversations c JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN volumes v ON v.id = w.volume_id
 LEFT JOIN tasks t ON t.conversation_id = c.id
 WHERE c.id = :c"""
@@ -42,9 +44,9 @@ SELECT * FROM runs WHERE conversation_id = :c AND kind = 'agent' ORDER BY create
 _BY_ID = text("SELECT * FROM runs WHERE id = :r FOR UPDATE")
 _WHERE = text("SELECT conversation_id FROM runs WHERE id = :r")
 _INSERT = text("""
-INSERT INTO runs (id, conversation_id, workspace_id, principal_id, kind, state, priority, not_before, after,
-                  deadline, limit_turns, limit_nanodollars, limit_prompt_tokens)
-SELECT :id, :conversation_id, :workspace_id, :principal_id, :kind, 'queued', :priority,
+INSERT INTO runs (id, conversation_id, workspace_id, principal_id, lane, kind, state, priority, not_before,
+                  after, deadline, limit_turns, limit_nanodollars, limit_prompt_tokens)
+SELECT :id, :conversation_id, :workspace_id, :principal_id, :lane, :kind, 'queued', :priority,
        CAST(:not_before AS timestamptz), CAST(:after AS uuid[]), CAST(:deadline AS timestamptz),
        :turns, :nanodollars, :prompt_tokens
 WHERE CAST(:depth AS bigint) IS NULL OR (
@@ -56,23 +58,29 @@ _QUEUED = text("""
 SELECT count(*) AS everyone, count(*) FILTER (WHERE principal_id = :p) AS own
 FROM runs WHERE state = 'queued'""")
 _RAISE_EPOCH = text("UPDATE conversations SET epoch = epoch + 1 WHERE id = :c RETURNING epoch")
-_START = text("""
+_START = text(f"""
 UPDATE runs SET state = 'running', reason = NULL, detail = NULL, not_before = NULL, lost = :lost,
-  started_at = coalesce(started_at, clock_timestamp()) WHERE id = :r RETURNING *""")
-_WAIT = text("""
-UPDATE runs SET state = 'waiting', reason = :reason, detail = :detail, not_before = :at, job_id = NULL
-WHERE id = :r RETURNING *""")
-_QUEUE_AGAIN = text("""
+  worked_ms = worked_ms + {SPELL}, working_since = clock_timestamp(),
+  started_at = coalesce(started_at, clock_timestamp()) WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_WAIT = text(f"""
+UPDATE runs SET state = 'waiting', reason = :reason, detail = :detail, not_before = :at, job_id = NULL,
+  {REST}
+WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_QUEUE_AGAIN = text(f"""
 UPDATE runs SET state = 'queued', reason = NULL, detail = NULL, not_before = NULL, job_id = NULL,
-  resume = true, lost = lost + :lost, queued_at = clock_timestamp() WHERE id = :r RETURNING *""")
-_HAND_BACK = text("""
-UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp()
-WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")
-_END = text("""
+  resume = true, lost = lost + :lost, queued_at = clock_timestamp(), {REST} WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_HAND_BACK = text(f"""
+UPDATE runs SET state = 'queued', resume = true, queued_at = clock_timestamp(), {REST}
+WHERE id = :r AND job_id = :job AND state = 'running' RETURNING id""")  # noqa: S608  # constants only
+_END = text(f"""
 UPDATE runs SET state = :state, reason = :reason, detail = :detail, not_before = NULL, job_id = NULL,
   after = NULL, deadline = NULL,
-  turns = coalesce(:turns, turns), nanodollars = coalesce(:nanodollars, nanodollars),
-  ended_at = clock_timestamp() WHERE id = :r RETURNING *""")
+  nanodollars = coalesce(:nanodollars, nanodollars), {REST},
+  ended_at = clock_timestamp() WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
+_SETTLE = text("UPDATE tasks SET checkout = 'workspace', branch = NULL WHERE id = :t")
+_CHANGE_LANE = text(f"""
+UPDATE runs SET state = 'queued', reason = NULL, detail = NULL, not_before = NULL, job_id = NULL,
+  resume = true, lane = '', queued_at = clock_timestamp(), {REST} WHERE id = :r RETURNING *""")  # noqa: S608  # constants only
 _LIMITS = text("""
 UPDATE runs SET limit_turns = :turns, limit_nanodollars = :nanodollars, limit_prompt_tokens = :prompt_tokens
 WHERE id = :r RETURNING *""")
@@ -87,6 +95,7 @@ def _run(row: Row[Any]) -> RunRow:
         conversation_id=row.conversation_id,
         workspace_id=row.workspace_id,
         principal_id=row.principal_id,
+        lane=row.lane,
         kind=row.kind,
         state=RunState(row.state),
         reason=row.reason,
@@ -161,9 +170,11 @@ async def queue_run(
     after: Sequence[UUID] = (),
     deadline: datetime | None = None,
     depth: AdmissionLimits | None = None,
+    lane: str | None = None,
 ) -> RunRow:
     """Insert a queued run for a locked conversation that has no open one; it is held behind tasks `after`.
 
+    It takes the conversation's own lane of the workspace, unless another `lane` is given.
     With `depth`, raises QueueFull when too many are queued already. The count takes no lock: those who come
     at the same time may all find the last place free, until `check_depth` looks again.
     """
@@ -172,6 +183,7 @@ async def queue_run(
         "conversation_id": conversation.id,
         "workspace_id": conversation.workspace_id,
         "principal_id": principal_id,
+        "lane": conversation.lane if lane is None else lane,
         "kind": kind,
         "priority": priority,
         "not_before": not_before,
@@ -262,6 +274,17 @@ async def queue_again(connection: AsyncConnection, run_id: UUID, *, lost: bool =
     return _run((await connection.execute(_QUEUE_AGAIN, {"r": run_id, "lost": int(lost)})).one())
 
 
+async def leave_lane(connection: AsyncConnection, run_id: UUID, task_id: UUID) -> RunRow:
+    """There can be no checkout for the task: it works in the workspace itself, in its turn."""
+    await connection.execute(_SETTLE, {"t": task_id})
+    return _run((await connection.execute(_CHANGE_LANE, {"r": run_id})).one())
+
+
+async def settle_without_checkout(connection: AsyncConnection, task_id: UUID) -> None:
+    """The same for a run that has the workspace already."""
+    await connection.execute(_SETTLE, {"t": task_id})
+
+
 async def hand_back(connection: AsyncConnection, run_id: UUID, job_id: int) -> bool:
     """The run's worker lets go of it: queued, its job and slots kept. False when it was not its any more."""
     row = await connection.execute(_HAND_BACK, {"r": run_id, "job": job_id})
@@ -275,7 +298,6 @@ async def end_run(
     state: RunState,
     reason: str,
     detail: str | None,
-    turns: int | None = None,
     nanodollars: int | None = None,
 ) -> RunRow:
     """The run is over and its slots are free; a job that no worker fetched yet goes with it."""
@@ -288,7 +310,6 @@ async def end_run(
             "state": state.value,
             "reason": reason,
             "detail": detail,
-            "turns": turns,
             "nanodollars": nanodollars,
         },
     )

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -174,6 +175,13 @@ runs = Table(
     Column("workspace_id", UUID(as_uuid=True), ForeignKey("workspaces.id"), nullable=False),
     Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
     Column("kind", Text, nullable=False, server_default="agent"),
+    Column(
+        "lane",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="the branch of a checkout of its own; empty: the workspace itself",
+    ),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("detail", Text),
@@ -186,6 +194,16 @@ runs = Table(
     Column("lost", Integer, nullable=False, server_default="0", comment="workers lost under it"),
     Column("turns", Integer, nullable=False, server_default="0"),
     Column("nanodollars", BigInteger, nullable=False, server_default="0"),
+    Column("calls", Integer, nullable=False, server_default="0", comment="model calls that were charged"),
+    Column("tokens", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "worked_ms",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="at work, the present spell apart",
+    ),
+    _at("working_since"),
     Column("limit_turns", Integer, nullable=False),
     Column("limit_nanodollars", BigInteger, nullable=False),
     Column("limit_prompt_tokens", Integer, nullable=False),
@@ -202,7 +220,13 @@ runs = Table(
         postgresql_where=text("state IN ('queued','running','waiting')"),
     ),
     Index("runs_conversation_id_idx", "conversation_id", "created_at"),
-    Index("runs_admitted_idx", "workspace_id", "principal_id", postgresql_where=text("job_id IS NOT NULL")),
+    Index(
+        "runs_admitted_idx",
+        "workspace_id",
+        "lane",
+        "principal_id",
+        postgresql_where=text("job_id IS NOT NULL"),
+    ),
     Index(
         "runs_due_idx",
         "not_before",
@@ -230,7 +254,14 @@ tasks = Table(
     Column("acceptance_criteria", ARRAY(Text)),
     Column("context", JSON, comment="files, links, earlier tasks"),
     Column("deadline", DateTime(timezone=True)),
+    Column("limit_turns", Integer, comment="of all its runs together, as the next"),
+    Column("limit_tokens", BigInteger),
+    Column("limit_nanodollars", BigInteger),
+    Column("limit_seconds", BigInteger),
+    Column("checkout", Text, nullable=False, server_default="workspace", comment="own, or workspace"),
+    Column("branch", Text, comment="where its commits go; null without a checkout of its own"),
     _at("created_at", nullable=False),
+    CheckConstraint("checkout IN ('own','workspace')", name="checkout"),
     Index("tasks_created_at_idx", "created_at", "id"),
 )
 
@@ -259,6 +290,25 @@ callbacks = Table(
     Index("callbacks_next_at_idx", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     Index("callbacks_leased_idx", "principal_id", postgresql_where=text("lease_id IS NOT NULL")),
     Index("callbacks_created_at_idx", "created_at", "task_id"),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), primary_key=True),
+    Column("day", Date, primary_key=True, comment="UTC"),
+    Column("reserved", BigInteger, nullable=False, comment="nano-dollars, for open calls"),
+    Column("spent", BigInteger, nullable=False, comment="nano-dollars"),
+    CheckConstraint("reserved >= 0 AND spent >= 0", name="not_negative"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), ForeignKey("conversations.id"), primary_key=True),
+    Column("principal_id", UUID(as_uuid=True), ForeignKey("principals.id"), nullable=False),
+    Column("day", Date, nullable=False, comment="of which it was taken"),
+    Column("nanodollars", BigInteger, nullable=False),
 )
 
 blobs = Table(

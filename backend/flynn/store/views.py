@@ -20,7 +20,7 @@ from flynn.domain.content import text_of
 from flynn.domain.difference import NET
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.events import EVENT, MessageCompleted, MessageSent, Recorded
-from flynn.domain.orders import TaskContext
+from flynn.domain.orders import TaskBudget, TaskContext
 from flynn.domain.principal import Principal, Scope, key_digest
 from flynn.domain.report import Report
 from flynn.domain.run import RunState
@@ -34,6 +34,7 @@ from flynn.domain.views import (
     MessageView,
     Page,
     RunView,
+    Spent,
     TaskView,
 )
 from flynn.store import approvals, blobs, callbacks, differences, log, visibility
@@ -51,14 +52,18 @@ _CONVERSATIONS = """
 SELECT c.id, c.title, c.agent, c.agent_version, c.workspace_id, c.created_at, c.head,
   c.permission_mode, w.name AS workspace,
   t.id AS task_id, t.title AS task_title, t.instructions, t.report, t.created_at AS task_created_at,
-  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, r.after AS held_by,
+  t.after, t.after_failed, t.deadline, t.acceptance_criteria, t.context, t.checkout, t.branch,
+  r.after AS held_by, r.lane,
+  t.limit_turns AS task_turns, t.limit_tokens AS task_tokens, t.limit_nanodollars AS task_nanodollars,
+  t.limit_seconds AS task_seconds,
   r.id AS run_id, r.kind, r.state, r.reason, r.detail, r.turns, r.nanodollars, r.not_before, r.priority,
   r.limit_turns, r.limit_nanodollars, r.limit_prompt_tokens,
   r.created_at AS run_created_at, r.started_at, r.ended_at,
   CASE WHEN r.state = 'queued' AND NOT {mounted} THEN w.volume_id END AS away,
   r.state = 'queued' AND r.job_id IS NULL AND EXISTS (
-    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.job_id IS NOT NULL) AS workspace_busy
-  {callback}
+    SELECT 1 FROM runs o WHERE o.workspace_id = r.workspace_id AND o.lane = r.lane
+      AND o.job_id IS NOT NULL) AS workspace_busy
+  {callback}{spent}
 FROM conversations c
 JOIN workspaces w ON w.id = c.workspace_id
 {task} JOIN tasks t ON t.conversation_id = c.id
@@ -68,14 +73,24 @@ LEFT JOIN LATERAL (
 WHERE {may_see} {filter}"""
 
 
+_SPENT = ", a.calls, a.tokens, a.all_nanodollars, a.worked_ms"
+_CALLED = """LEFT JOIN callbacks k ON k.task_id = t.id
+CROSS JOIN LATERAL (
+  SELECT sum(calls) AS calls, sum(tokens) AS tokens, sum(nanodollars) AS all_nanodollars,
+    sum(worked_ms + coalesce(
+      round(1000 * extract(epoch FROM clock_timestamp() - working_since)), 0)) AS worked_ms
+  FROM runs WHERE conversation_id = c.id) a"""
+
+
 def _conversations(*, tasks: bool, filtered: str) -> str:
     # How a task stands is not changed by what is undone afterwards.
     return _CONVERSATIONS.format(
         may_see=visibility.CONVERSATION,
         task="" if tasks else "LEFT",
         callback=f", {callbacks.COLUMNS}" if tasks else "",
+        spent=_SPENT if tasks else "",
         work="AND kind = 'agent'" if tasks else "",
-        called="LEFT JOIN callbacks k ON k.task_id = t.id" if tasks else "",
+        called=_CALLED if tasks else "",
         filter=filtered,
         mounted=MOUNTED,
     )
@@ -113,6 +128,7 @@ _SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + visibility.C
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')
+  AND NOT COALESCE(CAST(data->>'account' AS boolean), false)
 ORDER BY seq LIMIT :limit""")
 _MARKS = text("SELECT id, head FROM conversations WHERE id = ANY(:ids)")
 _UNSEEN = text("""
@@ -352,6 +368,11 @@ def _why(row: Row[Any]) -> tuple[str | None, str | None]:
             f"The workspace {row.workspace!r} lies on the volume {row.away}, which no worker has mounted "
             "that is running now. The run starts when one does: name the volume's path in its FLYNN_VOLUMES."
         )
+    if row.workspace_busy and row.lane:
+        return "branch", (
+            f"Another task is at work on the branch {row.lane!r} of the workspace {row.workspace!r}. "
+            "This one starts when that one ends."
+        )
     if row.workspace_busy:
         return "workspace", (
             f"Another run is at work in the workspace {row.workspace!r}. This one starts when that one ends."
@@ -407,6 +428,20 @@ def _task(row: Row[Any]) -> TaskView:
         after=list(row.after or ()),
         after_failed=row.after_failed,
         deadline=row.deadline,
+        budget=TaskBudget(
+            turns=row.task_turns,
+            tokens=row.task_tokens,
+            dollars=None if row.task_nanodollars is None else dollars(row.task_nanodollars),
+            minutes=None if row.task_seconds is None else row.task_seconds / 60,
+        ),
+        spent=Spent(
+            turns=row.calls,
+            tokens=row.tokens,
+            dollars=dollars(int(row.all_nanodollars)),
+            minutes=round(float(row.worked_ms) / 60_000, 2),
+        ),
+        checkout=row.checkout,
+        branch=row.branch,
     )
 
 

@@ -37,8 +37,11 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "tool.after-act": "One call has acted; its result is not committed.",
         "approval.before-commit": "Requests for a yes (or their ends) are about to be appended.",
         "approval.after-commit": "Requests for a yes (or their ends) are committed.",
-        "results.before-commit": "Results are about to be appended alone, since the run stops here.",
-        "results.after-commit": "Results are committed; the run has still to stop.",
+        "results.before-commit": "Results, or words that ask for an account, are about to be appended alone.",
+        "results.after-commit": "Results, or words that ask for an account, are committed, and no more.",
+        # The end of a task.
+        "checked.before-commit": "What a task left was looked at; what was found is not committed.",
+        "checked.after-commit": "What was found in what a task left is committed; the run has still to end.",
         # An undo.
         "revert.before-act": "What a call did is about to be taken back.",
         "revert.after-act": "What a call did is taken back, or cannot be; nothing of it is committed.",
@@ -48,6 +51,18 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "snapshot.after-base": "How the workspace is before the call is kept; the call has not acted.",
         "snapshot.before-look": "A writing call has acted; what it changed was not looked at.",
         "snapshot.after-look": "What a writing call changed is in the store; nothing of it is committed.",
+        # A task's own checkout.
+        "checkout.before-make": "The checkout's directory is there, and empty.",
+        "checkout.after-make": "The checkout is whole; nothing says so yet.",
+        "checkout.noted": "The checkout's note is on the disk; the log does not tell of it.",
+        "checkout.told": "The log tells of the checkout; no model was called.",
+        "lane.before-commit": "A run that can have no checkout is queued again, the transaction open.",
+        "lane.after-commit": "A run that can have no checkout is queued again; nobody was told.",
+        "handover.begun": "What is not committed is about to be.",
+        "handover.sealed": "All is committed in the checkout; the workspace's repository has nothing of it.",
+        "handover.received": "The workspace's repository has the commits, the branch does not.",
+        "handover.settled": "The branch has the commits; neither the checkout's note nor the log says so.",
+        "handover.told": "The log tells of the commits; the run has still to stop.",
         # How a run stops.
         "closed.before-commit": "Calls that will not run any more are about to be closed.",
         "closed.after-commit": "Calls that will not run any more are closed.",

@@ -142,6 +142,21 @@ class Metrics:
             "Publications that did not reach Redis; other processes find the events in the log.",
         )
 
+        # Backups of the embedded database.
+        self.backups = self._counter(
+            "flynn_backups", "Backups that were begun here, by how they ended.", "outcome"
+        )
+        self.backup_age = self._gauge(
+            "flynn_backup_age_seconds", "How old the newest backup is; NaN while there is none."
+        )
+        self.backup_lag = self._gauge(
+            "flynn_backup_lag_seconds",
+            "How far the kept log is behind: what a lost disk would cost. NaN while none is kept.",
+        )
+        self.backup_bytes = self._gauge(
+            "flynn_backup_bytes", "What all backups take on the disk, their log included."
+        )
+
     def tool(self, name: str) -> str:
         """The label of a tool."""
         return name if name in self._tools else OTHER

@@ -3,6 +3,7 @@
 A command that is to go on in the background becomes a job (flynn.tools.job), which ends with the run.
 """
 
+import math
 import secrets
 from typing import ClassVar
 
@@ -35,6 +36,8 @@ _FALSE_START_SECONDS = 0.2
 """How long a job is watched at its start: one that fails at once is reported by the call that started it."""
 
 
+OUT_OF_TIME = "The time that there is for the task was over."
+"""Why a command was killed before its own limit."""
 _LARGEST_WHEN_FULL = 4_096
 """Bytes of a file that a command may write in a full workspace: enough to say where it is, and to remove."""
 _FULL = (
@@ -112,6 +115,8 @@ async def _wait(asked: BashArguments, context: ToolContext) -> ToolResult:
         await capture.keep()
         more.append(whereabouts(capture.spill))
     advice = f"`timeout` sets the limit, {MAX_TIMEOUT_MS} ms at most; run_in_background allows more."
+    if command.timeout_seconds * 1000 < timeout:
+        advice = OUT_OF_TIME
     ended = ending(done, timeout=command.timeout_seconds, advice=advice)
     if done.exit_code is None and look.text:
         ended = f"{ended} Output until then:"
@@ -186,13 +191,20 @@ def _command(
         cwd=cwd,
         writable=not context.read_only,
         private_tmp=context.scratch,
-        timeout_seconds=timeout_ms / 1000,
+        environment=context.workspace.beside.environment,
+        shown=context.workspace.beside.shown,
+        timeout_seconds=min(timeout_ms / 1000, _bound(context)),
         deadline=context.deadline,
         quota_bytes=context.workspace.quota_bytes,
         # The supervisor blames a command for growth only after a first count, which a short one escapes.
         largest_file=_LARGEST_WHEN_FULL if full else None,
         output_limit=0,  # the capture keeps what is needed of it
     )
+
+
+def _bound(context: ToolContext) -> float:
+    """Seconds that the budget has for a command."""
+    return math.inf if context.seconds_left is None else context.seconds_left
 
 
 async def _full(context: ToolContext) -> bool:

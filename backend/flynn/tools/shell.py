@@ -88,6 +88,29 @@ def take_apart(text: str) -> Script:
     return _Reading(time.monotonic() + _SECONDS).script(text, _NESTING)
 
 
+def parse(text: str, deadline: float) -> Node | None:
+    """The tree of `text`, in which a character is a byte; None when it is not there by `deadline`, a time of
+    the monotonic clock.
+    """
+    # The grammar's scanner asks the C library for the class of each character, which reads past its tables
+    # beyond ASCII and crashes. To bash such characters are letters, so the parser gets one.
+    data = _BEYOND_ASCII.sub("x", text).encode("ascii")
+    parser = Parser(_language())
+    try:
+        tree = parser.parse(
+            lambda offset, _point: data[offset:],
+            progress_callback=lambda _offset, _failed: time.monotonic() > deadline,
+        )
+    except ValueError:  # what the package makes of a parse that was given up
+        return None
+    return tree.root_node
+
+
+def word_of(node: Node, text: str) -> str | None:
+    """What the shell would make of a word, or of a command's name; None when that is computed."""
+    return _name(node, text) if node.type == "command_name" else _value(node, text)
+
+
 def _opaque(reason: str) -> Script:
     return Script((), (), (), reason)
 
@@ -103,7 +126,7 @@ class _Reading:
 
     def script(self, text: str, depth: int) -> Script:
         """What `text` would run."""
-        root = self._parse(text)
+        root = parse(text, self._deadline)
         if root is None:
             return _opaque("it takes too long to be taken apart")
         commands: list[SimpleCommand] = []
@@ -131,20 +154,6 @@ class _Reading:
             redirects += within.redirects
             opaque = opaque or within.opaque
         return Script(tuple(commands), tuple(hidden), tuple(redirects), opaque)
-
-    def _parse(self, text: str) -> Node | None:
-        # The grammar's scanner asks the C library for the class of each character, which reads past its
-        # tables beyond ASCII and crashes. To bash such characters are letters, so the parser gets one.
-        data = _BEYOND_ASCII.sub("x", text).encode("ascii")
-        parser = Parser(_language())
-        try:
-            tree = parser.parse(
-                lambda offset, _point: data[offset:],
-                progress_callback=lambda _offset, _failed: time.monotonic() > self._deadline,
-            )
-        except ValueError:  # what the package makes of a parse that was given up
-            return None
-        return tree.root_node
 
     def _within(self, command: SimpleCommand, depth: int) -> Script:
         """What `command` itself would run."""

@@ -49,7 +49,10 @@ class TaskOutput:
             return ToolResult.error(gone(asked.task_id, context))
         blocks = asked.block is not False
         if blocks:
-            await job.wait((DEFAULT_WAIT_MS if asked.timeout is None else asked.timeout) / 1000)
+            seconds = (DEFAULT_WAIT_MS if asked.timeout is None else asked.timeout) / 1000
+            if context.seconds_left is not None:
+                seconds = min(seconds, context.seconds_left)
+            await job.wait(seconds)
         said, evidence = _report(job, blocked=blocks), job.end()
         told, others = news(context.jobs)
         return ToolResult(content="\n".join((said, *told)), evidence=(*evidence, *others))

@@ -33,7 +33,8 @@ class ToolContext:
     `on_output` takes a command's output as it comes. With `read_only`, commands cannot change the
     workspace. `unreadable` are globs of files that searches leave out. `jobs` are the run's background
     jobs, None where there can be none; `known_jobs` has the last evidence of every job that the
-    conversation ever started.
+    conversation ever started. `seconds_left` is what the budget has for it: a command is killed then, and
+    nothing is waited for longer; None without one.
     """
 
     workspace: Workspace
@@ -48,6 +49,7 @@ class ToolContext:
     unreadable: tuple[str, ...] = ()
     jobs: Jobs | None = None
     known_jobs: Mapping[str, JobStarted | CommandRan] = field(default_factory=dict)
+    seconds_left: float | None = None
 
 
 class Tool(Protocol):

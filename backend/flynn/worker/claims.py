@@ -1,7 +1,8 @@
 """Claiming a run: raise the epoch, freeze the prefix, read the log. One transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 
 from flynn.agent.fold import Transcript
@@ -10,11 +11,11 @@ from flynn.domain import events as ev
 from flynn.domain.blob import references
 from flynn.domain.content import Json
 from flynn.domain.run import RunState
-from flynn.store import blobs, log, prefixes, runs
+from flynn.store import blobs, log, prefixes, runs, spending, task_budgets
 from flynn.store.database import Database
 from flynn.store.rows import ConversationRow, RunRow
 from flynn.telemetry.crash_point import reach
-from flynn.worker.journal import Journal
+from flynn.worker.journal import Journal, Payer
 
 Freeze = Callable[[ConversationRow], tuple[Json, str]]
 """Renders the prefix of a conversation and names the agent's version."""
@@ -30,6 +31,13 @@ class Held:
     journal: Journal
     taken_over: bool = False
     """Whether another worker was lost under it."""
+    worked: float = 0.0
+    """Seconds that runs of the conversation had been at work until the claim."""
+    claimed_at: float = field(default_factory=monotonic)
+
+    def at_work(self) -> float:
+        """Seconds that runs of the conversation have been at work until now."""
+        return self.worked + monotonic() - self.claimed_at
 
 
 async def claim(
@@ -40,11 +48,13 @@ async def claim(
     worker: str,
     again: bool,
     freeze: Freeze,
+    allowed: int | None,
     publish: Callable[[Sequence[ev.Recorded]], None],
 ) -> Held | None:
     """Take the run, or None when it is over, waits, or is another job's by now.
 
-    `again` says that this very worker held it a moment ago, so that nobody was lost under it.
+    `again` says that this very worker held it a moment ago, so that nobody was lost under it. `allowed` are
+    the nano-dollars that a principal may spend in a day.
     """
     async with database.begin() as connection:
         conversation = await runs.lock_conversation_of(connection, run_id)
@@ -74,17 +84,26 @@ async def claim(
         media = [block for item in whole for block in media_of(item.event)]
         digests = {source["sha256"] for source in references(media)}
         kept = await blobs.read(connection, conversation_id, digests) if digests else []
+        task = await task_budgets.task_limits(connection, conversation_id)
+        worked = await task_budgets.time_at_work(connection, conversation_id)
+        payer = Payer(
+            run.principal_id,
+            await spending.payer_name(connection, run.principal_id),
+            allowed,
+            await spending.read_day(connection, run.principal_id),
+        )
         reach("claim.before-commit")
     reach("claim.after-commit")
     journal = Journal(
         database,
-        Transcript(prefix=prefix, limits=run.limits),
+        Transcript(prefix=prefix, limits=run.limits, task=task),
         conversation_id=conversation_id,
         run_id=run_id,
         epoch=epoch,
+        payer=payer,
         publish=publish,
     )
     journal.transcript.shelf.load(media, kept)
     journal.apply(whole)
     journal.publish(recorded)
-    return Held(conversation, run, prefix, journal, taken_over)
+    return Held(conversation, run, prefix, journal, taken_over, worked)

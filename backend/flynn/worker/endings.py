@@ -139,13 +139,16 @@ class Endings:
                 return False
             if stop.limits is not None and stop.limits != journal.transcript.run.limits:
                 return False
+            if stop.task is not None and stop.task != journal.transcript.task.limits:
+                return False
             if stop.after is not None and stop.after != journal.transcript.seq:
                 return False
             event = ev.RunWaiting(
                 reason=stop.reason, detail=redact(stop.detail), retry_at=stop.retry_at, asked=stop.asked
             )
+            events: list[ev.EventData] = [event] if stop.reached is None else [stop.reached, event]
             recorded = await log.append(
-                connection, journal.conversation_id, journal.run_id, [event], epoch=journal.epoch
+                connection, journal.conversation_id, journal.run_id, events, epoch=journal.epoch
             )
             await runs.wait_run(
                 connection, journal.run_id, reason=stop.reason, detail=redact(stop.detail), at=stop.retry_at
@@ -154,6 +157,24 @@ class Endings:
             reach("wait.before-commit")
         reach("wait.after-commit")
         return _done(journal, recorded)
+
+    async def leave_lane(self, journal: Journal, skipped: ev.CheckoutSkipped, task_id: UUID) -> None:
+        """Queue the run again for the workspace itself: there can be no checkout for its task."""
+        async with journal.turn, self.database.begin() as connection:
+            await _look(connection, journal)
+            await runs.lock_run(connection, journal.run_id)
+            await runs.leave_lane(connection, journal.run_id, task_id)
+            recorded = await log.append(
+                connection,
+                journal.conversation_id,
+                journal.run_id,
+                [skipped, ev.RunQueued(reason="resume")],
+                epoch=journal.epoch,
+            )
+            await admit(connection, self.admission)
+            reach("lane.before-commit")
+        reach("lane.after-commit")
+        journal.publish(recorded)
 
     async def hand_back(self, journal: Journal, job_id: int) -> None:
         """Say that this worker lets go of the run because it ends: nobody was lost. Raises LeaseLost.

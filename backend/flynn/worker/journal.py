@@ -1,16 +1,55 @@
-"""The journal: a worker's pen on one conversation. It appends under its epoch, applies, then publishes."""
+"""The journal: a worker's pen on one conversation. It appends under its epoch, applies, then publishes.
+
+Each model call takes from the day of the run's principal what it may cost, in the transaction that commits
+its start, and gives back what it did not in the one that commits its end.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from flynn.agent.fold import Transcript
+from flynn.agent.open_run import charged_tokens, was_charged
+from flynn.agent.turns import DayFull
 from flynn.domain import events as ev
 from flynn.store import blobs as store
 from flynn.store import differences as told
-from flynn.store import log
+from flynn.store import log, spending
 from flynn.store import originals as kept
 from flynn.store.database import Database
+
+
+class _NoRoom(Exception):
+    """The payer's day has no room for a call."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__(f"no room for {wanted} nano-dollars")
+        self.wanted = wanted
+
+
+@dataclass(slots=True)
+class Payer:
+    """The principal whose day the run's calls are taken from: whoever asked for the run.
+
+    `allowed` nano-dollars a day, None without a limit; `day` as it was seen last.
+    """
+
+    id: UUID
+    name: str
+    allowed: int | None
+    day: spending.Day
+
+    @property
+    def left(self) -> int | None:
+        """What may still be spent today, as far as is known here; None without a limit."""
+        return None if self.allowed is None else self.allowed - self.day.taken
+
+    def full(self, wanted: int) -> DayFull:
+        """How full the day is, for whoever wanted more."""
+        return DayFull(self.name, self.day.day, self.day.taken, wanted, self.allowed or 0)
 
 
 class Journal:
@@ -27,12 +66,14 @@ class Journal:
         conversation_id: UUID,
         run_id: UUID,
         epoch: int,
+        payer: Payer,
         publish: Callable[[Sequence[ev.Recorded]], None],
     ) -> None:
         self.transcript = transcript
         self.conversation_id = conversation_id
         self.run_id = run_id
         self.epoch = epoch
+        self.payer = payer
         self._database = database
         self._publish = publish
         self.turn = asyncio.Lock()
@@ -40,16 +81,26 @@ class Journal:
         self.stop = asyncio.Event()
         """Set when somebody asked the run to stop."""
 
-    async def append(self, events: Sequence[ev.EventData], *, after: int | None = None) -> bool:
+    async def append(self, events: Sequence[ev.EventData], *, after: int | None = None) -> bool | DayFull:
         """Commit `events` and apply them. False when they were to follow `after`, and something else did.
 
-        Raises LeaseLost.
+        Or how full the day is when it has no room for the call that they start. Raises LeaseLost.
         """
+        try:
+            return await self._append(events, after)
+        except _NoRoom as refused:
+            async with self._database.statement() as connection:
+                self.payer.day = await spending.read_day(connection, self.payer.id)
+            return self.payer.full(refused.wanted)
+
+    async def _append(self, events: Sequence[ev.EventData], after: int | None) -> bool:
         blobs = self.transcript.shelf.unsaved(events)
         originals = self.transcript.originals.unsaved(events)
-        # With bytes it takes a transaction; without, one statement is one.
         differences = self.transcript.differences.wanted(events)
-        pen = self._database.begin if blobs or originals or differences else self._database.statement
+        calls = any(isinstance(e, ev.StepStarted | ev.StepCompleted | ev.StepFailed) for e in events)
+        # With bytes or money it takes a transaction; without, one statement is one.
+        several = blobs or originals or differences or calls
+        pen = self._database.begin if several else self._database.statement
         async with self.turn, pen() as connection:
             if after is not None and after != self.transcript.seq:
                 return False
@@ -66,6 +117,8 @@ class Journal:
             except log.HeadMoved:
                 self.apply(await log.read(connection, self.conversation_id, after_seq=self.transcript.seq))
                 return False
+            if calls:
+                await self._pay(connection, events)
             if blobs:
                 await store.save(connection, self.conversation_id, blobs)
             if originals:
@@ -100,8 +153,32 @@ class Journal:
         """Hand on what another transaction of this worker has committed."""
         self._publish(recorded)
 
-    def _progress(self, events: Sequence[ev.EventData]) -> tuple[int, int] | None:
+    async def _pay(self, connection: AsyncConnection, events: Sequence[ev.EventData]) -> None:
+        """Settle the calls that ended and reserve for the one that starts. Raises _NoRoom."""
+        payer, day = self.payer, None
+        for event in events:
+            match event:
+                case ev.StepCompleted() | ev.StepFailed():
+                    day = await spending.settle(connection, self.conversation_id, event.nanodollars) or day
+                case ev.StepStarted(reserved_nanodollars=wanted):
+                    day = await spending.reserve(
+                        connection, payer.id, self.conversation_id, wanted, allowed=payer.allowed
+                    )
+                    if day is None:
+                        raise _NoRoom(wanted)
+                case _:
+                    pass
+        if day is not None:
+            payer.day = day
+
+    def _progress(self, events: Sequence[ev.EventData]) -> log.Progress | None:
         run = self.transcript.run
-        turns = sum(isinstance(e, ev.StepCompleted) for e in events)
-        spent = sum(e.nanodollars for e in events if isinstance(e, ev.StepCompleted | ev.StepFailed))
-        return (run.turns + turns, run.nanodollars + spent) if turns or spent else None
+        turns, calls, tokens, spent = run.turns, run.calls, run.tokens, run.nanodollars
+        for event in events:
+            if isinstance(event, ev.StepCompleted | ev.StepFailed):
+                turns += isinstance(event, ev.StepCompleted)
+                calls += was_charged(event)
+                tokens += charged_tokens(event)
+                spent += event.nanodollars
+        moved = (turns, tokens, spent) != (run.turns, run.tokens, run.nanodollars)
+        return log.Progress(turns=turns, calls=calls, tokens=tokens, nanodollars=spent) if moved else None

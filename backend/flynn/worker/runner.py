@@ -7,6 +7,7 @@ writes nothing more but, for a shutdown, that it lets go: the next worker finds 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol, assert_never
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from flynn.agent.agent_catalog import Catalog
 from flynn.agent.changes import TURNED_OFF, Changes
 from flynn.agent.loop import Loop
 from flynn.agent.prompt import Prompts
-from flynn.agent.turns import Append, Cancelled, Completed, Failed, Turn, Waits
+from flynn.agent.scope import Stopped, until
+from flynn.agent.turns import Answer, Append, Cancelled, Completed, Failed, Turn, Waits
 from flynn.domain import events as ev
 from flynn.domain.delta import Delta
 from flynn.domain.errors import FlynnError, LeaseLost
@@ -23,13 +25,16 @@ from flynn.sandbox.command import Sandbox
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES, is_outage
 from flynn.store.signals import Signals
+from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import bind, get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.tools.job import Jobs
+from flynn.worker.checkouts import Checkouts
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
 from flynn.worker.keeping import keep_net
+from flynn.worker.last_look import LastLook
 from flynn.worker.reversal import Reversal
 from flynn.worker.workplace import Caps, Workplace
 from flynn.workspace.root import Workspace
@@ -40,6 +45,13 @@ LET_GO_SECONDS = 2.0
 
 POISON = 3
 """Workers that may be lost under a run before it is failed."""
+
+
+class Leave(Protocol):
+    """Hands over what a run has made; see `flynn.worker.checkouts.Checkouts.leave`."""
+
+    async def __call__(self, *, waits: bool = False) -> None:
+        """Do so; `waits`: the run will go on."""
 
 
 class Lease(Protocol):
@@ -91,6 +103,14 @@ class Runner:
             caps=caps,
             publish_delta=publish_delta,
         )
+        self._checkouts = Checkouts(
+            database=database,
+            sandbox=sandbox,
+            prompts=prompts,
+            endings=endings,
+            mounts=caps.mounts,
+            email=caps.commit_email,
+        )
         self._prompts = prompts
         self._signals = signals
         self._endings = endings
@@ -113,6 +133,7 @@ class Runner:
                     worker=lease.worker,
                     again=again,
                     freeze=self.workplace.freeze,
+                    allowed=self.workplace.day_nanodollars,
                     publish=self._publish,
                 )
                 return await self._hold(held, lease) if held else None
@@ -147,10 +168,7 @@ class Runner:
                 return
             try:
                 with self.workplace.open(held.conversation) as workspace:
-                    if held.run.kind == "undo":
-                        await self._undo(held, workspace, lease)
-                    else:
-                        await self._work(held, workspace, lease)
+                    await self._enter(held, workspace, lease)
             except asyncio.CancelledError:
                 if lease.handed_back:
                     await self._let_go(journal, lease)
@@ -168,8 +186,30 @@ class Runner:
                 await self._endings.fail(journal, Failed("internal", detail))
             self._log.info("run left", steps=journal.transcript.run.turns)
 
-    async def _work(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+    async def _enter(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+        """Work where the run has its files: in the workspace, or in a checkout that is handed over to it."""
+        git = self._checkouts.git(lease.deadline, lease.confirm)
+        station = await self._checkouts.enter(held, workspace, git)
+        if station is None:
+            return
+        leave = partial(self._checkouts.leave, held, workspace, station, git)
+        with station.workspace:
+            try:
+                if held.run.kind == "undo":
+                    await self._undo(held, station.workspace, lease, leave)
+                else:
+                    await self._work(held, station.workspace, lease, leave)
+            except LeaseLost:
+                raise
+            except FlynnError:
+                await leave()
+                raise
+
+    async def _work(self, held: Held, workspace: Workspace, lease: Lease, leave: Leave) -> None:
         """Let the agent work."""
+        last_look = self.workplace.last_look(
+            held, self._database, deadline=lease.deadline, confirm=lease.confirm
+        )
         snapshots, off = self._snapshots(held, workspace)
         changes = Changes(held.journal.transcript, workspace, snapshots, off=off)
         try:
@@ -177,7 +217,7 @@ class Runner:
                 loop = self.workplace.loop(
                     held, workspace, jobs, changes, deadline=lease.deadline, confirm=lease.confirm
                 )
-                await self._drive(held, loop)
+                await self._drive(held, loop, workspace, last_look, leave)
         finally:
             await changes.close()
 
@@ -190,7 +230,7 @@ class Runner:
             self._log.warning("the run goes on without snapshots", why=why)
             return None, why.rstrip(".")
 
-    async def _undo(self, held: Held, workspace: Workspace, lease: Lease) -> None:
+    async def _undo(self, held: Held, workspace: Workspace, lease: Lease, leave: Leave) -> None:
         """Undo a call, unless somebody stopped that before it began. Once begun it comes to its end."""
         journal = held.journal
         if (asked := journal.transcript.interrupted) is not None:
@@ -212,6 +252,7 @@ class Runner:
                 await keep_net(self._database, journal, snapshots, besides=[pair])
         finally:
             await changes.close()
+        await leave()
         await self._endings.revert(journal, reverted)
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
@@ -222,9 +263,11 @@ class Runner:
         except (TimeoutError, LeaseLost, *OUTAGES) as error:
             self._log.warning("the run's worker ends without a word", error=repr(error))
 
-    async def _drive(self, held: Held, loop: Loop) -> None:
+    async def _drive(
+        self, held: Held, loop: Loop, workspace: Workspace, last_look: LastLook | None, leave: Leave
+    ) -> None:
         """Commit what the loop yields until it has come to a stop that stands."""
-        answer: bool | None = None
+        answer: Answer = None
         async with aclosing(loop.run()) as turns:
             while True:
                 turn = await turns.asend(answer)
@@ -232,12 +275,24 @@ class Runner:
                     answer = await held.journal.append(turn.events, after=turn.after)
                     continue
                 await loop.toolbox.end_jobs()
+                answer = None
                 if changed := await loop.changes.rest():
                     await held.journal.append(changed)
                 await keep_net(self._database, held.journal, loop.changes.snapshots)
+                if last_look is not None and isinstance(turn, Completed | Failed):
+                    try:
+                        async with until(held.journal.stop):
+                            checked = await last_look.taken(held, workspace, loop.changes.snapshots)
+                    except Stopped:
+                        continue  # the loop closes what there is, and says that it was stopped
+                    if checked is not None:
+                        reach("checked.before-commit")
+                        await held.journal.append([checked])
+                        reach("checked.after-commit")
+                if not (isinstance(turn, Completed) and held.journal.transcript.unanswered()):
+                    await leave(waits=isinstance(turn, Waits))
                 if await self._stop(held, turn):
                     return
-                answer = None
 
     async def _stop(self, held: Held, stop: Turn) -> bool:
         """Let go of the run; False when it has to go on after all."""

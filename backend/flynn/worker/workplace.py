@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from flynn.agent.account import Accounts
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.budget import Budget
 from flynn.agent.changes import Changes
 from flynn.agent.choice import Choice
 from flynn.agent.failed_call import FailedCalls
 from flynn.agent.gate import Gate
+from flynn.agent.inspection import Inspection
 from flynn.agent.loop import Loop
 from flynn.agent.permission import Permissions
 from flynn.agent.prompt import Prompts
@@ -27,11 +29,13 @@ from flynn.model.catalog import resolve
 from flynn.model.claude import Claude
 from flynn.model.request import ModelRequest
 from flynn.sandbox.command import Sandbox
+from flynn.store.database import Database
 from flynn.store.rows import ConversationRow
 from flynn.tools.job import Jobs
 from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
 from flynn.worker.claims import Held
+from flynn.worker.last_look import LastLook
 from flynn.workspace.mounts import Mounts, Place
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
@@ -56,8 +60,14 @@ class Caps:
     patience: timedelta = timedelta(hours=24)
     """How long a call waits for somebody's yes."""
     mounts: Mounts = field(default_factory=Mounts)
+    day_nanodollars: int | None = None
+    """What the runs of one principal may spend in a UTC day together, None without a limit."""
+    checks: bool = True
+    """Whether linters look at what calls wrote, and at what a task leaves behind."""
     snapshot_bytes: int = 0
     """Most bytes of the snapshots of a workspace; 0 takes none."""
+    commit_email: str = "flynn@noreply.invalid"
+    """The address that stands in commits of tasks."""
     workspace_quota: int | None = None
     """Most bytes of a workspace that the service made, unless it has a quota of its own."""
 
@@ -81,6 +91,11 @@ class Workplace:
         self._agents = agents
         self._caps = caps
         self._publish_delta = publish_delta
+
+    @property
+    def day_nanodollars(self) -> int | None:
+        """What the runs of one principal may spend in a UTC day together, None without a limit."""
+        return self._caps.day_nanodollars
 
     def open(self, conversation: ConversationRow) -> Workspace:
         """The workspace through this worker's own mount. Raises Unavailable, WorkspaceError."""
@@ -137,7 +152,9 @@ class Workplace:
             messages=[],
             effort=prefix["effort"],
         )
-        budget = Budget(model=self._model, frame=frame)
+        budget = Budget(
+            model=self._model, frame=frame, at_work=held.at_work, day_left=lambda: journal.payer.left
+        )
         rules = self._caps.permissions.joined(PermissionRules.model_validate(prefix.get("permissions", {})))
         gate = Gate(
             Permissions(rules, workspace),
@@ -154,6 +171,8 @@ class Workplace:
             deadline=deadline,
             confirm=confirm,
             jobs=jobs,
+            seconds_left=budget.seconds_left,
+            inspection=self._inspection(workspace, deadline, confirm) if self._caps.checks else None,
         )
         choice = Choice(
             self._model, frame, budget, ceiling=self._caps.output_ceiling, fallback=self._caps.fallback
@@ -161,7 +180,12 @@ class Workplace:
         failed = FailedCalls(
             choice, refused=self._prompts.note("refused"), unreadable=self._prompts.note("unreadable")
         )
-        query = Query(model=self._model, frame=frame, budget=budget, choice=choice, failed=failed)
+        accounts = Accounts(
+            words=self._prompts.account(), structured=self._model.structured, choice=choice, budget=budget
+        )
+        query = Query(
+            model=self._model, frame=frame, budget=budget, choice=choice, failed=failed, accounts=accounts
+        )
         return Loop(
             transcript=journal.transcript,
             query=query,
@@ -170,9 +194,40 @@ class Workplace:
             gate=gate,
             budget=budget,
             choice=choice,
+            accounts=accounts if held.conversation.task_id is not None else None,
             prompts=self._prompts,
             stop=journal.stop,
             sink=Broadcast(self._publish_delta, conversation_id=journal.conversation_id, epoch=journal.epoch),
+        )
+
+    def last_look(
+        self,
+        held: Held,
+        database: Database,
+        *,
+        deadline: Callable[[], float],
+        confirm: Callable[[], None],
+    ) -> LastLook | None:
+        """What looks at the workspace at the end of a task; None for what is none."""
+        if held.conversation.task_id is None or not self._caps.checks:
+            return None
+        return LastLook(
+            database=database,
+            sandbox=self._sandbox,
+            place=self._caps.scratch.with_name("checks"),
+            deadline=deadline,
+            confirm=confirm,
+        )
+
+    def _inspection(
+        self, workspace: Workspace, deadline: Callable[[], float], confirm: Callable[[], None]
+    ) -> Inspection:
+        return Inspection(
+            workspace=workspace,
+            sandbox=self._sandbox,
+            place=self._caps.scratch.with_name("checks"),
+            deadline=deadline,
+            confirm=confirm,
         )
 
     def freeze(self, conversation: ConversationRow) -> tuple[Json, str]:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from flynn.domain.errors import Unavailable, WorkspaceError
 from flynn.sandbox.view import walkable
+from flynn.workspace.beside import Beside
 from flynn.workspace.quota import Meter, Quota, Usage
 from flynn.workspace.root import Workspace
 from flynn.workspace.volume import NoMarker, Volume, make_volume, read_volume
@@ -116,6 +117,13 @@ class Mounts:
         """Open the directory `path`, which may be no volume's root. Raises WorkspaceError."""
         quota = None if quota_bytes is None else Quota(quota_bytes, self.meter)
         return Workspace.open(path, forbidden=forbidden, grounds=self._grounds, quota=quota)
+
+    def open_private(
+        self, path: Path, *, quota_bytes: int | None = None, beside: Beside | None = None
+    ) -> Workspace:
+        """Open `path`, a directory beneath `private` that a run works in. Raises WorkspaceError."""
+        quota = None if quota_bytes is None else Quota(quota_bytes, self.meter)
+        return Workspace.open(path, quota=quota, beside=beside)
 
     def usage(self, workspace: Workspace) -> Usage:
         """What the workspace takes on the disk. Blocks: run it in a thread."""

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from flynn.domain.errors import PathEscapes, WorkspaceError
 from flynn.workspace.beneath import Opener, best_opener
+from flynn.workspace.beside import Beside
 from flynn.workspace.entry import Entry
 from flynn.workspace.path import PathMissing, refusal, relative
 from flynn.workspace.quota import Quota
@@ -33,11 +34,20 @@ _FIRST_PERSON = 1000
 class Workspace:
     """A directory tree that tools may touch. Safe to use from several threads; `close` it once."""
 
-    def __init__(self, root: int, names: tuple[str, ...], opener: Opener, quota: Quota | None = None) -> None:
+    def __init__(
+        self,
+        root: int,
+        names: tuple[str, ...],
+        opener: Opener,
+        quota: Quota | None = None,
+        beside: Beside | None = None,
+    ) -> None:
         self._root = root
         self._names = names
         self._opener = opener
         self._quota = quota
+        self.beside = beside or Beside()
+        """What commands over it are given beside its files."""
 
     @classmethod
     def open(
@@ -48,6 +58,7 @@ class Workspace:
         grounds: Iterable[Path] = (),
         quota: Quota | None = None,
         opener: Opener | None = None,
+        beside: Beside | None = None,
     ) -> "Workspace":
         """Open the workspace whose root is the absolute `path`.
 
@@ -69,7 +80,7 @@ class Workspace:
             _permit(canonical, root, forbidden, grounds)
             also = "/" + "/".join(part for part in given.split("/") if part not in ("", "."))
             names = tuple(dict.fromkeys((canonical, also)))
-            return cls(root, names, opener or best_opener(root), quota)
+            return cls(root, names, opener or best_opener(root), quota, beside)
         except OSError as error:
             os.close(root)
             raise _unusable(given, error) from error

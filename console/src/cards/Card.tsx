@@ -6,6 +6,7 @@ import { visible } from "../visible.ts";
 import { duration } from "../words_for_people.ts";
 import { Ask } from "./Ask.tsx";
 import { Changes } from "./Changes.tsx";
+import { Checked } from "./Checked.tsx";
 import { Diff } from "./Diff.tsx";
 import { Elapsed } from "./Elapsed.tsx";
 import { Found } from "./Found.tsx";
@@ -47,6 +48,9 @@ export const Card = memo(function Card({
       {open && <Body call={call} conversation={conversation} />}
       {open && call.changes && told(call) && (
         <Changes call={call} changes={call.changes} conversation={conversation} />
+      )}
+      {call.evidence.map(
+        (item) => item.kind === "checked" && <Checked key="checked" item={item} />,
       )}
       {undoable(call) && <Undo call={call} conversation={conversation} />}
     </section>
@@ -132,7 +136,9 @@ function chipOf(call: Call): Chip {
   const changed = call.evidence.find((e) => e.kind === "file_changed");
   if (changed) {
     const fresh = changed.before === null ? "new " : "";
-    return { tone: "good", text: `${fresh}+${changed.lines_added} −${changed.lines_removed}` };
+    const found = call.evidence.find((e) => e.kind === "checked");
+    const tone = found?.new?.length ? "bad" : "good";
+    return { tone, text: `${fresh}+${changed.lines_added} −${changed.lines_removed}` };
   }
   const found = call.evidence.find((e) => e.kind === "searched");
   if (found) return { tone: found.matches ? "good" : "quiet", text: counted(call, found) };

@@ -1,50 +1,38 @@
-/** Raising the limit that a run has reached. */
+/** Raising the limit that a run, or its task, has reached. */
 import { useEffect, useState } from "react";
 import { useAttempt } from "../attempt.ts";
 import { useDesk } from "../desk.ts";
-import type { Limits } from "../protocol.ts";
-import type { LimitReason } from "./RunState.tsx";
+import { asked, figures, type LimitReason, proposed, raising } from "../limit.ts";
+import type { Reached } from "../protocol.ts";
 import { Trouble } from "./Trouble.tsx";
 
-interface Asked {
-  field: keyof Limits;
-  label: string;
-  step: number;
-  /** What is proposed instead of the present limit. */
-  proposed: (now: number) => number;
+interface Props {
+  conversation: string;
+  reason: LimitReason;
+  reached: Reached | null;
 }
 
-const ASKED: Record<LimitReason, Asked> = {
-  turns: { field: "turns", label: "Turns in all", step: 1, proposed: (now) => now * 2 },
-  dollars: { field: "dollars", label: "Dollars in all", step: 0.01, proposed: (now) => now * 2 },
-  context: {
-    field: "prompt_tokens",
-    label: "Tokens of a prompt",
-    step: 1_000,
-    proposed: (now) => now + 50_000,
-  },
-};
-
-export function Raise({ conversation, reason }: { conversation: string; reason: LimitReason }) {
+export function Raise({ conversation, reason, reached }: Props) {
   const desk = useDesk();
-  const asked = ASKED[reason];
-  const [wanted, setWanted] = useState("");
+  const { label, step } = asked(reason);
+  const [wanted, setWanted] = useState(() => (reached ? String(proposed(reason, reached)) : ""));
   const { busy, trouble, attempt } = useAttempt();
   useEffect(() => {
+    if (reached) return;
     let gone = false;
     desk.rest.conversation(conversation).then(
       (view) => {
-        const now = view.run?.limits[asked.field];
-        if (!gone && now) setWanted((typed) => typed || String(asked.proposed(now)));
+        const now = view.run && figures(reason, view.run.limits);
+        if (!gone && now) setWanted((typed) => typed || String(proposed(reason, now)));
       },
       () => undefined, // without a proposal the field stays empty
     );
     return () => {
       gone = true;
     };
-  }, [desk, conversation, asked]);
+  }, [desk, conversation, reason, reached]);
   const raise = () =>
-    attempt(() => desk.rest.raiseBudget(conversation, { [asked.field]: Number(wanted) }));
+    attempt(() => desk.rest.raiseBudget(conversation, raising(reason, Number(wanted))));
   return (
     <form
       className="row raise"
@@ -54,11 +42,11 @@ export function Raise({ conversation, reason }: { conversation: string; reason: 
       }}
     >
       <label>
-        {asked.label}
+        {label}
         <input
           type="number"
-          min={asked.step}
-          step={asked.step}
+          min={step}
+          step={step}
           value={wanted}
           onChange={(event) => setWanted(event.target.value)}
         />

@@ -1,5 +1,6 @@
 /** What the run is doing; of one that waits: for what, and what can be done about it. */
 import { useDesk, useSlice } from "../desk.ts";
+import { isLimit } from "../limit.ts";
 import type { Run } from "../run.ts";
 import type { Transcript } from "../transcript.ts";
 import { visible } from "../visible.ts";
@@ -24,10 +25,18 @@ export function RunState({ id, transcript }: { id: string; transcript: Transcrip
           Show what is asked
         </button>
       )}
+      {run?.state === "waiting" && run.reason === "day" && run.retryAt && (
+        <p className="faint">It goes on at {clock(run.retryAt)} by itself.</p>
+      )}
       {waitsForModel(run) && <Model retryAt={run.retryAt} />}
       {run?.state === "waiting" && isLimit(run.reason) && (
         <>
-          <Raise key={`${id}:${run.reason}`} conversation={id} reason={run.reason} />
+          <Raise
+            key={`${id}:${run.reason}:${run.reached?.allowed}`}
+            conversation={id}
+            reason={run.reason}
+            reached={run.reached}
+          />
           {run.reason === "context" && (
             <button type="button" onClick={() => void desk.open(null)}>
               Go on in a new chat
@@ -60,12 +69,6 @@ function Model({ retryAt }: { retryAt: string | null }) {
       <ModelKey />
     </>
   );
-}
-
-export type LimitReason = "turns" | "dollars" | "context";
-
-function isLimit(reason: string | null): reason is LimitReason {
-  return reason === "turns" || reason === "dollars" || reason === "context";
 }
 
 /** Go to the first call that needs a yes. */

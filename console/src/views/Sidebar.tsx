@@ -67,8 +67,8 @@ export function Sidebar({ begin }: { begin: () => void }) {
         {conversations === null && <p className="faint">Loading…</p>}
         {conversations?.length === 0 && <p className="faint">No conversations yet.</p>}
         {wanted && found.length === 0 && <p className="faint">None of these has such words.</p>}
-        <List name="Tasks" of={tasks} chosen={() => setOpen(false)} />
         <List name="Chats" of={chats} chosen={() => setOpen(false)} />
+        <List name="Tasks" of={tasks} chosen={() => setOpen(false)} />
         <Older desk={desk} />
       </div>
       <Keys />
@@ -77,17 +77,20 @@ export function Sidebar({ begin }: { begin: () => void }) {
   );
 }
 
+/** One kind of conversations, latest first. It can be folded, so that many of one kind hide no other. */
 function List({ name, of, chosen }: { name: string; of: ConversationView[]; chosen: () => void }) {
   if (of.length === 0) return null;
   return (
-    <section>
-      <h2 id={`list-${name}`}>{name}</h2>
+    <details open>
+      <summary>
+        <h2 id={`list-${name}`}>{name}</h2> <span className="faint">{of.length}</span>
+      </summary>
       <ul aria-labelledby={`list-${name}`}>
         {of.map((c) => (
           <Entry key={c.id} view={c} chosen={chosen} />
         ))}
       </ul>
-    </section>
+    </details>
   );
 }
 

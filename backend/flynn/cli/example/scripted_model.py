@@ -44,6 +44,7 @@ class ScriptedModel:
             "endpoint_auth": "x-api-key",
             "endpoint_cache": True,
             "endpoint_effort": True,
+            "endpoint_structured": True,
             "endpoint_count_tokens": True,
             "fallback_model": None,
         }

@@ -20,7 +20,7 @@ from flynn.simulator.reading import (
     system_blocks,
 )
 from flynn.simulator.request import ApiRequest
-from flynn.simulator.rules import betas, content, order, parameters, tools
+from flynn.simulator.rules import betas, content, formats, order, parameters, tools
 from flynn.simulator.rules.binding import Bound, check_binding
 from flynn.simulator.rules.breakpoints import check_breakpoints
 from flynn.simulator.rules.finding import Unproven, unproven
@@ -71,6 +71,7 @@ class Judge:
             parameters.check_stop_sequences(request)
         parameters.check_thinking(request, options, found)
         parameters.check_tool_choice(request, model, found)
+        formats.check_format(request, found)
         order.check_count(payload["messages"])
         prefix = self._read_prefix(request, found)
         readings = tuple(self._read(request, index, found) for index in range(len(request.messages)))

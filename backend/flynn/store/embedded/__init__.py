@@ -5,7 +5,16 @@ room opens no TCP port, changes no permission outside its own directory, adopts 
 trusts no pid file.
 """
 
+from flynn.store.embedded.client import Client, ProgramFailed, run_program, start_program
 from flynn.store.embedded.programs import postgres_program
 from flynn.store.embedded.server import EmbeddedPostgres, State
 
-__all__ = ["EmbeddedPostgres", "State", "postgres_program"]
+__all__ = [
+    "Client",
+    "EmbeddedPostgres",
+    "ProgramFailed",
+    "State",
+    "postgres_program",
+    "run_program",
+    "start_program",
+]

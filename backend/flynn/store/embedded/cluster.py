@@ -147,7 +147,7 @@ class DataDirectory:
                 programs / "initdb",
                 *("-D", here(draft)),
                 *(f"--username={SUPERUSER}", "--auth=scram-sha-256", "--pwfile=/dev/stdin"),
-                *("--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"),
+                *("--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions", "--data-checksums"),
                 *(() if sync else ("--no-sync",)),
                 account=account,
                 directory=draft,

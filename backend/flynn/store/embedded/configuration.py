@@ -5,6 +5,9 @@ from pathlib import Path
 
 from flynn.store.embedded.servers import mark_of
 
+SLOT_KEEPS = "4GB"
+"""Most log that is held back for a receiver that is away; then its slot is lost, and a new base is due."""
+
 
 def server_settings(
     cluster: Path, *, socket_directory: Path, fsync: bool, max_connections: int, overrides: Mapping[str, str]
@@ -28,6 +31,8 @@ def server_settings(
         "full_page_writes": durable,
         "wal_level": "replica",
         "max_wal_senders": "4",
+        # A receiver of backups that does not come any more must not fill the disk.
+        "max_slot_wal_keep_size": SLOT_KEEPS,
         "max_wal_size": "512MB",
         "min_wal_size": "64MB",
         # A small service's memory.

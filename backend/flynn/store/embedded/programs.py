@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,12 +106,14 @@ async def spawn(
     death_signal: signal.Signals,
     stdin: int = DEVNULL,
     output: int = PIPE,
+    environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Start `program` in `directory`, under `account`, in a session of its own.
 
     It is sent `death_signal` when the thread that runs this event loop ends, however that happens
     (Linux). `directory` is entered before the account is taken, so its parents need not be open to it.
-    Standard output and error go to `output`. Raises OSError when no process can be started.
+    Standard output and error go to `output`; `environment` adds to the little that it has of one. Raises
+    OSError when no process can be started.
     """
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -121,7 +123,7 @@ async def spawn(
         str(program),
         *arguments,
         cwd=directory,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, **(environment or {})},
         stdin=stdin,
         stdout=output,
         stderr=STDOUT,

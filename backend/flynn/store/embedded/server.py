@@ -15,7 +15,8 @@ from typing import Literal, Self
 import psutil
 
 from flynn.domain.errors import ConfigurationError
-from flynn.store.embedded.cluster import DataDirectory, here, kill, last_word
+from flynn.store.embedded.client import Client
+from flynn.store.embedded.cluster import SUPERUSER, DataDirectory, here, kill, last_word
 from flynn.store.embedded.configuration import server_settings
 from flynn.store.embedded.programs import Account, choose_account, find_programs, spawn
 from flynn.store.embedded.role import address, ensure_role
@@ -97,6 +98,23 @@ class EmbeddedPostgres:
     def dsn(self) -> str:
         """For libpq, psycopg and asyncpg: `postgresql://…?host=…`. Holds the password."""
         return address("postgresql", self._socket_directory, self._password, database=self._database)
+
+    @property
+    def client(self) -> Client:
+        """For PostgreSQL's client programs. Valid after `start`."""
+        return Client(self._socket_directory, self._password)
+
+    @property
+    def superuser_dsn(self) -> str:
+        """Like `dsn`, for the superuser: to examine a restored database, and for nothing else."""
+        return address(
+            "postgresql", self._socket_directory, self._password, user=SUPERUSER, database=self._database
+        )
+
+    @property
+    def last_word(self) -> str:
+        """The line that says best why the server ended last, or did not become ready."""
+        return last_word(list(self._said))
 
     @property
     def pid(self) -> int | None:

@@ -9,7 +9,7 @@ from sqlalchemy import types as t
 from sqlalchemy.dialects.postgresql import UUID
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -1,0 +1,186 @@
+"""A report in Markdown, for people and for pull requests.
+
+Every word that is not ours is hostile here: names of files, commands, findings, and all that the agent says.
+It becomes a span of code, or text in which nothing is markup, so that none of it can pass for a heading, a
+link, or a line of the evidence. What the agent says is a quotation, behind the evidence.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
+
+from flynn.domain.checklist import Verdict
+from flynn.domain.claim import Claim
+from flynn.domain.diff_checks import DiffFinding
+from flynn.domain.report import Report, ReportedCommand, ReportedFile
+
+T = TypeVar("T")
+
+_LONGEST: Final = 500
+"""Characters of a command or a message that are shown."""
+_MOST: Final = 200
+"""Files, commands and findings that are listed, each."""
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+_LINK: Final = re.compile(r"(\S*(?:://|www\.|@)\S*)", re.IGNORECASE)
+"""What programs that show Markdown make a link of, without any markup."""
+_TICKS: Final = re.compile(r"`+")
+
+
+def markdown(report: Report) -> str:
+    """`report` as one Markdown document."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"# Report of a task: {report.state}"
+    yield ""
+    yield f"Task `{report.task_id}`"
+    if report.detail:
+        yield ""
+        yield _plain(report.detail)
+    yield from _section("Contradicted by the evidence", (_claim(c) for c in report.contradicted))
+    yield from _section("Acceptance criteria", _criteria(report))
+    evidence = report.evidence
+    yield from _section("Changed files", _listed(evidence.files, _file), nothing="None.")
+    yield from _section("Commands", _listed(evidence.commands, _command), nothing="None.")
+    yield from _section("Checks", _checks(report))
+    yield from _section("Deployment checklist", _checklist(report))
+    yield from _section("Effort", _effort(report))
+    yield from _account(report)
+
+
+def _section(title: str, lines: Iterable[str], *, nothing: str | None = None) -> Iterator[str]:
+    found = list(lines) or ([nothing] if nothing else [])
+    if found:
+        yield from ("", f"## {title}", "", *found)
+
+
+def _listed(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
+    yield from (line(item) for item in items[:_MOST])
+    if len(items) > _MOST:
+        yield f"- and {len(items) - _MOST:,} more"
+
+
+def _file(file: ReportedFile) -> str:
+    what = "new, " if file.before is None else ""
+    left = f"sha256 `{file.after}`" if file.after is not None else "gone"
+    return f"- {_code(file.path)}: {what}+{file.lines_added} -{file.lines_removed} ({left})"
+
+
+def _command(command: ReportedCommand) -> str:
+    ended = f"exit {command.exit_code}" if command.exit_code is not None else command.outcome
+    why = f" ({_plain(command.description)})" if command.description else ""
+    return f"- {ended}: {_code(command.command)}{why}, event {command.seq}"
+
+
+def _criteria(report: Report) -> Iterator[str]:
+    for item in report.criteria:
+        said = {"met": "said to be met", "not_met": "said not to be met"}.get(
+            item.said, "nothing is said" if item.said == "unsaid" else "said to be unknown"
+        )
+        why = f". {_plain(item.why)}" if item.why else ""
+        how = f" The agent: {_plain(item.how)}" if item.how else ""
+        judged = f", **{item.judgement}**" if item.said == "met" else ""
+        yield f"- {_plain(item.criterion)}: {said}{judged}{why}{how}"
+
+
+def _claim(claim: Claim) -> str:
+    at = f" (event {claim.seq})" if claim.seq is not None else ""
+    return f"- **{claim.judgement}**: {_plain(claim.said)}. {_plain(claim.why)}{at}"
+
+
+def _checks(report: Report) -> Iterator[str]:
+    checks = report.evidence.checks
+    if checks is None:
+        yield _plain(report.evidence.checks_missing or "Nobody looked.")
+        return
+    yield from _listed(checks.findings, _finding)
+    if checks.more:
+        yield f"- and {checks.more:,} more"
+    for gap in checks.not_run:
+        where = f" over {_code(gap.path)}" if gap.path else ""
+        yield f"- not run: {_plain(gap.tool)}{where}: {_plain(gap.reason)}"
+    yield from (f"- {_plain(note)}" for note in checks.notes)
+    ran = ", ".join(_plain(item.tool) for item in checks.ran)
+    if not checks.findings:
+        yield f"- no findings ({ran})" if ran else "- no linter takes any of the changed files"
+
+
+def _finding(item: DiffFinding) -> str:
+    new = {True: "new", False: "there before", None: "not known whether new"}[item.new]
+    where = f"{item.path}:{item.line}" if item.line else item.path
+    said = f"{_plain(item.tool)} {_plain(item.rule)}: {_plain(item.message)}"
+    return f"- {new}, {item.severity}: {_code(where)} {said}"
+
+
+def _checklist(report: Report) -> Iterator[str]:
+    for item in report.evidence.checks.checklist if report.evidence.checks else ():
+        proof = next((p for p in item.proofs if p.verdict is item.verdict), None)
+        where = f" ({_code(proof.path)})" if proof and proof.path and item.verdict is Verdict.FAILED else ""
+        why = f": {_plain(proof.why)}{where}" if proof else ""
+        yield f"- {item.verdict}: {_plain(item.title)}{why}"
+
+
+def _effort(report: Report) -> Iterator[str]:
+    found = report.evidence
+    yield f"- {found.steps} model calls, {found.tool_calls} tool calls, {found.duration_ms / 1000:.1f} s"
+    yield f"- {found.usage.prompt:,} tokens in, {found.usage.output:,} out, ${found.cost_dollars:.4f}"
+    yield f"- it ended with {_plain(found.stop_reason)}; the log has {found.last_seq} events"
+
+
+def _account(report: Report) -> Iterator[str]:
+    yield from ("", "## In the agent's own words, which prove nothing", "")
+    account = report.account
+    if account is None:
+        yield f"There is no account of the task. {_plain(report.account_missing or '')}".rstrip()
+        if report.prose:
+            yield from ("", *_quoted(report.prose))
+        return
+    yield from _quoted(account.summary or "(no summary)")
+    others = [claim for claim in report.claims if claim not in report.contradicted]
+    yield from _list("What it claims, and what the evidence says", (_claim(claim) for claim in others))
+    yield from _list("Changed files that it does not name", (f"- {_code(p)}" for p in report.unmentioned))
+    steps = (f"> - {_plain(step.who)}: {_plain(step.what)}" for step in account.next_steps)
+    yield from _list("Next steps", steps)
+    yield from _list("Left undone", (f"> - {_plain(item)}" for item in account.left_undone))
+    yield from _list("Risks", (f"> - {_plain(item)}" for item in account.risks))
+
+
+def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from ("", f"### {title}", "", *found)
+
+
+def _quoted(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        yield f"> {_plain(line)}".rstrip()
+
+
+def _plain(text: str) -> str:
+    """`text` on one line, in which nothing is markup; addresses are code, so that no link comes of them."""
+    line = _shortened(" ".join(_visible(text).split()), 10 * _LONGEST)
+    return "".join(
+        _code(piece) if place % 2 else _PUNCTUATION.sub(r"\\\1", piece)
+        for place, piece in enumerate(_LINK.split(line))
+    )
+
+
+def _code(text: str) -> str:
+    """`text` on one line as a span of code, whatever ticks it holds."""
+    line = _shortened(" ".join(_visible(text).split()), _LONGEST) or "(empty)"
+    fence = "`" * (max((len(run) for run in _TICKS.findall(line)), default=0) + 1)
+    pad = " " if "`" in (line[0], line[-1]) else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _visible(text: str) -> str:
+    """`text` with what cannot be seen, or turns other words around, shown by its number."""
+    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+
+
+def _shortened(line: str, most: int) -> str:
+    return line if len(line) <= most else f"{line[: most - 1]}…"
