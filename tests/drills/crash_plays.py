@@ -308,9 +308,9 @@ async def accounted(stage: Stage) -> Audit:
     calls = [e for e in audit.of("step.started") if e["data"]["params"].get("account")]
     assert len(calls) <= 2
     assert len(audit.of("step.completed", "step.failed")) == len(audit.of("step.started"))
-    unknown = [e for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    unknown = [e["data"]["tool"] for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
     checks = report["evidence"]["checks"]
-    assert [f["rule"] for f in checks["findings"]] == ([] if unknown else ["SC2086"])
+    assert "Write" in unknown or [f["rule"] for f in checks["findings"]] == ["SC2086"]
     await answers(client)
     return audit
 
