@@ -73,7 +73,7 @@ async def test_an_undo_is_committed_once_and_queued_as_a_run(served: Served) -> 
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"call_id": "toolu_2"}, 409, "no snapshot tells of a change that it made"),
     ({"call_id": "toolu_9"}, 404, "No call 'toolu_9' was ever begun"),
-    ({}, 422, "call_id: is missing"),
+    ({}, 422, "should name either `call_id` or `to_seq`"),
     ({"call_id": ""}, 422, "at least 1 character"),
     ({"call_id": "toolu_1", "seq": 3}, 422, "known are: call_id, client_undo_id"),
 ]

@@ -129,8 +129,8 @@ async def refused(stage: Stage) -> Audit:
     failed, completed = audit.of("run.failed", "run.completed")
     assert failed["data"]["code"] == "model-permanent"
     # What the provider refuses for good is asked once, also when the worker that heard it is lost.
-    assert len([e for e in audit.of("step.started") if e["run_id"] == failed["run_id"]]) == 1
-    assert len([e for e in audit.of("step.started") if e["run_id"] == completed["run_id"]]) == 1
+    assert audit.heard(failed["run_id"]) == ["permanent"]
+    assert audit.heard(completed["run_id"]) == ["completed"]
     return audit
 
 
@@ -308,9 +308,9 @@ async def accounted(stage: Stage) -> Audit:
     calls = [e for e in audit.of("step.started") if e["data"]["params"].get("account")]
     assert len(calls) <= 2
     assert len(audit.of("step.completed", "step.failed")) == len(audit.of("step.started"))
-    unknown = [e for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
+    unknown = [e["data"]["tool"] for e in audit.of("tool.finished") if e["data"]["outcome"] == "unknown"]
     checks = report["evidence"]["checks"]
-    assert [f["rule"] for f in checks["findings"]] == ([] if unknown else ["SC2086"])
+    assert "Write" in unknown or [f["rule"] for f in checks["findings"]] == ["SC2086"]
     await answers(client)
     return audit
 
