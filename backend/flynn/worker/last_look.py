@@ -5,9 +5,7 @@ repeats it. It is bounded in time, and a stop ends it.
 """
 
 import asyncio
-import os
-import posixpath
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,11 +23,11 @@ from flynn.store import log, originals
 from flynn.store.database import Database
 from flynn.telemetry.redaction import redact
 from flynn.tools.thread import in_thread
+from flynn.worker.claimed_files import claimed
 from flynn.worker.claims import Held
 from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.comparison import NOTHING, Look, Past, look, look_back
 from flynn.workspace.checks.listing import list_files
-from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.snapshots import SnapshotFailed, Snapshots
 
@@ -73,8 +71,11 @@ class LastLook:
             detail = error.strerror if isinstance(error, OSError) else error.detail
             checks = DiffChecks(notes=[redact(f"The workspace could not be looked at: {detail}")])
         said = _account(whole)
-        untouched, absent = await asyncio.to_thread(
-            _claimed, workspace, said.files_changed if said else (), whole[0].at.timestamp() - _SLACK
+        paths = said.files_changed if said else ()
+        since = whole[0].at.timestamp() - _SLACK
+        untouched, absent = await in_thread(
+            lambda: claimed(workspace, paths, since=since, snapshots=snapshots, whole=whole),
+            snapshots.stop if snapshots is not None else lambda: None,
         )
         return ev.TaskChecked(
             checks=checks,
@@ -184,22 +185,3 @@ def _is_file(workspace: Workspace, path: str) -> bool:
             return True
     except (WorkspaceError, OSError):
         return False
-
-
-def _claimed(workspace: Workspace, paths: Iterable[str], since: float) -> tuple[list[str], list[str]]:
-    """Those of `paths` whose content, mode and name nobody changed since, and those that are not there."""
-    untouched: list[str] = []
-    absent: list[str] = []
-    for given in dict.fromkeys(paths):
-        path = posixpath.normpath(given.strip().strip("`"))
-        if path.startswith(f"{workspace.path}/"):
-            path = path[len(str(workspace.path)) + 1 :]
-        try:
-            with workspace.locate(path, follow=False) as entry:
-                if os.fstat(entry.fileno()).st_ctime < since:
-                    untouched.append(path)
-        except PathMissing:
-            absent.append(path)
-        except (WorkspaceError, OSError):
-            continue
-    return untouched, absent
