@@ -203,7 +203,7 @@ def check_commands(done: Delegated, place: Path) -> None:
 
 
 def check_account(done: Delegated, delegation: Delegation) -> None:
-    """The model's words stand apart from the evidence, and are those of its last message before the account."""
+    """The model's words stand apart from the evidence, and those of its last message before the account."""
     prose = done.task["report"]["prose"]
     for name in delegation.teammates:
         assert name in prose
