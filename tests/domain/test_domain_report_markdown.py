@@ -128,7 +128,7 @@ def test_everything_stands_in_it_and_what_is_contradicted_comes_first() -> None:
 
 def test_what_was_asked_and_where_the_commits_are_is_said() -> None:
     text = markdown(report("plain words"), asked="Mend `it`.\n# All of it")
-    assert r"Task `00000000-0000-0000-0000-000000000007`: Mend \`it\`\. \# All of it" in text
+    assert r"Task `00000000-0000-0000-0000-000000000007`: Mend \`it\`. \# All of it" in text
     section = text.partition("## Branch and commits")[2].partition("## ")[0]
     assert section.split("\n") == [
         "",
@@ -142,11 +142,21 @@ def test_what_was_asked_and_where_the_commits_are_is_said() -> None:
     ]
 
 
+def test_words_are_read_raw_as_they_are_and_marks_of_lists_at_their_beginning_are_none() -> None:
+    found = report("x").model_copy(
+        update={"detail": "1. It's (half) done, at 12:30; see: --all, :x: and a_b!"}
+    )
+    assert "\n1\\. It's (half) done, at 12\\:30; see: \\--all, \\:x: and a\\_b!\n" in markdown(found)
+    for begins in ("- a", "+ a", "7) a", "= a"):
+        told = markdown(found.model_copy(update={"detail": begins}))
+        assert begins.replace(begins[-3], f"\\{begins[-3]}") in told
+
+
 def test_a_task_in_the_workspaces_files_says_why_it_has_no_branch() -> None:
     made = report("x")
     evidence = made.evidence.model_copy(update={"branch": None, "hand_over_detail": "It has no commit."})
     text = markdown(made.model_copy(update={"evidence": evidence}))
-    assert "- no branch of its own: it worked in the workspace's files. It has no commit\\." in text
+    assert "- no branch of its own: it worked in the workspace's files. It has no commit." in text
     plain = evidence.model_copy(update={"hand_over_detail": None})
     assert "Branch and commits" not in markdown(made.model_copy(update={"evidence": plain}))
 

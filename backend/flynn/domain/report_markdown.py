@@ -23,7 +23,10 @@ _MOST: Final = 200
 _UNSEEN: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+_MARKUP: Final = re.compile(r"([#$&*<>@\[\\\]^_`|~]|:(?=\S)|-(?=-))")
+"""What can be markup within a line; a colon before a word can make a picture of it."""
+_BEGINNING: Final = re.compile(r"(\d+(?=[.)])|)([-+=:.)])")
+"""What can be markup where a text begins: a mark of a list, or of a line."""
 _LINK: Final = re.compile(r"(\S*(?:://|www\.|@)\S*)", re.IGNORECASE)
 """What programs that show Markdown make a link of, without any markup."""
 _TICKS: Final = re.compile(r"`+")
@@ -53,7 +56,7 @@ def _lines(report: Report, asked: str) -> Iterator[str]:
     yield from _section("Contradicted by the evidence", (_claim(c) for c in report.contradicted))
     yield from _section("Acceptance criteria", _criteria(report))
     evidence = report.evidence
-    yield from _section("Changed files", _listed(evidence.files, _file), nothing="None.")
+    yield from _section("Changed files", _files(report), nothing="None.")
     yield from _section("Branch and commits", _branch(report))
     yield from _section("Commands", _listed(evidence.commands, _command), nothing="None.")
     yield from _section("Checks", _checks(report))
@@ -72,6 +75,12 @@ def _listed(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
     yield from (line(item) for item in items[:_MOST])
     if len(items) > _MOST:
         yield f"- and {len(items) - _MOST:,} more"
+
+
+def _files(report: Report) -> Iterator[str]:
+    yield from _listed(report.evidence.files, _file)
+    if report.evidence.files:
+        yield from ("", "Lines are counted call by call; the task's diff has what is left of them.")
 
 
 def _file(file: ReportedFile) -> str:
@@ -194,9 +203,17 @@ def _plain(text: str) -> str:
     """`text` on one line, in which nothing is markup; addresses are code, so that no link comes of them."""
     line = _shortened(" ".join(_visible(text).split()), 10 * _LONGEST)
     return "".join(
-        _code(piece) if place % 2 else _PUNCTUATION.sub(r"\\\1", piece)
+        _code(piece) if place % 2 else _escaped(piece, begins=place == 0)
         for place, piece in enumerate(_LINK.split(line))
     )
+
+
+def _escaped(text: str, *, begins: bool) -> str:
+    """`text` with a backslash before what would be markup, and before nothing else: it is read raw, too."""
+    head = _BEGINNING.match(text) if begins else None
+    if head is None:
+        return _MARKUP.sub(r"\\\1", text)
+    return f"{head[1]}\\{head[2]}" + _MARKUP.sub(r"\\\1", text[head.end() :])
 
 
 def _code(text: str) -> str:
