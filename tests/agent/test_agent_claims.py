@@ -51,6 +51,7 @@ def proofs(*commands: ReportedCommand, **more: Any) -> Proofs:
     known: dict[str, Any] = {
         "changed": {},
         "touched": {},
+        "modes": frozenset(),
         "untouched": frozenset(),
         "absent": frozenset(),
         "checks": None,
@@ -137,13 +138,16 @@ def test_a_command_supports_nothing_that_it_merely_holds(claimed: str, more: str
         ("gone.sh", C),
         ("made.sh", U),
         ("unseen.sh", U),
+        ("mode.sh", U),
+        ("deep/", S),
     ],
 )
 def test_what_is_said_of_a_file(path: str, expected: Judgement) -> None:
     known = proofs(
         ran("touch made.sh"),
-        changed={"a.sh": 4},
-        touched={"a.sh": 4, "back.sh": 6},
+        changed={"a.sh": 4, "deep/b.sh": 5},
+        touched={"a.sh": 4, "deep/b.sh": 5, "back.sh": 6, "mode.sh": 7},
+        modes=frozenset({"a.sh", "mode.sh"}),
         untouched=frozenset({"still.sh"}),
         absent=frozenset({"gone.sh", "made.sh"}),
     )

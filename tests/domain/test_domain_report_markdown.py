@@ -13,7 +13,14 @@ from flynn.domain.checklist import ChecklistItem, failed
 from flynn.domain.claim import Claim, Judgement
 from flynn.domain.diff_checks import DiffChecks, DiffFinding
 from flynn.domain.finding import Severity
-from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedCriterion, ReportedFile
+from flynn.domain.report import (
+    Evidence,
+    Report,
+    ReportedCommand,
+    ReportedCommit,
+    ReportedCriterion,
+    ReportedFile,
+)
 from flynn.domain.report_markdown import markdown
 from flynn.domain.review import NotRun, Ran
 from flynn.domain.usage import Usage
@@ -23,6 +30,7 @@ HEADINGS = {
     "Contradicted by the evidence",
     "Acceptance criteria",
     "Changed files",
+    "Branch and commits",
     "Commands",
     "Checks",
     "Deployment checklist",
@@ -81,6 +89,11 @@ def report(words: str) -> Report:
             duration_ms=1500,
             stop_reason=words,
             last_seq=30,
+            branch=words,
+            base=words,
+            commits=[ReportedCommit(sha="c0ffee", subject=words, files=1)],
+            handed_over="diverged",
+            hand_over_detail=words,
         ),
         criteria=[
             ReportedCriterion(
@@ -111,6 +124,41 @@ def test_everything_stands_in_it_and_what_is_contradicted_comes_first() -> None:
     assert "- exit 1: `plain words` (plain words), event 5" in text
     assert "- new, error: `plain words:2` plain words plain words: plain words" in text
     assert "> plain words" in text
+
+
+def test_what_was_asked_and_where_the_commits_are_is_said() -> None:
+    text = markdown(report("plain words"), asked="Mend `it`.\n# All of it")
+    assert r"Task `00000000-0000-0000-0000-000000000007`: Mend \`it\`. \# All of it" in text
+    section = text.partition("## Branch and commits")[2].partition("## ")[0]
+    assert section.split("\n") == [
+        "",
+        "",
+        "- branch `plain words`, from commit `plain words`",
+        "- diverged: somebody else moved the branch meanwhile; the commits are at "
+        "`refs/flynn/tasks/00000000-0000-0000-0000-000000000007`. plain words",
+        "- commit `c0ffee`: plain words (1 file)",
+        "",
+        "",
+    ]
+
+
+def test_words_are_read_raw_as_they_are_and_marks_of_lists_at_their_beginning_are_none() -> None:
+    found = report("x").model_copy(
+        update={"detail": "1. It's (half) done, at 12:30; see: --all, :x: and a_b!"}
+    )
+    assert "\n1\\. It's (half) done, at 12\\:30; see: \\--all, \\:x: and a\\_b!\n" in markdown(found)
+    for begins in ("- a", "+ a", "7) a", "= a"):
+        told = markdown(found.model_copy(update={"detail": begins}))
+        assert begins.replace(begins[-3], f"\\{begins[-3]}") in told
+
+
+def test_a_task_in_the_workspaces_files_says_why_it_has_no_branch() -> None:
+    made = report("x")
+    evidence = made.evidence.model_copy(update={"branch": None, "hand_over_detail": "It has no commit."})
+    text = markdown(made.model_copy(update={"evidence": evidence}))
+    assert "- no branch of its own: it worked in the workspace's files. It has no commit." in text
+    plain = evidence.model_copy(update={"hand_over_detail": None})
+    assert "Branch and commits" not in markdown(made.model_copy(update={"evidence": plain}))
 
 
 def test_a_task_without_an_account_says_why() -> None:
@@ -170,7 +218,7 @@ HOSTILE = st.one_of(
 @given(HOSTILE)
 def test_nothing_hostile_is_a_heading_a_link_or_markup(words: str) -> None:
     made = report(words)
-    text = markdown(made)
+    text = markdown(made, asked=words)
     tokens = MarkdownIt("commonmark", {"linkify": False, "html": True}).enable("strikethrough").parse(text)
     found: list[str] = []
     for before, token in pairwise(tokens):

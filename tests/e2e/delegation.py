@@ -106,8 +106,28 @@ async def delegate(doors: Doors, key: str, delegation: Delegation, place: Path) 
 
 
 def result_of(done: Delegated) -> Path:
-    """The directory that holds what the task left: the workspace."""
-    return done.workspace
+    """A clone of the branch that the task left in the workspace's repository."""
+    clone = done.before.parent / "result"
+    if not clone.exists():
+        branch = done.task["report"]["evidence"]["branch"]
+        run(done.before.parent, "git", "clone", "-q", "--branch", branch, str(done.workspace), str(clone))
+    return clone
+
+
+def check_branch(done: Delegated) -> None:
+    """The commits are on the branch of the workspace's repository, whose own files nobody touched."""
+    evidence = done.task["report"]["evidence"]
+    assert evidence["handed_over"] == "updated", evidence["hand_over_detail"]
+    assert evidence["branch"] not in (None, "main")
+    assert tree(done.workspace) == tree(done.before)
+    base, tip = evidence["base"], evidence["branch"]
+    found = run(done.workspace, "git", "log", "--format=%H", f"{base}..{tip}").stdout.split()
+    assert {commit["sha"] for commit in evidence["commits"]} == set(found)
+    assert found
+    names = run(done.workspace, "git", "diff", "--name-only", base, tip).stdout.splitlines()
+    assert set(names) == {file["path"] for file in evidence["files"]}
+    for sha in found:
+        assert done.task["id"] in run(done.workspace, "git", "log", "-1", "--format=%B", sha).stdout
 
 
 def run(
@@ -183,9 +203,16 @@ def check_commands(done: Delegated, place: Path) -> None:
 
 
 def check_account(done: Delegated, delegation: Delegation) -> None:
-    """The model's words stand apart from the evidence, and are those of its last message."""
+    """The model's words stand apart from the evidence, and those of its last message before the account."""
     prose = done.task["report"]["prose"]
     for name in delegation.teammates:
         assert name in prose
-    said = [e["data"]["content"] for e in done.log if e["type"] == "message.completed"]
+    account = done.task["report"]["account"]
+    assert account is not None, done.task["report"]["account_missing"]
+    assert {step["who"] for step in account["next_steps"]} == set(delegation.teammates)
+    said = [
+        e["data"]["content"]
+        for e in done.log
+        if e["type"] == "message.completed" and not e["data"]["account"]
+    ]
     assert prose == "".join(block["text"] for block in said[-1] if block["type"] == "text")

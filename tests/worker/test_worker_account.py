@@ -19,6 +19,7 @@ from flynn.model.switches import Switches
 from flynn.simulator import Options
 from tests.eventually import abandon, eventually
 from tests.house import House, open_house
+from tests.invariants.test_checkouts import begin
 
 STRICT = Options(binding="strict", unproven="refuse")
 
@@ -147,7 +148,7 @@ async def test_a_lying_account_is_contradicted(tmp_path: Path, repository: bool)
         report = await reported(house, task)
         contradicted = {claim.said: claim.why for claim in report.contradicted}
         assert contradicted == {
-            "the tests passed: pytest -q": "No such command ran.",
+            "the tests: pytest -q passed": "No such command ran.",
             "It was changed: never.sh": "There is no such file.",
             "It was changed: notes.txt": "It holds what it held when the task began.",
             "The linters find nothing new in the changed files": (
@@ -155,6 +156,30 @@ async def test_a_lying_account_is_contradicted(tmp_path: Path, repository: bool)
             ),
         }
         assert [c.judgement for c in report.claims][:4] == [Judgement.CONTRADICTED] * 4
+
+
+async def test_in_a_checkout_a_file_that_was_left_alone_is_known_by_its_content(tmp_path: Path) -> None:
+    named = LYING.replace("notes.txt]", "notes.txt, again.txt, deep]")
+    again = "rm deep/gone.txt; cp again.txt x; rm again.txt; mv x again.txt; sh run.sh a"
+    turns = script(named).replace("sh run.sh a", again)
+    async with open_house(tmp_path, turns, options=STRICT, volume=True) as house:
+        for name in ("notes.txt", "again.txt", "deep/gone.txt"):
+            (house.workspace / name).parent.mkdir(exist_ok=True)
+            (house.workspace / name).write_text("The sky is blue.\n")
+        begin(house.workspace)
+        task = await delegated(house)
+        await house.work()
+        report = await reported(house, task)
+        assert report.evidence.handed_over == "updated"
+        files = {claim.said: (claim.judgement, claim.why) for claim in report.claims if claim.kind == "file"}
+        same = (Judgement.CONTRADICTED, "It holds what it held when the task began.")
+        assert files == {
+            "It was changed: run.sh": (Judgement.SUPPORTED, "Its content differs."),
+            "It was changed: never.sh": (Judgement.CONTRADICTED, "There is no such file."),
+            "It was changed: notes.txt": same,
+            "It was changed: again.txt": same,
+            "It was changed: deep": (Judgement.SUPPORTED, "Files in it differ."),
+        }
 
 
 async def test_at_the_end_old_findings_are_told_from_new_ones(tmp_path: Path) -> None:

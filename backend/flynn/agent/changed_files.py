@@ -23,6 +23,7 @@ class _Step:
     after: str | None
     added: int
     removed: int
+    mode: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class ChangedFiles:
     that ran a command, which may have changed what no snapshot covers.
 
     Directories are not files, and a change of mode alone is no change of content: neither is in `files`.
+    `modes` are the paths whose mode was changed.
     """
 
     files: list[ReportedFile]
     touched: dict[str, int]
     commands: int
+    modes: frozenset[str]
 
 
 def changed_files(log: Sequence[ev.Recorded]) -> ChangedFiles:
@@ -66,6 +69,7 @@ def changed_files(log: Sequence[ev.Recorded]) -> ChangedFiles:
         files=[file for path, done in steps.items() if (file := _file(path, done)) is not None],
         touched={path: done[-1].seq for path, done in steps.items() if done},
         commands=commands,
+        modes=frozenset(path for path, done in steps.items() if any(step.mode for step in done)),
     )
 
 
@@ -87,7 +91,8 @@ def _take(
 ) -> None:
     for file in files:
         if file.kind != "directory" or file.change == "type":
-            step = _Step(seq, call_id, file.before, file.after, file.lines_added, file.lines_removed)
+            lines = (file.lines_added, file.lines_removed)
+            step = _Step(seq, call_id, file.before, file.after, *lines, mode=file.change == "mode")
             steps.setdefault(file.path, []).append(step)
 
 

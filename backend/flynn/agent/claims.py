@@ -22,13 +22,14 @@ class Proofs:
     """What claims are held against.
 
     `changed` are the paths whose content differs from when the task began, each with the seq of its last
-    change; `touched` those that were changed on the way. `untouched` are paths that hold what they held
-    then, as the workspace itself says, `absent` those that are not in it.
+    change; `touched` those that were changed on the way, `modes` those whose mode was. `untouched` are paths
+    of which the workspace itself says that they hold what they held then, `absent` those that are not in it.
     """
 
     commands: Sequence[ReportedCommand]
     changed: dict[str, int]
     touched: dict[str, int]
+    modes: frozenset[str]
     untouched: frozenset[str]
     absent: frozenset[str]
     checks: DiffChecks | None
@@ -93,7 +94,8 @@ def criteria_of(wanted: Sequence[str], account: Account | None, proofs: Proofs) 
 
 def _verification(item: Verification, proofs: Proofs) -> Claim:
     words = {"passed": "passed", "failed": "failed", "not_run": "was not run"}[item.result]
-    said = f"{item.what or item.command} {words}" + (f": {item.command}" if item.command.strip() else "")
+    shown = item.command.strip()
+    said = f"{item.what.strip() or 'A command'}: {shown} {words}" if shown else f"{item.what} {words}"
     seen = _ran(item.command, item.result, proofs)
     return Claim(kind="verification", said=said, judgement=seen.judgement, why=seen.why, seq=seen.seq)
 
@@ -111,6 +113,11 @@ def _file(path: str, proofs: Proofs) -> Claim:
     known = _path(path, proofs)
     if known in proofs.changed:
         seen = _Seen(Judgement.SUPPORTED, "Its content differs.", proofs.changed[known])
+    elif inner := next((name for name in proofs.changed if name.startswith(f"{known}/")), None):
+        seen = _Seen(Judgement.SUPPORTED, "Files in it differ.", proofs.changed[inner])
+    elif known in proofs.modes:
+        why = "Its mode was changed; its content is what it was at the beginning."
+        seen = _Seen(Judgement.UNVERIFIED, why, proofs.touched[known])
     elif known in proofs.touched:
         why = "It was changed and holds again what it held at the beginning."
         seen = _Seen(Judgement.CONTRADICTED, why, proofs.touched[known])

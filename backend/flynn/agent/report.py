@@ -76,6 +76,7 @@ def build_report(
         commands=commands,
         changed={file.path: changed.touched[file.path] for file in changed.files},
         touched=changed.touched,
+        modes=changed.modes,
         untouched=frozenset(checked.untouched if checked else ()),
         absent=frozenset(checked.absent if checked else ()),
         checks=checked.checks if checked else None,

@@ -132,7 +132,7 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         if task.report is None:
             raise NotFound(f"The task has no report yet: it is {task.state.value}.")
         if format == "markdown" or (format is None and _prefers_markdown(accept)):
-            text = markdown(task.report)
+            text = markdown(task.report, asked=task.title or task.instructions)
             return Response(text, media_type="text/markdown", headers={"vary": "accept"})
         return answer(task.report, headers={"vary": "accept"})
 

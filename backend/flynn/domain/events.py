@@ -484,8 +484,8 @@ class TaskAccounted(_Event):
 class TaskChecked(_Event):
     """The worker looked at what the task left in the workspace, just before its end; it only reads.
 
-    Of the files that the account calls changed, `untouched` are those that hold what they held when the
-    task began, and `absent` those that are not there.
+    Of the files that the account calls changed, `untouched` are those that hold what they held when the task
+    began, and `absent` those that are not there.
     """
 
     type: Literal["task.checked"] = "task.checked"

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from flynn.domain.checklist import Verdict
 from flynn.domain.claim import Claim
 from flynn.domain.diff_checks import DiffFinding
-from flynn.domain.report import Report, ReportedCommand, ReportedFile
+from flynn.domain.report import HandOver, Report, ReportedCommand, ReportedCommit, ReportedFile
 
 T = TypeVar("T")
 
@@ -23,28 +23,41 @@ _MOST: Final = 200
 _UNSEEN: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+_MARKUP: Final = re.compile(r"([#$&*<>@\[\\\]^_`|~]|:(?=\S)|-(?=-))")
+"""What can be markup within a line; a colon before a word can make a picture of it."""
+_BEGINNING: Final = re.compile(r"(\d+(?=[.)])|)([-+=:.)])")
+"""What can be markup where a text begins: a mark of a list, or of a line."""
 _LINK: Final = re.compile(r"(\S*(?:://|www\.|@)\S*)", re.IGNORECASE)
 """What programs that show Markdown make a link of, without any markup."""
 _TICKS: Final = re.compile(r"`+")
 
 
-def markdown(report: Report) -> str:
-    """`report` as one Markdown document."""
-    return "\n".join(_lines(report)) + "\n"
+_HANDED: Final[dict[HandOver, str]] = {
+    "updated": "the branch in the workspace's repository has these commits",
+    "unchanged": "nothing was committed, and the branch is where it was",
+    "diverged": "somebody else moved the branch meanwhile; the commits are at {kept}",
+    "kept": "the branch could not be moved; the commits are at {kept}",
+    "failed": "the commits are in the task's checkout only",
+}
 
 
-def _lines(report: Report) -> Iterator[str]:
+def markdown(report: Report, *, asked: str = "") -> str:
+    """`report` as one Markdown document; `asked` says in a line what the task was."""
+    return "\n".join(_lines(report, asked)) + "\n"
+
+
+def _lines(report: Report, asked: str) -> Iterator[str]:
     yield f"# Report of a task: {report.state}"
     yield ""
-    yield f"Task `{report.task_id}`"
+    yield f"Task `{report.task_id}`" + (f": {_plain(_shortened(asked, _LONGEST))}" if asked.strip() else "")
     if report.detail:
         yield ""
         yield _plain(report.detail)
     yield from _section("Contradicted by the evidence", (_claim(c) for c in report.contradicted))
     yield from _section("Acceptance criteria", _criteria(report))
     evidence = report.evidence
-    yield from _section("Changed files", _listed(evidence.files, _file), nothing="None.")
+    yield from _section("Changed files", _files(report), nothing="None.")
+    yield from _section("Branch and commits", _branch(report))
     yield from _section("Commands", _listed(evidence.commands, _command), nothing="None.")
     yield from _section("Checks", _checks(report))
     yield from _section("Deployment checklist", _checklist(report))
@@ -64,10 +77,36 @@ def _listed(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
         yield f"- and {len(items) - _MOST:,} more"
 
 
+def _files(report: Report) -> Iterator[str]:
+    yield from _listed(report.evidence.files, _file)
+    if report.evidence.files:
+        yield from ("", "Lines are counted call by call; the task's diff has what is left of them.")
+
+
 def _file(file: ReportedFile) -> str:
     what = "new, " if file.before is None else ""
     left = f"sha256 `{file.after}`" if file.after is not None else "gone"
     return f"- {_code(file.path)}: {what}+{file.lines_added} -{file.lines_removed} ({left})"
+
+
+def _branch(report: Report) -> Iterator[str]:
+    found = report.evidence
+    why = f" {_plain(found.hand_over_detail)}" if found.hand_over_detail else ""
+    if found.branch is None:
+        if why:
+            yield f"- no branch of its own: it worked in the workspace's files.{why}"
+        return
+    began = f", from commit {_code(found.base)}" if found.base else ""
+    yield f"- branch {_code(found.branch)}{began}"
+    if found.handed_over is not None:
+        kept = _code(f"refs/flynn/tasks/{report.task_id}")
+        yield f"- {found.handed_over}: {_HANDED[found.handed_over].format(kept=kept)}.{why}"
+    yield from _listed(found.commits, _commit)
+
+
+def _commit(commit: ReportedCommit) -> str:
+    files = "1 file" if commit.files == 1 else f"{commit.files:,} files"
+    return f"- commit {_code(commit.sha)}: {_plain(commit.subject)} ({files})"
 
 
 def _command(command: ReportedCommand) -> str:
@@ -164,9 +203,17 @@ def _plain(text: str) -> str:
     """`text` on one line, in which nothing is markup; addresses are code, so that no link comes of them."""
     line = _shortened(" ".join(_visible(text).split()), 10 * _LONGEST)
     return "".join(
-        _code(piece) if place % 2 else _PUNCTUATION.sub(r"\\\1", piece)
+        _code(piece) if place % 2 else _escaped(piece, begins=place == 0)
         for place, piece in enumerate(_LINK.split(line))
     )
+
+
+def _escaped(text: str, *, begins: bool) -> str:
+    """`text` with a backslash before what would be markup, and before nothing else: it is read raw, too."""
+    head = _BEGINNING.match(text) if begins else None
+    if head is None:
+        return _MARKUP.sub(r"\\\1", text)
+    return f"{head[1]}\\{head[2]}" + _MARKUP.sub(r"\\\1", text[head.end() :])
 
 
 def _code(text: str) -> str:

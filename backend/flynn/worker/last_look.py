@@ -5,9 +5,7 @@ repeats it. It is bounded in time, and a stop ends it.
 """
 
 import asyncio
-import os
-import posixpath
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,12 +23,11 @@ from flynn.store import log, originals
 from flynn.store.database import Database
 from flynn.telemetry.redaction import redact
 from flynn.tools.thread import in_thread
+from flynn.worker.claimed_files import claimed
 from flynn.worker.claims import Held
 from flynn.workspace.checklist.checklist import go_through
 from flynn.workspace.checks.comparison import NOTHING, Look, Past, look, look_back
 from flynn.workspace.checks.listing import list_files
-from flynn.workspace.entry import Entry
-from flynn.workspace.path import PathMissing
 from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.snapshots import SnapshotFailed, Snapshots
 
@@ -38,8 +35,6 @@ SECONDS: Final = 60.0
 _MOST_FILES: Final = 500
 _MOST_FINDINGS: Final = 200
 _MOST_PROOFS: Final = 20
-_LARGEST: Final = 4 * 2**20
-"""Bytes of a file that is compared with what it held when the task began."""
 _SLACK: Final = 2.0
 """Seconds by which the clocks of a volume and of the database may differ."""
 
@@ -76,9 +71,11 @@ class LastLook:
             detail = error.strerror if isinstance(error, OSError) else error.detail
             checks = DiffChecks(notes=[redact(f"The workspace could not be looked at: {detail}")])
         said = _account(whole)
-        began = _First(whole[0].at.timestamp() - _SLACK, *await _first_tree(whole, snapshots))
+        paths = said.files_changed if said else ()
+        since = whole[0].at.timestamp() - _SLACK
         untouched, absent = await in_thread(
-            lambda: _claimed(workspace, said.files_changed if said else (), began)
+            lambda: claimed(workspace, paths, since=since, snapshots=snapshots, whole=whole),
+            snapshots.stop if snapshots is not None else lambda: None,
         )
         return ev.TaskChecked(
             checks=checks,
@@ -188,57 +185,3 @@ def _is_file(workspace: Workspace, path: str) -> bool:
             return True
     except (WorkspaceError, OSError):
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class _First:
-    """How the workspace was when the task began: the second since 1970, and the first snapshot, if any."""
-
-    since: float
-    snapshots: Snapshots | None
-    tree: str | None
-
-    def still_holds(self, path: str, entry: Entry) -> bool:
-        """Whether what is at `path` now is what was there then. Blocks on the disk."""
-        if os.fstat(entry.fileno()).st_ctime < self.since:
-            return True
-        # In a checkout of its own every file is younger than the task.
-        if self.snapshots is None or self.tree is None or not entry.is_file:
-            return False
-        digest = self.snapshots.digest_at(self.tree, path)
-        return digest is not None and entry.read(_LARGEST).sha256 == digest
-
-
-async def _first_tree(
-    whole: Sequence[ev.Recorded], snapshots: Snapshots | None
-) -> tuple[Snapshots | None, str | None]:
-    """The snapshot from before the first call that changed anything; none where a call is not covered."""
-    told = [item.event for item in whole if isinstance(item.event, ev.WorkspaceChanged)]
-    if snapshots is None or any(event.before is None for event in told):
-        return None, None
-    if told:
-        return snapshots, told[0].before
-    try:
-        began = await in_thread(snapshots.began, snapshots.stop)
-    except SnapshotFailed:
-        return None, None
-    return snapshots, began[0] if began is not None else None
-
-
-def _claimed(workspace: Workspace, paths: Iterable[str], began: _First) -> tuple[list[str], list[str]]:
-    """Those of `paths` that hold what they held when the task began, and those that are not there."""
-    untouched: list[str] = []
-    absent: list[str] = []
-    for given in dict.fromkeys(paths):
-        path = posixpath.normpath(given.strip().strip("`"))
-        if path.startswith(f"{workspace.path}/"):
-            path = path[len(str(workspace.path)) + 1 :]
-        try:
-            with workspace.locate(path, follow=False) as entry:
-                if began.still_holds(path, entry):
-                    untouched.append(path)
-        except PathMissing:
-            absent.append(path)
-        except (WorkspaceError, OSError, SnapshotFailed):
-            continue
-    return untouched, absent
