@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -13,7 +14,14 @@ from flynn.domain.checklist import ChecklistItem, failed
 from flynn.domain.claim import Claim, Judgement
 from flynn.domain.diff_checks import DiffChecks, DiffFinding
 from flynn.domain.finding import Severity
-from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedCriterion, ReportedFile
+from flynn.domain.report import (
+    Evidence,
+    Report,
+    ReportedCommand,
+    ReportedCommit,
+    ReportedCriterion,
+    ReportedFile,
+)
 from flynn.domain.report_markdown import markdown
 from flynn.domain.review import NotRun, Ran
 from flynn.domain.usage import Usage
@@ -23,6 +31,7 @@ HEADINGS = {
     "Contradicted by the evidence",
     "Acceptance criteria",
     "Changed files",
+    "Branch",
     "Commands",
     "Checks",
     "Deployment checklist",
@@ -81,6 +90,11 @@ def report(words: str) -> Report:
             duration_ms=1500,
             stop_reason=words,
             last_seq=30,
+            branch=words,
+            base="0" * 40,
+            commits=[ReportedCommit(sha="ab" * 20, subject=words, files=1)],
+            handed_over="kept",
+            hand_over_detail=words,
         ),
         criteria=[
             ReportedCriterion(
@@ -110,7 +124,25 @@ def test_everything_stands_in_it_and_what_is_contradicted_comes_first() -> None:
     assert text.index("Contradicted by the evidence") < text.index("Changed files") < text.index("own words")
     assert "- exit 1: `plain words` (plain words), event 5" in text
     assert "- new, error: `plain words:2` plain words plain words: plain words" in text
+    assert "- `plain words`, from `000000000000`: kept. plain words" in text
+    assert "- `abababababab` plain words (1 file)" in text
     assert "> plain words" in text
+
+
+def test_a_task_without_a_checkout_says_why_and_a_plain_directory_nothing() -> None:
+    made = report("x")
+    plain: dict[str, Any] = {
+        "branch": None,
+        "base": None,
+        "commits": [],
+        "handed_over": None,
+        "hand_over_detail": None,
+    }
+    skipped = made.evidence.model_copy(update={**plain, "hand_over_detail": "It has no commit yet."})
+    text = markdown(made.model_copy(update={"evidence": skipped})).replace("\\", "")
+    assert "## Branch\n\n- no checkout of its own. It has no commit yet." in text
+    silent = made.evidence.model_copy(update=plain)
+    assert "## Branch" not in markdown(made.model_copy(update={"evidence": silent}))
 
 
 def test_a_task_without_an_account_says_why() -> None:

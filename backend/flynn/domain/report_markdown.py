@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from flynn.domain.checklist import Verdict
 from flynn.domain.claim import Claim
 from flynn.domain.diff_checks import DiffFinding
-from flynn.domain.report import Report, ReportedCommand, ReportedFile
+from flynn.domain.report import Report, ReportedCommand, ReportedCommit, ReportedFile
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("Acceptance criteria", _criteria(report))
     evidence = report.evidence
     yield from _section("Changed files", _listed(evidence.files, _file), nothing="None.")
+    yield from _section("Branch", _branch(report))
     yield from _section("Commands", _listed(evidence.commands, _command), nothing="None.")
     yield from _section("Checks", _checks(report))
     yield from _section("Deployment checklist", _checklist(report))
@@ -68,6 +69,23 @@ def _file(file: ReportedFile) -> str:
     what = "new, " if file.before is None else ""
     left = f"sha256 `{file.after}`" if file.after is not None else "gone"
     return f"- {_code(file.path)}: {what}+{file.lines_added} -{file.lines_removed} ({left})"
+
+
+def _branch(report: Report) -> Iterator[str]:
+    found = report.evidence
+    why = f". {_plain(found.hand_over_detail)}" if found.hand_over_detail else ""
+    if found.branch is None:
+        if found.hand_over_detail:
+            yield f"- no checkout of its own{why}"
+        return
+    since = f", from {_code(found.base[:12])}" if found.base else ""
+    yield f"- {_code(found.branch)}{since}: {found.handed_over or 'not handed over'}{why}"
+    yield from _listed(found.commits, _commit)
+
+
+def _commit(commit: ReportedCommit) -> str:
+    files = "1 file" if commit.files == 1 else f"{commit.files:,} files"
+    return f"- {_code(commit.sha[:12])} {_plain(commit.subject)} ({files})"
 
 
 def _command(command: ReportedCommand) -> str:
