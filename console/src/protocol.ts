@@ -116,6 +116,7 @@ export interface ExampleTask {
   title: string;
   instructions: string;
   workspace: string;
+  checkout: string;
 }
 
 export interface ExampleView {

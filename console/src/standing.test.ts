@@ -11,6 +11,8 @@ function view(id: string, at: string, run: unknown, last_seq = 3): ConversationV
 test("the list says how a conversation stands that is not followed", () => {
   const queued = view("a", "2026-01-01", { state: "queued", reason: "workspace" });
   expect(standing(queued, undefined).words).toBe("waits for its workspace");
+  const after = view("a", "2026-01-01", { state: "queued", reason: "after" });
+  expect(standing(after, undefined).words).toBe("waits for another task");
   const asks = view("a", "2026-01-01", { state: "waiting", reason: "approval" });
   expect(standing(asks, undefined)).toEqual({ look: "asks", words: "needs a yes" });
   expect(standing(view("a", "2026-01-01", null), undefined).look).toBe("empty");

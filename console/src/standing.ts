@@ -25,6 +25,8 @@ const QUEUED: Record<string, string> = {
   delayed: "starts later",
   "volume-away": "its volume is away",
   workspace: "waits for its workspace",
+  branch: "waits for its branch",
+  after: "waits for another task",
 };
 
 export function standing(view: ConversationView, transcript: Transcript | undefined): Standing {

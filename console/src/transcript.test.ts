@@ -446,4 +446,5 @@ test("the account of a task is no words of the conversation", () => {
     ),
   );
   expect(t.items.filter((item) => item.kind === "answer")).toEqual([]);
+  expect(t.nanodollars, "and is paid for").toBe(5);
 });

@@ -56,6 +56,8 @@ export interface Transcript {
   undoing: string | null;
   /** The seq of the last event that tells of a change of the workspace; 0 without one. */
   changedAt: number;
+  /** What all answers have cost, also the account at the end, which is not shown as one. */
+  nanodollars: number;
 }
 
 export const EMPTY: Transcript = {
@@ -67,6 +69,7 @@ export const EMPTY: Transcript = {
   stopping: false,
   undoing: null,
   changedAt: 0,
+  nanodollars: 0,
 };
 
 /** The transcript after `event`; the same one when it was known already. */
@@ -129,12 +132,15 @@ function after(t: Transcript, event: Envelope): Transcript {
     case "message.completed":
       if (event.data.account) return closedLive(t);
       return withAnswer(t, event.data.step, (a) => completedAnswer(a, event));
-    case "step.completed":
-      return withAnswer(t, event.data.step, (a) => ({
+    case "step.completed": {
+      const { step, nanodollars, usage } = event.data;
+      const paid = { ...t, nanodollars: t.nanodollars + nanodollars };
+      return withAnswer(paid, step, (a) => ({
         ...a,
-        nanodollars: (a.nanodollars ?? 0) + event.data.nanodollars,
-        usage: event.data.usage,
+        nanodollars: (a.nanodollars ?? 0) + nanodollars,
+        usage,
       }));
+    }
     case "step.failed":
       return failed(t, event);
     case "tool.started":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -57,6 +58,16 @@ async def test_unknown_paths_and_methods(shared: Served) -> None:
         ({}, {"instructions": "is missing"}),
         ({"instructions": ""}, {"instructions": "should have at least 1 character"}),
         ({"instructions": "x", "brnch": "main"}, {"brnch": "is not known here; known are: instructions"}),
+        (
+            {"instructions": "x", "budget": {"dolars": 1}, "context": {"file": []}},
+            {
+                "budget.dolars": "is not known here; known are: turns, tokens, dollars, minutes",
+                "context.file": "is not known here; known are: files, links, tasks",
+            },
+        ),
+        ({"instructions": "x", "prompt": "y"}, {"prompt": "is given under another name too"}),
+        ({"instructions": "x", "branch": ""}, {"branch": "should have at least 1 character"}),
+        ({"instructions": "x", "after": "y"}, {"after": "should be a JSON array"}),
         ({"instructions": 7, "title": []}, {"instructions": "valid string", "title": "valid string"}),
         ({"instructions": "\ud800"}, {"instructions": "lone surrogates"}),
         ([], {"body": "JSON object"}),
@@ -75,6 +86,7 @@ async def test_a_body_that_does_not_fit_is_named_field_by_field(
     assert set(found) == set(fields)
     for name, words in fields.items():
         assert words in found[name]
+        assert not re.match("[A-Z]", found[name]), "the field's name stands before it"
 
 
 async def test_unknown_and_wrong_query_parameters(shared: Served) -> None:

@@ -29,6 +29,7 @@ turns:
       - {tool: Write, input: {file_path: ci.yml, content: "jobs: {}\\n"}}
       - {tool: Bash, input: {command: "cat ci.yml"}}
   - blocks: [{text: The pipeline runs them now.}]
+account: {files_changed: [ci.yml]}
 """
 
 

@@ -183,6 +183,10 @@ async def test_a_delegation_changes_the_repository_and_leaves_evidence(tmp_path:
     assert report["evidence"]["usage"]["output"] > 0
     assert report["evidence"]["cost_dollars"] > 0
     assert "agent creation tests" in report["prose"]
+    assert report["account"]["files_changed"] == [WORKFLOW]
+    assert [c["judgement"] for c in report["claims"] if c["kind"] == "file"] == ["supported"]
+    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] == "contradicted"} == {}
+    assert report["unmentioned"] == []
 
     kinds = [e["type"] for e in log]
     assert kinds[0] == "message.sent"
@@ -210,3 +214,5 @@ async def test_another_repository_gives_another_result(tmp_path: Path) -> None:
     assert "pytest -q tests/unit" in moved.read_text()
     assert report["evidence"]["commands"][-1]["exit_code"] == 1
     assert "they do not pass" in report["prose"]
+    assert report["account"]["verification"][-1]["result"] == "failed"
+    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] == "contradicted"} == {}

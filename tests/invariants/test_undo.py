@@ -682,6 +682,7 @@ async def test_a_task_keeps_its_state_and_its_report_tells_what_is_left(house: H
     assert (after.state, after.reason) == (RunState.COMPLETED, done.reason)
     assert after.report is not None
     assert after.report.evidence.files == []
+    assert after.report.evidence.checks_missing == "Nobody has looked since something was undone."
     assert after.report.evidence.stop_reason == done.report.evidence.stop_reason
     listed = await house.views.tasks(house.owner, states=[RunState.COMPLETED])
     assert [t.state for t in listed.items] == [RunState.COMPLETED]

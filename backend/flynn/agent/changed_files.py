@@ -29,7 +29,8 @@ class _Step:
 @dataclass(frozen=True, slots=True)
 class ChangedFiles:
     """`files` is what is left of all changes, in the order in which the paths were first changed. `touched`
-    has every path that calls changed, and the seq that tells of its last change. `commands` counts the calls
+    has every path that calls changed, and the seq that tells of its last change, which may be an undo: a
+    command that passed before it says nothing of what is there now. `commands` counts the calls
     that ran a command, which may have changed what no snapshot covers.
 
     Directories are not files, and a change of mode alone is no change of content: neither is in `files`.
@@ -51,6 +52,7 @@ def changed_files(log: Sequence[ev.Recorded]) -> ChangedFiles:
     }
     ended: dict[int, str] = {}
     steps: dict[str, list[_Step]] = {}
+    touched: dict[str, int] = {}
     commands = 0
     for item in log:
         match item.event:
@@ -58,16 +60,17 @@ def changed_files(log: Sequence[ev.Recorded]) -> ChangedFiles:
                 commands += event.tool == "Bash" and event.outcome is not Outcome.DENIED
                 ended[item.seq] = event.call_id
                 if event.call_id not in told:
-                    _take(steps, item.seq, event.call_id, _of_evidence(event))
+                    touched |= _take(steps, item.seq, event.call_id, _of_evidence(event))
             case ev.WorkspaceChanged() as event:
-                _take(steps, item.seq, event.call_id, event.files)
+                touched |= _take(steps, item.seq, event.call_id, event.files)
             case ev.WorkspaceReverted() as event:
                 _take_back(steps, event, ended)
+                touched |= {file.path: item.seq for file in event.files if file.path in touched}
             case _:
                 pass
     return ChangedFiles(
         files=[file for path, done in steps.items() if (file := _file(path, done)) is not None],
-        touched={path: done[-1].seq for path, done in steps.items() if done},
+        touched=touched,
         commands=commands,
         modes=frozenset(path for path, done in steps.items() if any(step.mode for step in done)),
     )
@@ -88,12 +91,16 @@ def _of_evidence(event: ev.ToolFinished) -> Iterable[ev.ChangedPath]:
 
 def _take(
     steps: dict[str, list[_Step]], seq: int, call_id: str | None, files: Iterable[ev.ChangedPath]
-) -> None:
+) -> dict[str, int]:
+    """Note what a call changed; the paths of it, each with `seq`."""
+    taken: dict[str, int] = {}
     for file in files:
         if file.kind != "directory" or file.change == "type":
             lines = (file.lines_added, file.lines_removed)
             step = _Step(seq, call_id, file.before, file.after, *lines, mode=file.change == "mode")
             steps.setdefault(file.path, []).append(step)
+            taken[file.path] = seq
+    return taken
 
 
 def _take_back(steps: dict[str, list[_Step]], undone: ev.WorkspaceReverted, ended: dict[int, str]) -> None:

@@ -5,7 +5,7 @@ Apart from it stands what the agent says, each claim with what the evidence says
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from flynn.agent.changed_files import changed_files
@@ -17,6 +17,9 @@ from flynn.domain.evidence import CommandRan, JobStarted
 from flynn.domain.report import Evidence, Report, ReportedCommand
 from flynn.domain.usage import Usage, dollars
 from flynn.telemetry.redaction import redact
+
+_UNSEEN: Final = "Nobody looked: nothing was changed, or there was no time for it."
+"""Why there are no checks, unless something else is known."""
 
 
 def build_report(
@@ -38,6 +41,7 @@ def build_report(
     prose = ""
     account: ev.TaskAccounted | None = None
     checked: ev.TaskChecked | None = None
+    missing = _UNSEEN
     started: dict[str, ev.ToolStarted] = {}
     for recorded in log:
         match recorded.event:
@@ -56,7 +60,7 @@ def build_report(
                         case _:
                             pass
             case ev.WorkspaceReverted(refused=None):
-                checked = None
+                checked, missing = None, "Nobody has looked since something was undone."
             case ev.StepCompleted() | ev.StepFailed() as event:
                 usage += event.usage
                 nanodollars += event.nanodollars
@@ -66,6 +70,7 @@ def build_report(
             case ev.StepStarted() as event if not event.params.get("account"):
                 # The agent goes on: what was said and seen before was of an earlier end.
                 account = checked = None
+                missing = _UNSEEN
             case ev.TaskAccounted() as event:
                 account = event
             case ev.TaskChecked() as event:
@@ -91,9 +96,7 @@ def build_report(
             files=changed.files,
             commands=commands,
             checks=proofs.checks,
-            checks_missing=None
-            if checked
-            else "Nobody looked: nothing was changed, or there was no time for it.",
+            checks_missing=None if checked else missing,
             steps=steps,
             tool_calls=calls,
             usage=usage,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from flynn.api.gate import PRINCIPAL
 from flynn.api.problem import MEDIA_TYPE, Problem
-from flynn.api.validation import known_fields, refusal, unknown
+from flynn.api.validation import refusal, unknown
 from flynn.domain.content import Json
 from flynn.domain.principal import Principal, Scope
 
@@ -64,7 +64,7 @@ class Door(APIRoute):
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, QueryParameter)
         ]
-        fields = known_fields(self.body_field.field_info.annotation) if self.body_field else []
+        body = self.body_field.field_info.annotation if self.body_field else None
 
         async def open_door(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -75,7 +75,7 @@ class Door(APIRoute):
                 return await handler(request)
             except RequestValidationError as error:
                 json = "json" in request.headers.get("content-type", "")
-                raise refusal(error.errors(), fields=fields, json=json) from error
+                raise refusal(error.errors(), body=body, json=json) from error
 
         return open_door
 

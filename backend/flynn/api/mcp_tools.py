@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from flynn.api.tasks import settled
-from flynn.api.validation import known_fields, refusal
+from flynn.api.validation import refusal
 from flynn.domain.errors import NotFound
 from flynn.domain.orders import BudgetOrder, MessageOrder, TaskBudget, TaskOrder, Text
 from flynn.domain.principal import Principal, Scope
@@ -150,7 +150,7 @@ class Tool:
         try:
             argument = self.argument.model_validate(arguments)
         except ValidationError as error:
-            raise refusal(error.errors(), fields=known_fields(self.argument)) from None
+            raise refusal(error.errors(), body=self.argument) from None
         return await self.act(principal, argument)
 
     def opens(self, principal: Principal) -> bool:

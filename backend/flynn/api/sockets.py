@@ -224,7 +224,7 @@ class Sockets:
         try:
             return call, model.model_validate(arguments[0] if arguments else {})
         except ValidationError as error:
-            found = refusal(error.errors(include_url=False), fields=known_fields(model))
+            found = refusal(error.errors(include_url=False), body=model)
             raise found from error
 
     async def _create(self, client: Client, order: ConversationOrder) -> dict[str, Json]:

@@ -1,10 +1,12 @@
 """What is wrong with a request, in words that name the field and what would be right."""
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from flynn.api.problem import MalformedRequest, UnsupportedMediaType
@@ -13,21 +15,45 @@ from flynn.domain.errors import FlynnError, InvalidInput
 MOST_ERRORS = 20
 """Errors listed in one answer."""
 
+_PLACES = ("body", "query", "path", "header")
+_SUBJECT = re.compile(r"^(?:Value error, |[A-Z]\w* (?=should ))")
+"""How pydantic's sentences begin, where ours begin with the field's name."""
 
-def known_fields(model: object) -> list[str]:
-    """The names under which a model's fields may be sent; empty for what is no model."""
-    if get_origin(model) in (Union, types.UnionType):
-        return [name for part in get_args(model) for name in known_fields(part)]
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    names: list[str] = []
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        if isinstance(alias, AliasChoices):
-            names += [str(choice) for choice in alias.choices]
-        else:
-            names.append(alias if isinstance(alias, str) else name)
-    return names
+
+def known_fields(model: object, path: Sequence[int | str] = ()) -> list[str]:
+    """The names that fields may be sent under, where `path` leads in `model`; none in what is no model."""
+    models = _models(model)
+    for part in path:
+        if isinstance(part, str):
+            models = [
+                found
+                for model in models
+                for name, field in model.model_fields.items()
+                if part in _names(name, field)
+                for found in _models(field.annotation)
+            ]
+    return [
+        known
+        for model in models
+        for name, field in model.model_fields.items()
+        for known in _names(name, field)
+    ]
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models that a value of this type, or an item of it, may be of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, types.UnionType, list):
+        return [found for part in get_args(annotation) for found in _models(part)]
+    return []
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [alias if isinstance(alias, str) else name]
 
 
 def unknown(names: Sequence[str], known: Sequence[str], *, what: str) -> InvalidInput:
@@ -39,11 +65,11 @@ def unknown(names: Sequence[str], known: Sequence[str], *, what: str) -> Invalid
 
 
 def refusal(
-    errors: Sequence[Mapping[str, Any] | ErrorDetails], *, fields: Sequence[str] = (), json: bool = True
+    errors: Sequence[Mapping[str, Any] | ErrorDetails], *, body: object = None, json: bool = True
 ) -> FlynnError:
     """Turn pydantic's and FastAPI's errors into one of ours.
 
-    `fields` are the names that the body may have, `json` whether the request said that its body is JSON.
+    `body` is the type that the body has to have, `json` whether the request said that its body is JSON.
     """
     for error in errors:
         if error["type"] == "json_invalid":
@@ -54,7 +80,7 @@ def refusal(
         if tuple(error["loc"]) == ("body",) and not json and error["type"] != "missing":
             return UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
     problems = [
-        {"field": _name(error["loc"]), "message": _message(error, fields)} for error in errors[:MOST_ERRORS]
+        {"field": _name(error["loc"]), "message": _message(error, body)} for error in errors[:MOST_ERRORS]
     ]
     first = problems[0]
     more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
@@ -62,22 +88,29 @@ def refusal(
 
 
 def _name(location: Sequence[int | str]) -> str:
-    parts = [str(part) for part in location]
-    if len(parts) > 1 and parts[0] in ("body", "query", "path", "header"):
-        parts = parts[1:]
-    return ".".join(parts) or "body"
+    return ".".join(str(part) for part in _path(location)) or "body"
 
 
-def _message(error: Mapping[str, Any] | ErrorDetails, fields: Sequence[str]) -> str:
+def _path(location: Sequence[int | str]) -> Sequence[int | str]:
+    """Where in the body, or which parameter."""
+    return location[1:] if len(location) > 1 and location[0] in _PLACES else location
+
+
+def _message(error: Mapping[str, Any] | ErrorDetails, body: object) -> str:
     match error["type"]:
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            return f"is not known here; known are: {', '.join(fields)}" if fields else "is not known here"
+            *way, name = _path(error["loc"])
+            known = known_fields(body, way)
+            if name in known:
+                return "is given under another name too: leave out one of the two"
+            return f"is not known here; known are: {', '.join(known)}" if known else "is not known here"
         case "model_attributes_type" | "model_type" | "dict_type":
             return "should be a JSON object"
+        case "list_type":
+            return "should be a JSON array"
         case "string_unicode":
             return "should be text in Unicode, without lone surrogates"
         case _:
-            text = str(error["msg"])
-            return text.removeprefix("Input ").removeprefix("Value error, ")
+            return _SUBJECT.sub("", str(error["msg"]), count=1)

@@ -70,7 +70,12 @@ async def demo(settings: Settings, *, stay: bool, crash: bool, again: bool, warm
                 screen.line(f"Quorra delegates: {instructions}", style="1")
                 screen.line(f"  over REST at {url}, in {place}")
                 screen.line()
-                order = {"title": INSTRUCTIONS, "instructions": instructions, "workspace": workspace}
+                order = {
+                    "title": INSTRUCTIONS,
+                    "instructions": instructions,
+                    "workspace": workspace,
+                    "checkout": "workspace",
+                }
                 async with Killing(owner, screen, wanted=crash) as killing:
                     ending = await perform(url, key, order, screen, onlooker=killing.see)
         if ending is not None:

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flynn.domain.run import Checkout
+
 ExampleState = Literal["not-offered", "off", "preparing", "ready", "failed"]
 
 INSTRUCTIONS = "Update CI pipeline to run agent creation tests"
@@ -25,6 +27,9 @@ class ExampleTask(_View):
     title: str
     instructions: str
     workspace: str
+    checkout: Checkout = Field(
+        default="workspace", description="The copy is nobody else's, so the task works in its files"
+    )
 
 
 class ExampleWorker(_View):

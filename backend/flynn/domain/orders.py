@@ -184,7 +184,7 @@ class BudgetOrder(_Order):
 
 def _within(path: str) -> str:
     if not path.isprintable() or path.startswith(("/", "~")) or ".." in path.split("/"):
-        raise ValueError("should be a path relative to the workspace's root, without ..")
+        raise ValueError("should be a path relative to the workspace's root, with no .. in it")
     return path
 
 

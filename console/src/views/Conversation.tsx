@@ -80,10 +80,7 @@ export function Conversation({ id }: { id: string }) {
   }, [transcript, letters.length]);
 
   const title = visible(view?.title ?? "New conversation");
-  const spent = transcript.items.reduce(
-    (sum, item) => sum + (item.kind === "answer" ? (item.nanodollars ?? 0) : 0),
-    0,
-  );
+  const spent = transcript.nanodollars;
   if (barred) {
     return (
       <main className="conversation">
