@@ -13,7 +13,14 @@ from flynn.domain.checklist import ChecklistItem, failed
 from flynn.domain.claim import Claim, Judgement
 from flynn.domain.diff_checks import DiffChecks, DiffFinding
 from flynn.domain.finding import Severity
-from flynn.domain.report import Evidence, Report, ReportedCommand, ReportedCriterion, ReportedFile
+from flynn.domain.report import (
+    Evidence,
+    Report,
+    ReportedCommand,
+    ReportedCommit,
+    ReportedCriterion,
+    ReportedFile,
+)
 from flynn.domain.report_markdown import markdown
 from flynn.domain.review import NotRun, Ran
 from flynn.domain.usage import Usage
@@ -23,6 +30,7 @@ HEADINGS = {
     "Contradicted by the evidence",
     "Acceptance criteria",
     "Changed files",
+    "Branch",
     "Commands",
     "Checks",
     "Deployment checklist",
@@ -81,6 +89,11 @@ def report(words: str) -> Report:
             duration_ms=1500,
             stop_reason=words,
             last_seq=30,
+            branch=words,
+            base=words,
+            commits=[ReportedCommit(sha=words, subject=words, files=2)],
+            handed_over="kept",
+            hand_over_detail=words,
         ),
         criteria=[
             ReportedCriterion(
@@ -110,6 +123,8 @@ def test_everything_stands_in_it_and_what_is_contradicted_comes_first() -> None:
     assert text.index("Contradicted by the evidence") < text.index("Changed files") < text.index("own words")
     assert "- exit 1: `plain words` (plain words), event 5" in text
     assert "- new, error: `plain words:2` plain words plain words: plain words" in text
+    assert "- `plain words`, which began at `plain words`: kept\n- plain words\n" in text
+    assert "- `plain words` plain words (2 files)" in text
     assert "> plain words" in text
 
 

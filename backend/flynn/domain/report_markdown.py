@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from flynn.domain.checklist import Verdict
 from flynn.domain.claim import Claim
 from flynn.domain.diff_checks import DiffFinding
-from flynn.domain.report import Report, ReportedCommand, ReportedFile
+from flynn.domain.report import Report, ReportedCommand, ReportedCommit, ReportedFile
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("Acceptance criteria", _criteria(report))
     evidence = report.evidence
     yield from _section("Changed files", _listed(evidence.files, _file), nothing="None.")
+    yield from _section("Branch", _delivery(report))
     yield from _section("Commands", _listed(evidence.commands, _command), nothing="None.")
     yield from _section("Checks", _checks(report))
     yield from _section("Deployment checklist", _checklist(report))
@@ -74,6 +75,21 @@ def _command(command: ReportedCommand) -> str:
     ended = f"exit {command.exit_code}" if command.exit_code is not None else command.outcome
     why = f" ({_plain(command.description)})" if command.description else ""
     return f"- {ended}: {_code(command.command)}{why}, event {command.seq}"
+
+
+def _delivery(report: Report) -> Iterator[str]:
+    """Where what it made was left; nothing of a task that was never to have a checkout of its own."""
+    found = report.evidence
+    if found.branch is not None:
+        begun = f", which began at {_code(found.base)}" if found.base else ""
+        yield f"- {_code(found.branch)}{begun}: {found.handed_over or 'not handed over'}"
+    if found.hand_over_detail:
+        yield f"- {_plain(found.hand_over_detail)}"
+    yield from _listed(found.commits, _commit)
+
+
+def _commit(commit: ReportedCommit) -> str:
+    return f"- {_code(commit.sha)} {_plain(commit.subject)} ({commit.files:,} files)"
 
 
 def _criteria(report: Report) -> Iterator[str]:
