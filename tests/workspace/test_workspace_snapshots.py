@@ -324,12 +324,12 @@ from pathlib import Path
 from uuid import UUID
 from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.snapshots import Snapshots
-from flynn.workspace.snapshots import store
-finish = store._Writer.finish
+from flynn.workspace.snapshots import pack
+finish = pack.PackWriter.finish
 def die(self):
     self._file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
-store._Writer.finish = die
+pack.PackWriter.finish = die
 workspace = Workspace.open(sys.argv[1])
 Snapshots(workspace, Path(sys.argv[2]), key="main", run_id=UUID(int=7), most_bytes=2**30).look()
 """

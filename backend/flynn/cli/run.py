@@ -102,6 +102,10 @@ def conclude(ending: Ending, screen: Screen, connection: Connection, settings: S
     waiting = ending.waiting
     screen.line()
     screen.line(f"Waiting ({waiting.reason}): {safe(waiting.detail)}", style="33")
+    if waiting.reason == "day":
+        # Nobody at this door can allow more; the detail says when it goes on by itself.
+        screen.line(f"  {kept}.")
+        return
     screen.line(f"  {kept}. To go on:")
     address = connection.url
     if connection.service:

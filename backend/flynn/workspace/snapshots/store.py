@@ -11,11 +11,9 @@ import mmap
 import os
 import re
 import secrets
-import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,11 +21,8 @@ from time import sleep
 from typing import Final
 from uuid import UUID
 
-_HEAD: Final = struct.Struct("<32sBQ")
-"""Before each object of a pack: digest, whether it is deflated, stored bytes."""
-_MAGIC: Final = b"flynn snapshots 1\n"
-_SMALL: Final = 128
-"""Bytes below which deflating saves nothing."""
+from flynn.workspace.snapshots.pack import PackWriter, Place, places
+
 _STALE_SECONDS: Final = 86_400.0
 _PATIENCE: Final = 100
 _PAUSE_SECONDS: Final = 0.1
@@ -37,14 +32,6 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 class StoreFull(Exception):
     """The store would hold more than it may."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    pack: str
-    offset: int
-    length: int
-    deflated: bool
 
 
 class Store:
@@ -62,10 +49,10 @@ class Store:
         for path in (directory, self._packs, self._roots, self._bases, self._stats):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._most = most_bytes
-        self._index: dict[str, _Place] = {}
+        self._index: dict[str, Place] = {}
         self._known: set[str] = set()
         self._bytes = 0
-        self._writer: _Writer | None = None
+        self._writer: PackWriter | None = None
         self._look()
 
     # -- reading -------------------------------------------------------------------------------------
@@ -98,7 +85,7 @@ class Store:
         digest = sha256(data).hexdigest()
         if not self.has(digest):
             if self._writer is None:
-                self._writer = _Writer(self._packs)
+                self._writer = PackWriter(self._packs)
             if self._bytes + self._writer.size + len(data) > self._most:
                 raise StoreFull
             self._writer.add(digest, data)
@@ -220,7 +207,7 @@ class Store:
             for name, digests in held.items()
             if merge or sum(self._index[digest].length for digest in digests) * 2 < self._packed(name)
         ]
-        writer = _Writer(self._packs)
+        writer = PackWriter(self._packs)
         try:
             for name in old:
                 for digest in held[name]:
@@ -276,7 +263,7 @@ class Store:
                 (self._packs / name).open("rb") as pack,
                 mmap.mmap(pack.fileno(), 0, access=mmap.ACCESS_READ) as data,
             ):
-                self._index.update(_places(name, data))
+                self._index.update(places(name, data))
                 self._bytes += len(data)
         except (FileNotFoundError, ValueError):
             return  # swept meanwhile, or none of ours
@@ -290,57 +277,3 @@ class Store:
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
-
-
-class _Writer:
-    """A pack in the making."""
-
-    def __init__(self, packs: Path) -> None:
-        self._packs = packs
-        self._name = f"{secrets.token_hex(16)}.pack"
-        self._staged = packs / f"{self._name}.tmp"
-        self._file = self._staged.open("xb")
-        self._file.write(_MAGIC)
-        self.offsets: set[str] = set()
-        self.size = len(_MAGIC)
-
-    def add(self, digest: str, data: bytes) -> None:
-        """Append one object."""
-        stored = zlib.compress(data, 1) if len(data) > _SMALL else data
-        deflated = len(data) > _SMALL and len(stored) < len(data)
-        stored = stored if deflated else data
-        self._file.write(_HEAD.pack(bytes.fromhex(digest), deflated, len(stored)))
-        self._file.write(stored)
-        self.offsets.add(digest)
-        self.size += _HEAD.size + len(stored)
-
-    def finish(self) -> str:
-        """Give the pack its name."""
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._staged.rename(self._packs / self._name)
-        except BaseException:
-            self.drop()
-            raise
-        return self._name
-
-    def drop(self) -> None:
-        """Leave nothing of it."""
-        with suppress(OSError):  # a full disk fails to flush what nobody wants any more
-            self._file.close()
-        self._staged.unlink(missing_ok=True)
-
-
-def _places(name: str, data: mmap.mmap) -> Iterable[tuple[str, _Place]]:
-    if data[: len(_MAGIC)] != _MAGIC:
-        raise ValueError(f"{name} is no pack")
-    at, end = len(_MAGIC), len(data)
-    found: list[tuple[str, _Place]] = []
-    while at + _HEAD.size <= end:
-        digest, deflated, length = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
-        found.append((digest.hex(), _Place(name, at, length, bool(deflated))))
-        at += length
-    return found
