@@ -130,6 +130,7 @@ async def test_a_budget_is_given_seen_and_raised(served: Served) -> None:
         made = await call(client, "delegate_task", instructions="look", budget=budget)
         assert made["budget"] == {**budget, "tokens": None, "minutes": None}
         assert made["spent"] == {"turns": 0, "tokens": 0, "dollars": 0, "minutes": 0}
+        assert made["branch"] == f"flynn/{made['task_id'][:8]}"
         raised = await call(client, "task_raise", task_id=made["task_id"], task={"dollars": 1}, dollars=5)
         assert raised["budget"] == {"turns": 3, "dollars": 1, "tokens": None, "minutes": None}
         said = await refused(client, "task_raise", task_id=made["task_id"], task={"dollars": 0.9})

@@ -83,6 +83,9 @@ class TaskStatus(BaseModel):
     detail: str | None
     agent: str
     workspace: str
+    branch: str | None = Field(
+        description="Where its commits go; null where it works on the files themselves"
+    )
     conversation_id: UUID
     created_at: datetime
     ended_at: datetime | None
@@ -101,6 +104,7 @@ class TaskStatus(BaseModel):
             detail=task.detail,
             agent=task.agent,
             workspace=task.workspace,
+            branch=task.branch,
             conversation_id=task.conversation_id,
             created_at=task.created_at,
             ended_at=task.ended_at,
