@@ -75,7 +75,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"call_id": "toolu_9"}, 404, "No call 'toolu_9' was ever begun"),
     ({}, 422, "should name either `call_id` or `to_seq`"),
     ({"call_id": ""}, 422, "at least 1 character"),
-    ({"call_id": "toolu_1", "seq": 3}, 422, "known are: call_id, client_undo_id"),
+    ({"call_id": "toolu_1", "seq": 3}, 422, "known are: call_id, to_seq, client_undo_id"),
 ]
 
 

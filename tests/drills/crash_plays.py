@@ -498,6 +498,7 @@ DRILLS = [
     Drill(undoing, "end.before-commit", 2),
     Drill(undoing, "end.after-commit", 2),
     Drill(undoing, "revert.after-act", before=(("file.renamed", 3),)),
+    Drill(rolling, "snapshot.before-base"),
     Drill(rolling, "snapshot.after-base"),
     Drill(rolling, "snapshot.before-look", 1),
     Drill(rolling, "snapshot.before-look", 2),

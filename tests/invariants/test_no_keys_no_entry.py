@@ -323,7 +323,7 @@ async def test_a_member_sees_all_of_it_until_it_is_shut_out(served: Served) -> N
     ):
         assert (await owner.put(membership)).status_code == 200
         for method, path in routes(served):
-            there = not path.endswith(("/report", "/{sha256}"))
+            there = not path.endswith(("/report", "/diff", "/{sha256}"))
             if method == "GET" and any(name in path for name in OTHERS) and there:
                 answer = await http.get(hers.fill(path) + QUERIES.get(path, ""))
                 assert answer.status_code == 200, f"{path}: {answer.text}"

@@ -70,9 +70,10 @@ async def test_tools_act_and_are_recorded(tmp_path: Path) -> None:
         first = order.index("tool.started")
         assert order[first : first + 4] == ["tool.started", "tool.started", "tool.finished", "tool.finished"]
         writers = order.index("tool.started", first + 4)
-        assert order[writers : writers + 4] == [
+        assert order[writers : writers + 5] == [
             "tool.started",
             "tool.finished",
+            "workspace.changed",
             "tool.started",
             "tool.finished",
         ]
