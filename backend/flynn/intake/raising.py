@@ -75,7 +75,7 @@ def _problem(asked: _Asked, task: TaskLimits | None) -> dict[str, str] | None:
 
 
 def _hint(asked: _Asked, task: TaskLimits | None) -> str:
-    """How the task's own limit of what is asked for is raised, where it has one: the order names the run's."""
+    """How the task's own limit of the same kind is raised, where it has one; the order names the run's."""
     held = task or TaskLimits()
     shown = {
         "turns": held.turns and f"{held.turns:,}",
