@@ -236,6 +236,7 @@ export interface Report {
     stop_reason: string;
     branch?: string | null;
     commits?: { sha: string; subject: string; files: number }[];
+    more_commits?: number;
     handed_over?: string | null;
     hand_over_detail?: string | null;
   };

@@ -110,6 +110,16 @@ async def test_a_task_that_waits_is_seen_everywhere_and_raised_once(served: Serv
             "wanted": 1,
             "allowed": 1,
         }
+        # Whoever takes the run's limit for the task's own is told how that is raised.
+        hint = 'the task\'s own limit, 1, is raised by {"task": {"turns": …}}'
+        held = (await http.get(f"/api/v1/conversations/{task['conversation_id']}")).json()
+        run = held["run"]["limits"]["turns"]
+        for turns in (2, run):
+            mistaken = await http.post(f"{place}/budget", json={"turns": turns})
+            assert mistaken.status_code == 422
+            assert hint in mistaken.json()["detail"]
+        money = await http.post(f"{place}/budget", json={"dollars": 0.0001})
+        assert "own limit" not in money.json()["detail"]
         lower = await http.post(f"{place}/budget", json={"task": {"turns": 1}})
         assert lower.status_code == 422
         assert "and of the task 1 turns" in lower.json()["detail"]

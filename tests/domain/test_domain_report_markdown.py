@@ -92,6 +92,7 @@ def report(words: str) -> Report:
             branch=words,
             base=words,
             commits=[ReportedCommit(sha="c0ffee", subject=words, files=1)],
+            more_commits=1_020,
             handed_over="diverged",
             hand_over_detail=words,
         ),
@@ -137,6 +138,7 @@ def test_what_was_asked_and_where_the_commits_are_is_said() -> None:
         "- diverged: somebody else moved the branch meanwhile; the commits are at "
         "`refs/flynn/tasks/00000000-0000-0000-0000-000000000007`. plain words",
         "- commit `c0ffee`: plain words (1 file)",
+        "- and 1,020 more",
         "",
         "",
     ]

@@ -23,7 +23,7 @@ from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.workspace.mounts import Mounts
 from flynn.workspace.volume import read_volume
 from tests.eventually import eventually
-from tests.house import House, open_house
+from tests.house import House, TestLease, open_house
 
 pytestmark = pytest.mark.needs("git", "bubblewrap")
 
@@ -72,6 +72,13 @@ turns:
             export GIT_COMMITTER_NAME=Linus GIT_AUTHOR_NAME=Ada
             git -c core.hooksPath=/dev/null commit -qm 'No trailer'
   - blocks: [{text: Forged.}]
+---
+name: ignored
+match: Only ignored
+match_in: latest_message
+turns:
+  - blocks: [{tool: Bash, input: {command: "echo more > ignored.log"}}]
+  - blocks: [{text: Logged.}]
 ---
 name: nothing
 match: Do nothing
@@ -370,6 +377,38 @@ async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) ->
 
 
 @pytest.mark.slow
+async def test_a_run_that_no_worker_holds_says_what_it_left_in_the_checkout(house: House) -> None:
+    begin(house.workspace)
+    task = await delegate(house, "Hold on")
+    ((run, job),) = await house.jobs()
+    lease = TestLease(job)
+    running = asyncio.create_task(house.runner.run(run, lease))
+    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    # Its worker ends, and the next one does not come to it before somebody stops the task.
+    lease.handed_back = True
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
+    view = await house.views.task(house.owner, task.id)
+    assert view.state == "cancelled"
+    assert evidence(view).handed_over == "left"
+    assert "the next words to the task hand it over" in (evidence(view).hand_over_detail or "")
+    assert task.branch
+    assert not found(house.workspace, f"refs/heads/{task.branch}")
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
+    await house.work()
+    view = await house.views.task(house.owner, task.id)
+    assert (evidence(view).handed_over, evidence(view).hand_over_detail) == ("updated", None)
+    assert git(house.workspace, "show", f"{task.branch}:held.txt") == "held"
+    # What git ignores is not handed over, and not said to be left either.
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="Only ignored"))
+    await house.work()
+    assert evidence(await house.views.task(house.owner, task.id)).handed_over == "updated"
+    outcomes = [event.outcome for event in await events(house, task, ev.TaskCommitted)]
+    assert outcomes == ["updated", "unchanged"]
+
+
+@pytest.mark.slow
 async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_turns(house: House) -> None:
     begin(house.workspace)
     tasks = [await delegate(house, "Hold on") for _ in range(3)]
@@ -380,7 +419,7 @@ async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_tur
     assert len(admitted) == 5  # all but one of those that share a branch
     waiting = [t for t in [await house.views.task(house.owner, s.id) for s in shared] if t.reason == "branch"]
     assert len(waiting) == 1
-    leases = [asyncio.create_task(house.runner.run(run, _Lease(job))) for run, job in admitted]
+    leases = [asyncio.create_task(house.runner.run(run, TestLease(job))) for run, job in admitted]
     for task in tasks:
         held = place(house, task) / "tree" / "held.txt"
         await eventually(held.exists, what="three at once", seconds=30)
@@ -395,20 +434,6 @@ async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_tur
     views = [await house.views.task(house.owner, s.id) for s in shared]
     assert [v.state for v in views] == ["completed"] * 2
     assert git(house.workspace, "fsck", "--strict") == ""
-
-
-class _Lease:
-    worker = "test"
-    handed_back = False
-
-    def __init__(self, job_id: int) -> None:
-        self.job_id = job_id
-
-    def deadline(self) -> float:
-        return 1e12
-
-    def confirm(self) -> None:
-        return None
 
 
 @pytest.mark.slow

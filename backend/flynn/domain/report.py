@@ -48,6 +48,9 @@ HandOver = Literal["updated", "unchanged", "diverged", "kept", "failed"]
 """What became of a task's commits: the branch has them; there were none; the branch had moved on, or they
 could not be put on it for another reason, so that they are kept under refs/flynn/tasks/; or they are in the
 task's checkout only."""
+Delivered = Literal[HandOver, "left"]
+"""The same of a whole task; `left`: it ended without a hand-over of what it had changed since the last one,
+since no worker held its run, so that this is in its checkout only."""
 
 
 class ReportedCommit(BaseModel):
@@ -64,7 +67,8 @@ class Evidence(BaseModel):
     """What the log proves. `checks` are None where nobody looked; `checks_missing` then says why.
 
     `branch` and what follows are of a task with a checkout of its own: the commit where the branch began,
-    its commits, what became of them and, where that wants explaining, why.
+    its commits (`more_commits` counts those that are not named), what became of them and, where that wants
+    explaining, why.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,7 +87,8 @@ class Evidence(BaseModel):
     branch: str | None = None
     base: str | None = None
     commits: list[ReportedCommit] = []
-    handed_over: HandOver | None = None
+    more_commits: int = 0
+    handed_over: Delivered | None = None
     hand_over_detail: str | None = None
 
 

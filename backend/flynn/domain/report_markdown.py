@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from flynn.domain.checklist import Verdict
 from flynn.domain.claim import Claim
 from flynn.domain.diff_checks import DiffFinding
-from flynn.domain.report import HandOver, Report, ReportedCommand, ReportedCommit, ReportedFile
+from flynn.domain.report import Delivered, Report, ReportedCommand, ReportedCommit, ReportedFile
 
 T = TypeVar("T")
 
@@ -32,12 +32,13 @@ _LINK: Final = re.compile(r"(\S*(?:://|www\.|@)\S*)", re.IGNORECASE)
 _TICKS: Final = re.compile(r"`+")
 
 
-_HANDED: Final[dict[HandOver, str]] = {
+_HANDED: Final[dict[Delivered, str]] = {
     "updated": "the branch in the workspace's repository has these commits",
     "unchanged": "nothing was committed, and the branch is where it was",
     "diverged": "somebody else moved the branch meanwhile; the commits are at {kept}",
     "kept": "the branch could not be moved; the commits are at {kept}",
     "failed": "the commits are in the task's checkout only",
+    "left": "not all was handed over before the task ended",
 }
 
 
@@ -71,10 +72,12 @@ def _section(title: str, lines: Iterable[str], *, nothing: str | None = None) ->
         yield from ("", f"## {title}", "", *found)
 
 
-def _listed(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
+def _listed(items: Sequence[T], line: Callable[[T], str], *, more: int = 0) -> Iterator[str]:
+    """A line for each, as far as they are shown, and how many are not; `more` are known by number only."""
     yield from (line(item) for item in items[:_MOST])
-    if len(items) > _MOST:
-        yield f"- and {len(items) - _MOST:,} more"
+    unseen = max(0, len(items) - _MOST) + more
+    if unseen:
+        yield f"- and {unseen:,} more"
 
 
 def _files(report: Report) -> Iterator[str]:
@@ -101,7 +104,7 @@ def _branch(report: Report) -> Iterator[str]:
     if found.handed_over is not None:
         kept = _code(f"refs/flynn/tasks/{report.task_id}")
         yield f"- {found.handed_over}: {_HANDED[found.handed_over].format(kept=kept)}.{why}"
-    yield from _listed(found.commits, _commit)
+    yield from _listed(found.commits, _commit, more=found.more_commits)
 
 
 def _commit(commit: ReportedCommit) -> str:

@@ -1,5 +1,6 @@
 """Raising: the limits that an order asks for, held against those there are. No limit ever falls."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flynn.domain import events as ev
@@ -28,7 +29,7 @@ def raised_limits(
     asked = [*_of_run(run, event), *_of_task(task, event)]
     problems = [problem for one in asked if (problem := _problem(one, task)) is not None]
     if not problems and all(one.wanted == one.held for one in asked):
-        problems = [_nothing(run, task)]
+        problems = [_nothing(run, task, asked)]
     if problems:
         detail = "; ".join(f"{p['field']}: {p['message']}" for p in problems)
         raise InvalidInput(f"The limits cannot be raised: {detail}.", errors=problems)
@@ -68,17 +69,31 @@ def _problem(asked: _Asked, task: TaskLimits | None) -> dict[str, str] | None:
         whose = "this is no task's conversation" if task is None else "the task has no such limit"
         return {"field": asked.field, "message": f"cannot be raised: {whose}"}
     if asked.wanted < asked.held:
-        return {"field": asked.field, "message": f"must be above the present limit of {asked.shown}"}
+        message = f"must be above the present limit of {asked.shown}{_hint(asked, task)}"
+        return {"field": asked.field, "message": message}
     return None
 
 
-def _nothing(run: Limits, task: TaskLimits | None) -> dict[str, str]:
+def _hint(asked: _Asked, task: TaskLimits | None) -> str:
+    """How the task's own limit of the same kind is raised, where it has one; the order names the run's."""
+    held = task or TaskLimits()
+    shown = {
+        "turns": held.turns and f"{held.turns:,}",
+        "dollars": held.nanodollars and f"{dollars(held.nanodollars):g}",
+    }.get(asked.field)
+    if not shown:
+        return ""
+    return f'; the task\'s own limit, {shown}, is raised by {{"task": {{"{asked.field}": …}}}}'
+
+
+def _nothing(run: Limits, task: TaskLimits | None, asked: Sequence[_Asked]) -> dict[str, str]:
     said = f"{run.turns} turns, {dollars(run.nanodollars):g} dollars, {run.prompt_tokens:,} prompt tokens"
     of_task = _told(task) if task is not None else ""
     if of_task:
         said += f", and of the task {of_task}"
     fields = "turns, dollars, prompt_tokens" + (", task" if of_task else "")
-    return {"field": fields, "message": f"one must be above the present limits: {said}"}
+    hint = "".join(_hint(one, task) for one in asked)
+    return {"field": fields, "message": f"one must be above the present limits: {said}{hint}"}
 
 
 def _told(task: TaskLimits) -> str:

@@ -8,8 +8,10 @@ for which it first needs the workspace's turn. Everything here may be done again
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from flynn.agent.delivery import is_left
 from flynn.agent.prompt import Prompts
 from flynn.domain import events as ev
 from flynn.domain.branch import own_branch
@@ -17,7 +19,7 @@ from flynn.domain.content import text_block
 from flynn.domain.errors import FlynnError, SandboxUnavailable, Unavailable, WorkspaceError
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.view import owner_to_become, walkable
-from flynn.store import runs
+from flynn.store import log, runs
 from flynn.store.database import Database
 from flynn.telemetry.crash_point import reach
 from flynn.telemetry.redaction import redact
@@ -106,36 +108,41 @@ class Checkouts:
         checkout = station.checkout
         if checkout is None:
             return
+        after: Note | None = None
         try:
             note = await asyncio.to_thread(_known, checkout)
             if note is None:
                 raise GitFailed("The checkout is gone.")
-            event = await self._hand_over(held, workspace, checkout, note, git, waits=waits)
+            event, after = await self._hand_over(held, workspace, checkout, note, git, waits=waits)
         except (WorkspaceError, SandboxUnavailable, OSError) as error:
-            made = held.journal.transcript.checkout
-            base = made.base if made else ""
-            why = error.strerror if isinstance(error, OSError) else getattr(error, "detail", str(error))
-            event = ev.TaskCommitted(
-                branch=held.conversation.branch or "",
-                base=base,
-                head=base,
-                outcome="failed",
-                detail=redact(f"{str(why).rstrip('.')}. What is there is in the task's checkout only."),
-            )
+            event = _failed(held, error)
+        if await self._is_news(held, event, waits=waits):
+            await held.journal.append([event])
+        reach("handover.told")
+        if after is not None:
+            # Only now: what the note knows to be shared is not told of again. Where the disk does not take
+            # it, the next hand-over finds the branch as it is, and tells of the same commits.
+            with suppress(OSError):
+                await asyncio.to_thread(checkout.write, after)
+
+    async def _is_news(self, held: Held, event: ev.TaskCommitted, *, waits: bool) -> bool:
+        """Whether `event` says what the log does not."""
         before = held.journal.transcript.handed_over
         same = before is not None and (before.head, before.outcome, before.detail) == (
             event.head,
             event.outcome,
             event.detail,
         )
-        if same or (event.outcome == "unchanged" and (waits or before is not None)):
-            return
-        await held.journal.append([event])
-        reach("handover.told")
+        if not same and (event.outcome != "unchanged" or (before is None and not waits)):
+            return True
+        async with self.database.statement() as connection:
+            # That there was nothing to hand over is news where calls may have left something.
+            return is_left(await log.read(connection, held.journal.conversation_id))
 
     async def _hand_over(
         self, held: Held, workspace: Workspace, checkout: Checkout, note: Note, git: Git, *, waits: bool
-    ) -> ev.TaskCommitted:
+    ) -> tuple[ev.TaskCommitted, Note | None]:
+        """What came of it, and the note of that which is to be written when it was told, if any is."""
         identity = self._identity(held)
         title = settle_message(redact(held.conversation.title or f"Task {note.task}"))
         reach("handover.begun")
@@ -148,14 +155,14 @@ class Checkouts:
             quota=workspace.quota_bytes,
         )
         reach("handover.sealed")
-        result = HandedOver(outcome="unchanged")
+        result, after = HandedOver(outcome="unchanged"), None
         if sealed.new:
             await asyncio.to_thread(checkout.write, replace(note, handing=True))
             result = await hand_over(workspace, checkout, note, sealed, git, identity=identity)
             shared = sealed.head if result.outcome == "updated" else note.shared
-            await asyncio.to_thread(checkout.write, replace(note, shared=shared, handing=False))
+            after = replace(note, shared=shared, handing=False)
         said = " ".join((*((result.detail,) if result.detail else ()), *sealed.remarks))
-        return ev.TaskCommitted(
+        event = ev.TaskCommitted(
             branch=note.branch,
             base=note.base,
             head=sealed.head,
@@ -164,6 +171,7 @@ class Checkouts:
             outcome=result.outcome,
             detail=said or None,
         )
+        return event, after
 
     async def _go_on(
         self, workspace: Workspace, checkout: Checkout, note: Note, git: Git
@@ -251,13 +259,28 @@ class Checkouts:
             return None
         async with self.database.begin() as connection:
             await runs.settle_without_checkout(connection, task_id)
-        if not await asyncio.to_thread(_is_plain, workspace):
+        had = held.journal.transcript.checkout is not None
+        if had or not await asyncio.to_thread(_is_plain, workspace):
             # Where there is no .git nobody expects a checkout, and the opening has said where the files are.
             await held.journal.append([skipped])
         return Station(workspace=workspace)
 
     def _identity(self, held: Held) -> Identity:
         return Identity(name=held.conversation.agent, email=self.email)
+
+
+def _failed(held: Held, error: WorkspaceError | SandboxUnavailable | OSError) -> ev.TaskCommitted:
+    """What is said of a hand-over that did not come to its end."""
+    made = held.journal.transcript.checkout
+    base = made.base if made else ""
+    why = error.strerror if isinstance(error, OSError) else error.detail
+    return ev.TaskCommitted(
+        branch=held.conversation.branch or "",
+        base=base,
+        head=base,
+        outcome="failed",
+        detail=redact(f"{str(why).rstrip('.')}. What is there is in the task's checkout only."),
+    )
 
 
 def _is_plain(workspace: Workspace) -> bool:

@@ -182,7 +182,7 @@ function Checks({ checks }: { checks: DiffChecks }) {
 
 /** Where the commits of a task with a checkout of its own went. */
 function Branch({ evidence }: { evidence: Reported["evidence"] }) {
-  const { branch, commits = [], handed_over, hand_over_detail } = evidence;
+  const { branch, commits = [], more_commits = 0, handed_over, hand_over_detail } = evidence;
   if (!branch)
     return hand_over_detail ? <p className="faint">{visible(hand_over_detail)}</p> : null;
   const good = handed_over === "updated" || handed_over === "unchanged";
@@ -199,6 +199,7 @@ function Branch({ evidence }: { evidence: Reported["evidence"] }) {
             <code>{commit.sha.slice(0, 12)}</code> {visible(commit.subject)}
           </li>
         ))}
+        {more_commits > 0 && <li className="faint">and {more_commits} more</li>}
       </ul>
     </>
   );

@@ -96,6 +96,22 @@ test("contradicted claims come first, and the account is apart", () => {
     expect(html).toContain(words);
 });
 
+test("commits that are not named are counted, and what was left behind is said", () => {
+  const evidence = {
+    ...OLD.evidence,
+    branch: "topic",
+    commits: [{ sha: "c".repeat(40), subject: "Last step", files: 1 }],
+    more_commits: 41,
+    handed_over: "left",
+    hand_over_detail: "It is in the checkout only.",
+  };
+  const html = renderToStaticMarkup(<Report report={{ ...OLD, evidence }} />);
+  expect(html).toContain("Last step");
+  expect(html).toContain("and 41 more");
+  expect(html).toContain('<span class="chip bad">left</span>');
+  expect(html).toContain("It is in the checkout only.");
+});
+
 test("a task without an account says why", () => {
   const report = { ...OLD, account: null, account_missing: "The model declined." };
   expect(renderToStaticMarkup(<Report report={report} />)).toContain(
