@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from flynn.domain import events as ev
 from flynn.domain.errors import InvalidInput
@@ -367,13 +368,64 @@ async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) ->
     task = await done(house, "Make it")
     assert task.branch
     ends = await events(house, task, ev.ToolFinished)
+    log = await house.log(task.conversation_id)
+    ended_at = next(item.seq for item in log if isinstance(item.event, ev.ToolFinished))
     # The mode was changed since, so that the file is not as the call left it.
     (place(house, task) / "tree" / "own.txt").chmod(0o644)
     await house.intake.undo(house.owner, task.conversation_id, UndoOrder(call_id=ends[0].call_id))
     await house.work()
     assert not found(house.workspace, f"{task.branch}:own.txt")
     assert found(house.workspace, f"{task.branch}^:own.txt")
-    assert len(evidence(await house.views.task(house.owner, task.id)).commits) == 2
+    made, undone = evidence(await house.views.task(house.owner, task.id)).commits
+    assert (made.subject, undone.subject) == ("A task", f"Undo: call at event {ended_at}, own.txt")
+
+
+async def at_work(house: House, task: TaskView) -> "asyncio.Task[None]":
+    """Its run, with something in the checkout that is not committed, in the middle of a command."""
+    running = await house.start_work()
+    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    return running
+
+
+@pytest.mark.slow
+async def test_a_stop_does_not_wait_for_a_slow_hand_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(house.workspace)
+    monkeypatch.setattr("flynn.worker.runner.STOP_SECONDS", 3.0)
+    task = await delegate(house, "Hold on")
+    running = await at_work(house, task)
+    tree = place(house, task) / "tree"
+    git(tree, "config", "filter.slow.clean", "sleep 200; cat")
+    (tree / ".git" / "info" / "attributes").write_text("held.txt filter=slow\n")
+    await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
+    await asyncio.wait_for(running, 60)
+    view = await house.views.task(house.owner, task.id)
+    assert (view.state, evidence(view).handed_over) == ("cancelled", "failed")
+    assert evidence(view).hand_over_detail == (
+        "The task was stopped, and git was not done within 3 s. What is there is in the task's checkout only."
+    )
+    git(tree, "config", "--unset", "filter.slow.clean")
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
+    await house.work()
+    assert evidence(await house.views.task(house.owner, task.id)).handed_over == "updated"
+    assert git(house.workspace, "show", f"{task.branch}:held.txt") == "held"
+
+
+@pytest.mark.slow
+async def test_a_run_that_breaks_hands_over_what_it_made(house: House) -> None:
+    begin(house.workspace)
+    task = await delegate(house, "Hold on")
+    running = await at_work(house, task)
+    # What its next words to the log need is gone.
+    async with house.database.begin() as connection:
+        await connection.execute(text("ALTER TABLE differences RENAME TO gone"))
+    await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
+    await asyncio.wait_for(running, 60)
+    view = await house.views.task(house.owner, task.id)
+    assert (view.state, view.reason) == ("failed", "internal")
+    assert evidence(view).handed_over == "updated"
+    assert git(house.workspace, "show", f"{task.branch}:held.txt") == "held"
 
 
 @pytest.mark.slow

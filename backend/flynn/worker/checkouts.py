@@ -40,6 +40,8 @@ from flynn.workspace.repository import (
 )
 from flynn.workspace.root import Workspace
 
+STOP_SECONDS = 20.0
+"""How long the hand-over of a task may take that was stopped: whoever stopped it waits for its end."""
 DIRECTORY = "checkouts"
 """The directory of all checkouts in what the service keeps on a volume."""
 
@@ -99,23 +101,36 @@ class Checkouts:
         return Station(workspace=opened, checkout=checkout)
 
     async def leave(
-        self, held: Held, workspace: Workspace, station: Station, git: Git, *, waits: bool = False
+        self,
+        held: Held,
+        workspace: Workspace,
+        station: Station,
+        git: Git,
+        *,
+        waits: bool = False,
+        seconds: float | None = None,
+        undone: str | None = None,
     ) -> None:
         """Commit what is not committed, hand the branch over to `workspace`, and append what came of it.
 
-        What does not work is told in the event; raises LeaseLost only.
+        After `seconds` git is stopped, and what is there is left to the next hand-over. `undone` names what
+        an undo took back. What does not work is told in the event; raises LeaseLost only.
         """
         checkout = station.checkout
         if checkout is None:
             return
         after: Note | None = None
+        scope = asyncio.timeout(seconds)
         try:
             note = await asyncio.to_thread(_known, checkout)
             if note is None:
                 raise GitFailed("The checkout is gone.")
-            event, after = await self._hand_over(held, workspace, checkout, note, git, waits=waits)
+            title = _title(held, waits=waits, undone=undone)
+            async with scope:
+                event, after = await self._hand_over(held, workspace, checkout, note, git, title)
         except (WorkspaceError, SandboxUnavailable, OSError) as error:
-            event = _failed(held, error)
+            late = f"The task was stopped, and git was not done within {seconds or 0:g} s"
+            event = _failed(held, GitFailed(late) if scope.expired() else error)
         if await self._is_news(held, event, waits=waits):
             await held.journal.append([event])
         reach("handover.told")
@@ -140,18 +155,17 @@ class Checkouts:
             return is_left(await log.read(connection, held.journal.conversation_id))
 
     async def _hand_over(
-        self, held: Held, workspace: Workspace, checkout: Checkout, note: Note, git: Git, *, waits: bool
+        self, held: Held, workspace: Workspace, checkout: Checkout, note: Note, git: Git, title: str
     ) -> tuple[ev.TaskCommitted, Note | None]:
         """What came of it, and the note of that which is to be written when it was told, if any is."""
         identity = self._identity(held)
-        title = settle_message(redact(held.conversation.title or f"Task {note.task}"))
         reach("handover.begun")
         sealed = await checkout.seal(
             git,
             note,
             objects_of(workspace.path),
             identity=identity,
-            subject=settle_message(f"{title[:58]} (in progress)") if waits else title,
+            subject=title,
             quota=workspace.quota_bytes,
         )
         reach("handover.sealed")
@@ -267,6 +281,14 @@ class Checkouts:
 
     def _identity(self, held: Held) -> Identity:
         return Identity(name=held.conversation.agent, email=self.email)
+
+
+def _title(held: Held, *, waits: bool, undone: str | None) -> str:
+    """The first line of the commit of what the agent has not committed."""
+    if undone is not None:
+        return settle_message(redact(f"Undo: {undone}"))
+    title = settle_message(redact(held.conversation.title or f"Task {held.conversation.task_id}"))
+    return settle_message(f"{title[:58]} (in progress)") if waits else title
 
 
 def _failed(held: Held, error: WorkspaceError | SandboxUnavailable | OSError) -> ev.TaskCommitted:

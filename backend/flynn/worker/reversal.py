@@ -32,6 +32,8 @@ from flynn.workspace.snapshots.snapshots import SnapshotFailed, Snapshots
 
 _NAMED: Final = 10
 """Paths that the model and refusals are told; it finds the others by looking."""
+_TITLED: Final = 2
+"""Paths that a commit's title names."""
 
 
 class NotKept(WorkspaceError):
@@ -223,6 +225,23 @@ class Reversal:
             one=len(undone.files) <= 1,
         )
         return undone
+
+
+def what_was_undone(reverted: ev.WorkspaceReverted) -> str | None:
+    """What was undone, in the words of a commit's title; None when nothing was."""
+    if reverted.refused is not None:
+        return None
+    target = reverted.target
+    match target:
+        case ev.UndoneCall():
+            begins = f"call at event {target.seq}"
+        case ev.UndoneSince():
+            begins = f"all since event {target.seq}"
+        case _:
+            assert_never(target)
+    named = ", ".join(file.path for file in reverted.files[:_TITLED])
+    others = max(0, len(reverted.files) - _TITLED) + reverted.more
+    return begins + (f", {named}" if named else "") + (f" and {others} more" if others else "")
 
 
 def _refuse_broken(net: Net, paths: set[str]) -> None:

@@ -29,13 +29,13 @@ from flynn.telemetry.crash_point import reach
 from flynn.telemetry.logging import bind, get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.tools.job import Jobs
-from flynn.worker.checkouts import Checkouts
+from flynn.worker.checkouts import STOP_SECONDS, Checkouts
 from flynn.worker.claims import Held, claim
 from flynn.worker.endings import Endings
 from flynn.worker.journal import Journal
 from flynn.worker.keeping import keep_net
 from flynn.worker.last_look import LastLook
-from flynn.worker.reversal import Reversal
+from flynn.worker.reversal import Reversal, what_was_undone
 from flynn.worker.workplace import Caps, Workplace
 from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.snapshots import Snapshots
@@ -50,8 +50,10 @@ POISON = 3
 class Leave(Protocol):
     """Hands over what a run has made; see `flynn.worker.checkouts.Checkouts.leave`."""
 
-    async def __call__(self, *, waits: bool = False) -> None:
-        """Do so; `waits`: the run will go on."""
+    async def __call__(
+        self, *, waits: bool = False, seconds: float | None = None, undone: str | None = None
+    ) -> None:
+        """Do so; `waits`: the run will go on. At most for `seconds`; `undone` is what an undo took back."""
 
 
 class Lease(Protocol):
@@ -201,8 +203,10 @@ class Runner:
                     await self._work(held, station.workspace, lease, leave)
             except LeaseLost:
                 raise
-            except FlynnError:
-                await leave()
+            except Exception as error:
+                # However the run came to its end. Of a database that is away nothing is known: it goes on.
+                if not is_outage(error):
+                    await leave()
                 raise
 
     async def _work(self, held: Held, workspace: Workspace, lease: Lease, leave: Leave) -> None:
@@ -252,7 +256,7 @@ class Runner:
                 await keep_net(self._database, journal, snapshots, besides=[pair])
         finally:
             await changes.close()
-        await leave()
+        await leave(undone=what_was_undone(reverted))
         await self._endings.revert(journal, reverted)
 
     async def _let_go(self, journal: Journal, lease: Lease) -> None:
@@ -290,7 +294,8 @@ class Runner:
                         await held.journal.append([checked])
                         reach("checked.after-commit")
                 if not (isinstance(turn, Completed) and held.journal.transcript.unanswered()):
-                    await leave(waits=isinstance(turn, Waits))
+                    stopped = STOP_SECONDS if isinstance(turn, Cancelled) else None
+                    await leave(waits=isinstance(turn, Waits), seconds=stopped)
                 if await self._stop(held, turn):
                     return
 
