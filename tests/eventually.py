@@ -8,7 +8,7 @@ async def eventually(
     holds: Callable[[], bool | Awaitable[bool]],
     *,
     what: str = "it",
-    seconds: float = 15,
+    seconds: float = 40,
     every: float = 0.02,
 ) -> None:
     """Return as soon as `holds()` is true; fail the test when it is not within `seconds`."""

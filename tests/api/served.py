@@ -127,7 +127,7 @@ class Watcher:
         """Connect with the key of that name."""
         if key is not None:
             auth["token"] = self._served.keys.get(key, key)
-        await self.client.connect(self._served.url, auth=auth, transports=["websocket"], wait_timeout=5)
+        await self.client.connect(self._served.url, auth=auth, transports=["websocket"], wait_timeout=30)
         return self
 
     def got(self, name: str) -> list[Any]:
@@ -138,7 +138,7 @@ class Watcher:
         """The seqs of the events, in the order they came."""
         return [event["seq"] for event in self.got("event")]
 
-    async def until(self, name: str, count: int, *, within: float = 5.0) -> list[Any]:
+    async def until(self, name: str, count: int, *, within: float = 40.0) -> list[Any]:
         """Wait until `count` things were told under `name`."""
         async with asyncio.timeout(within):
             while len(self.got(name)) < count:
@@ -148,13 +148,13 @@ class Watcher:
 
     async def call(self, name: str, data: Any = None) -> Any:
         """Call, and give the acknowledgement."""
-        return await self.client.call(name, data, timeout=5)
+        return await self.client.call(name, data, timeout=30)
 
     async def cut(self) -> None:
         """Lose the connection without a word."""
         assert self.client.eio.ws is not None
         await self.client.eio.ws.close()
-        await asyncio.wait_for(self.gone.wait(), 5)
+        await asyncio.wait_for(self.gone.wait(), 30)
 
 
 @asynccontextmanager

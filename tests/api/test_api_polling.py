@@ -63,7 +63,7 @@ class Poll:
 async def test_a_client_that_polls_has_all_that_a_websocket_has(polled: Served) -> None:
     watcher = Watcher(polled)
     await watcher.client.connect(
-        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=5
+        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=30
     )
     assert watcher.client.transport() == "polling"
     [session] = await watcher.until("session", 1)
@@ -86,7 +86,7 @@ async def test_the_clients_from_pip_and_npm_stay_with_polling_and_go_on(polled: 
     client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
     told: list[Any] = []
     client.on("session", told.append)
-    await client.connect(polled.url, auth={"token": polled.keys["owner"]}, wait_timeout=5)
+    await client.connect(polled.url, auth={"token": polled.keys["owner"]}, wait_timeout=30)
     await until(lambda: len(told) == 1)
     assert client.transport() == "polling"
     await client.disconnect()
@@ -181,7 +181,7 @@ async def test_a_wrong_key_is_told_and_the_connection_ends(
     monkeypatch.setattr("flynn.api.client.LEAVE", 0.2)
     watcher = Watcher(polled)
     await watcher.client.connect(
-        polled.url, auth={"token": "fly_wrong"}, transports=["polling"], wait_timeout=5
+        polled.url, auth={"token": "fly_wrong"}, transports=["polling"], wait_timeout=30
     )
     [told] = await watcher.until("problem", 1)
     assert told["status"] == 401
@@ -208,7 +208,7 @@ async def test_connections_that_poll_are_counted(polled: Served, monkeypatch: py
 async def test_when_the_service_ends_a_client_that_polls_is_told(polled: Served) -> None:
     watcher = Watcher(polled)
     await watcher.client.connect(
-        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=5
+        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=30
     )
     await watcher.until("session", 1)
     await polled.hub.dismiss()

@@ -34,7 +34,7 @@ async def frames(answer: httpx2.Response) -> AsyncIterator[Frame]:
 
 async def take(answer: httpx2.Response, count: int) -> list[Frame]:
     found: list[Frame] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for frame in frames(answer):
             found.append(frame)
             if len(found) == count:
@@ -125,10 +125,10 @@ async def test_a_silent_stream_is_kept_alive_and_a_revoked_key_ends_it(
                     found.append(frame)
 
             reading = asyncio.create_task(read())
-            await asyncio.sleep(0.3)
+            await until(lambda: bool(found))
             assert found[0] == {"comment": "still here"}
             await http.delete(f"/api/v1/keys/{made.json()['id']}")
-            await asyncio.wait_for(reading, 5)
+            await asyncio.wait_for(reading, 30)
         assert found[-1]["event"] == "problem"
         assert found[-1]["data"]["status"] == 401
 
@@ -143,7 +143,7 @@ async def test_the_end_of_the_service_ends_streams_and_waiters_at_once(served: S
             served.hub.end()
             found = await take(answer, 99)
         assert found[-1]["data"]["code"] == "service-ends"
-        assert (await asyncio.wait_for(waiting, 2)).json()["state"] == "queued"
+        assert (await asyncio.wait_for(waiting, 20)).json()["state"] == "queued"
 
 
 async def test_who_leaves_is_forgotten(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ async def test_who_leaves_is_forgotten(served: Served, monkeypatch: pytest.Monke
         async with served.http() as other, other.stream("GET", path, headers=ACCEPT) as answer:
             await take(answer, 1)
             assert served.hub.watched == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while served.hub.watched:  # noqa: ASYNC110  # the service tells nobody
                 await asyncio.sleep(0.02)
 

@@ -123,7 +123,7 @@ async def test_nothing_more_is_read_from_a_client_that_takes_no_acknowledgements
     assert not reading.done()
     assert len(peer.frames) == 1
     await wire.send({"type": "websocket.send", "text": "430[]"})
-    assert (await asyncio.wait_for(reading, 5))["text"].startswith(f"42{api_wire.MOST_OWED}[")
+    assert (await asyncio.wait_for(reading, 30))["text"].startswith(f"42{api_wire.MOST_OWED}[")
 
 
 async def test_a_wire_that_is_finished_sends_what_was_queued_first() -> None:

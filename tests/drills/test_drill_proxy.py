@@ -120,7 +120,7 @@ async def test_websocket_needs_no_stickiness_and_outlives_its_process(place: Fro
     for follower in followers:
         await follower.connect()
     await eventually(
-        lambda: every(instances(place, conversation), 3), what="a client at each process", seconds=10
+        lambda: every(instances(place, conversation), 3), what="a client at each process", seconds=60
     )
     await followers[0].say("begin")
     await followers[0].until("tool.finished", count=2)

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,13 @@ def frozen(postgres: EmbeddedPostgres) -> Iterator[None]:
     server = psutil.Process(postgres.pid)
     processes = [server, *server.children(recursive=True)]
     for process in processes:
-        process.suspend()
+        with suppress(psutil.NoSuchProcess):  # a backend that has just ended
+            process.suspend()
     try:
         yield
     finally:
         for process in processes:
-            if process.is_running():
+            with suppress(psutil.NoSuchProcess):
                 process.resume()
 
 

@@ -22,6 +22,8 @@ import pytest
 import socketio
 import yaml
 
+from tests.loopback import free_port
+
 ROOT = Path(__file__).parents[2]
 DELEGATION = "Update CI pipeline to run agent creation tests"
 WORKFLOW = ".github/workflows/ci.yml"
@@ -47,7 +49,7 @@ def process(*arguments: str, environment: dict[str, str], directory: Path) -> It
         yield line, child.pid
     finally:
         child.send_signal(signal.SIGTERM)
-        child.wait(timeout=20)
+        child.wait(timeout=60)
 
 
 @asynccontextmanager
@@ -63,11 +65,10 @@ async def service(directory: Path, *, pace: int = 200) -> AsyncIterator[tuple[ht
             "ANTHROPIC_BASE_URL": model.group(),
             "FLYNN_DATA_DIR": str(directory / "data"),
             "FLYNN_WORKSPACE": str(directory / "reznet"),
-            "FLYNN_PORT": "1",
             "LOG_LEVEL": "info",
         }
-        with socket_port() as port:
-            environment["FLYNN_PORT"] = str(port)
+        port = free_port()
+        environment["FLYNN_PORT"] = str(port)
         with process("flynn.cli", "serve", environment=environment, directory=directory) as (line, _):
             url = f"http://127.0.0.1:{port}"
             assert url in line
@@ -75,16 +76,6 @@ async def service(directory: Path, *, pace: int = 200) -> AsyncIterator[tuple[ht
             headers = {"Authorization": f"Bearer {key}"}
             async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=70) as client:
                 yield client, url
-
-
-@contextmanager
-def socket_port() -> Iterator[int]:
-    """A port that is free now."""
-    import socket  # noqa: PLC0415 # the name is taken by the client's library elsewhere
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        yield int(probe.getsockname()[1])
 
 
 class Watcher:

@@ -183,7 +183,7 @@ async def test_the_socket_does_not_open_without_a_key(served: Served) -> None:
         client.on("session", lambda _: pytest.fail("a session without a key"))
         client.on("disconnect", lambda _=None, gone=gone: gone.set())
         try:
-            await client.connect(served.url, auth=auth, transports=["websocket"], wait_timeout=5)
+            await client.connect(served.url, auth=auth, transports=["websocket"], wait_timeout=30)
             await asyncio.wait_for(gone.wait(), 10)
         except socketio.exceptions.ConnectionError:
             pass

@@ -33,7 +33,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not self.socket.exists():
             assert time.monotonic() < deadline, "redis-server did not start"
             time.sleep(0.01)
@@ -60,7 +60,7 @@ class RedisServer:
             self.kill()
 
 
-async def until(condition: Callable[[], bool], *, within: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], *, within: float = 40.0) -> None:
     """Wait until `condition` holds."""
     deadline = time.monotonic() + within
     while not condition():

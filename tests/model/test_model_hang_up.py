@@ -23,7 +23,7 @@ async def test_closing_the_stream_closes_the_socket(connect: Connect, request_: 
             break
     assert not server.hung_up.is_set()
     await stream.aclose()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await server.hung_up.wait()
     assert stream.usage == Usage(input=10, output=1)
     assert not stream.usage_final
@@ -44,7 +44,7 @@ async def test_cancelling_the_task_closes_the_socket(
             pass
 
     task = asyncio.create_task(call())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await server.asked.wait()
         await asyncio.sleep(0.05)
         task.cancel()
@@ -78,7 +78,7 @@ async def test_closing_the_client_ends_what_is_under_way(connect: Connect, reque
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.02)
     await claude.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         with contextlib.suppress(CallFailed):
             await waiting
             pytest.fail("an item came over a closed connection")

@@ -157,7 +157,7 @@ async def test_hanging_up_is_seen_at_the_other_end(play: Play, request_: ModelRe
     await anext(stream)
     await anext(stream)
     await stream.aclose()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while not all(r.client_left for r in server.stage.records):  # noqa: ASYNC110 - the server has no event
             await asyncio.sleep(0.01)
     assert stream.usage.prompt > 0

@@ -304,7 +304,7 @@ async def test_the_message_does_not_wait_for_a_server_that_keeps_the_socket(
         await asyncio.Event().wait()
 
     server, claude = await connect(handler)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         items = [item async for item in claude.stream(request_)]
         assert last(items).stop_reason == "end_turn"
         await server.hung_up.wait()

@@ -25,7 +25,7 @@ class Census:
                 found.append(int(directory.name))
         return found
 
-    async def until(self, count: int, seconds: float = 10.0) -> None:
+    async def until(self, count: int, seconds: float = 30.0) -> None:
         """Wait until exactly `count` are alive."""
         deadline = time.monotonic() + seconds
         while (pids := self.pids()) is not None and len(pids) != count:

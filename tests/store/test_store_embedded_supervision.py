@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SERVICE = Path(__file__).with_name("embedded_service.py")
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> float:
+async def until(condition: Callable[[], bool], seconds: float = 40) -> float:
     """Wait until `condition` holds; returns how long that took."""
     began = time.monotonic()
     while not condition():

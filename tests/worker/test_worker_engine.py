@@ -73,7 +73,7 @@ async def engines(dsn: str, default: Handler) -> AsyncIterator[Start]:
             await task
 
 
-async def until(condition: Callable[[], object], seconds: float = 8) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until `condition`, which may be a coroutine function, holds."""
     async with asyncio.timeout(seconds):
         while True:
@@ -194,7 +194,7 @@ async def test_the_lock_goes_to_the_next_job_at_once(bench: Bench, start: Start)
     await start()
     await start()
     runs = [await bench.put(lock="conversation:1") for _ in range(12)]
-    async with asyncio.timeout(5):  # a look a second would take twelve
+    async with asyncio.timeout(10):  # a look a second would take twelve
         for run_id in runs:
             await until(traced(bench, run_id, (1, "start"), (1, "end")))
     order = await bench.pool.fetch("SELECT run, what FROM trace ORDER BY id")
@@ -216,11 +216,13 @@ async def test_losing_the_race_for_a_lock_is_survived(bench: Bench, start: Start
                   (SELECT max(id) FROM procrastinate_workers))"""
             )
             run_id = await bench.put(lock="conversation:1")
-            await asyncio.sleep(0.2)  # the engine's fetch waits for this transaction's lock
-            waiting = await bench.pool.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"
-            )
-            assert waiting == 1
+
+            async def fetch_waits() -> bool:
+                """The engine's fetch waits for this transaction's lock."""
+                query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"
+                return bool(await bench.pool.fetchval(query) == 1)
+
+            await until(fetch_waits)
         await asyncio.sleep(0.1)
         assert await bench.trace(run_id) == []
         await other.execute("DELETE FROM procrastinate_jobs WHERE id = 9")

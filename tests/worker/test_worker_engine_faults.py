@@ -37,7 +37,7 @@ def engine_for(dsn: str, bench: Bench, *, lease: float = LEASE, margin: float = 
     )
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> float:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 40) -> float:
     """Wait until `condition` holds; returns the seconds it took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -243,12 +243,12 @@ async def test_an_engine_waits_for_a_database_that_is_not_there_yet_and_can_be_s
     second = Engine(dsn=postgres.dsn, queues=None, concurrency=1, handler=handler)
     serving = [asyncio.create_task(engine.run()) for engine in (first, second)]
     await asyncio.sleep(0.3)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         await first.stop(0)
     await postgres.start()
     async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
         await Bench(pool).put()
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         await ran.wait()
     await second.stop(0)
     await asyncio.gather(*serving)

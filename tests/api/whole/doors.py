@@ -160,14 +160,14 @@ class Wire:
             headers=headers,
             auth=auth if auth is not None else {"token": self.doors.owner_key},
             transports=["websocket"],
-            wait_timeout=5,
+            wait_timeout=30,
         )
 
     async def call(self, name: str, body: object) -> dict[str, Any]:
         """Call and wait for the acknowledgement."""
-        return dict(await self.client.call(name, body, timeout=10))
+        return dict(await self.client.call(name, body, timeout=30))
 
-    async def until(self, found: Any, seconds: float = 15) -> None:
+    async def until(self, found: Any, seconds: float = 40) -> None:
         """Wait until `found()` is true of what was heard."""
         async with asyncio.timeout(seconds):
             while not found():
