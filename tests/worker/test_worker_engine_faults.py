@@ -134,8 +134,9 @@ async def test_a_worker_that_slept_past_its_lease_finds_itself_fenced(
 
 @pytest.fixture
 async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
-    """A server of its own, to be ill-treated."""
-    async with EmbeddedPostgres(tmp_path / "data", fsync=False) as server:
+    """A server of its own, to be ill-treated: what it has confirmed outlives it, though not the machine."""
+    settings = {"synchronous_commit": "on"}
+    async with EmbeddedPostgres(tmp_path / "data", fsync=False, settings=settings) as server:
         await prepare(server.url)
         yield server
 
