@@ -57,6 +57,18 @@ class Audit:
         assert states == [rows[str(e["run_id"])] for e in self.of(*TERMINAL)]
         return states
 
+    def heard(self, run_id: str) -> list[str]:
+        """How the run's model calls ended, each once, but for those whose end nobody heard.
+
+        A worker whose lease runs out during a call is lost to it, on a busy machine without any death: the
+        call is made again. What an answer had brought is not.
+        """
+        begun = [e["data"]["step"] for e in self.of("step.started") if e["run_id"] == run_id]
+        ends = [e for e in self.of("step.completed", "step.failed") if e["run_id"] == run_id]
+        assert [e["data"]["step"] for e in ends] == begun
+        said = [e["data"].get("reason", "completed") for e in ends]
+        return [end for end in said if end != "worker_lost"]
+
     def every_message_was_heard_once(self) -> None:
         """Each message is in exactly one adopted request, and in the first that began after it came."""
         adopted = {e["data"]["step"] for e in self.of("step.completed")}

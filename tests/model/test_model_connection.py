@@ -1,6 +1,8 @@
 """The key that holds: taken from one call to the next, also while calls are under way."""
 
 import asyncio
+import json
+import sys
 from contextlib import aclosing
 from typing import Literal
 
@@ -109,3 +111,41 @@ async def test_a_try_that_tells_nothing_is_a_failure(connect: Connect) -> None:
     _, claude = await connect(replying(200, {}), api_key=None, base_url="http://127.0.0.1:1")
     with pytest.raises(RetryLater):
         await asyncio.wait_for(claude.try_key("sk-tried"), 20)
+
+
+FIRST_CALL = """
+import asyncio, json, sys, threading
+from flynn.model.claude import Claude
+from flynn.model.failures import RetryLater
+
+held_up = []
+
+def hear(event, arguments):
+    if event == "import" and threading.current_thread() is threading.main_thread():
+        held_up.append(arguments[0].partition(".")[0])
+
+async def call():
+    claude = Claude(api_key="k", base_url="http://127.0.0.1:1")
+    before = set(sys.modules)
+    sys.addaudithook(hear)
+    try:
+        await claude.facts("claude")
+    except RetryLater:
+        pass
+    heard = list(held_up)
+    await claude.close()
+    print(json.dumps([heard, sorted(set(sys.modules) - before)]))
+
+asyncio.run(call())
+"""
+
+
+@pytest.mark.slow
+async def test_what_the_first_call_loads_does_not_hold_up_the_heartbeats_of_leases() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FIRST_CALL, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    held_up, loaded = json.loads(out)
+    assert "httpcore2" in loaded
+    assert "httpcore2" not in held_up

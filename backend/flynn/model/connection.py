@@ -4,6 +4,7 @@ The key may change while calls are under way: they end with the one that they be
 takes the new one. What the endpoint last said of the present key is kept, nothing else.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -42,6 +43,7 @@ class Connection:
         self._switches = switches
         self._timeout = timeout
         self._client: AsyncAnthropic | None = None
+        self._making = asyncio.Lock()
         self._accepted: tuple[str, bool] | None = None
 
     @property
@@ -64,7 +66,7 @@ class Connection:
         if not key:
             raise key_missing()
         try:
-            answer = await call(self._with(key), self._headers(key))
+            answer = await call(await self._with(key), self._headers(key))
         except APIStatusError as error:
             if error.status_code == 401:
                 self._accepted = (key, False)
@@ -77,20 +79,27 @@ class Connection:
         if self._client is not None:
             await self._client.close()
 
-    def _with(self, key: str) -> AsyncAnthropic:
+    async def _with(self, key: str) -> AsyncAnthropic:
         """The SDK's client with `key`: each copy uses the one pool, which calls under way have too."""
-        if self._client is None:
-            # Without an explicit key the SDK would look for credentials in the environment and on disk.
-            self._client = AsyncAnthropic(
-                api_key=key,
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=self._timeout,
-                open_telemetry=False,
-            )
-        elif self._client.api_key != key:
-            self._client = self._client.copy(api_key=key)
-        return self._client
+        async with self._making:
+            if self._client is None:
+                # Aside: it loads modules and the system's certificates. On a busy machine that takes
+                # longer than a lease can be without its heartbeat.
+                self._client = await asyncio.to_thread(self._make, key)
+            elif self._client.api_key != key:
+                self._client = self._client.copy(api_key=key)
+            return self._client
+
+    def _make(self, key: str) -> AsyncAnthropic:
+        """The first client, with the pool. Blocks."""
+        # Without an explicit key the SDK would look for credentials in the environment and on disk.
+        return AsyncAnthropic(
+            api_key=key,
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=self._timeout,
+            open_telemetry=False,
+        )
 
     def _headers(self, key: str) -> Headers:
         headers: Headers = {"Content-Type": "application/json"}
