@@ -12,12 +12,13 @@ from flynn.domain.principal import Principal
 from flynn.domain.run import Limits, RunState
 from flynn.domain.usage import dollars, nanodollars
 from flynn.domain.views import RunView
-from flynn.intake.access import act_in_conversation, see_conversation
+from flynn.intake.access import act_in_conversation
 from flynn.intake.ending import conclude
 from flynn.intake.rules import Rules
 from flynn.store import log, runs
 from flynn.store.admission import admit
 from flynn.store.rows import RunRow
+from flynn.store.visibility import see_conversation
 from flynn.telemetry.redaction import redact
 
 
