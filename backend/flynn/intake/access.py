@@ -5,11 +5,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from flynn.domain.errors import Forbidden, InvalidInput, NotFound
+from flynn.domain.errors import Forbidden, InvalidInput
 from flynn.domain.principal import Principal
-from flynn.store.visibility import CONVERSATION, WORKSPACE
+from flynn.store.visibility import CONVERSATION, WORKSPACE, see_conversation
 
-_VISIBLE = text(f"SELECT 1 FROM conversations c WHERE c.id = :c AND {CONVERSATION}")  # noqa: S608  # constants
 _TASK = text(f"""
 SELECT 1 FROM tasks t JOIN conversations c ON c.id = t.conversation_id
 WHERE t.id = :t AND {CONVERSATION}""")  # noqa: S608  # constants only
@@ -21,13 +20,6 @@ _WORKSPACE = text(f"""
 SELECT w.id FROM workspaces w
 WHERE (w.name = :name OR CAST(w.id AS text) = :name) AND {WORKSPACE}""")  # noqa: S608  # constants only
 _NAMES = text(f"SELECT w.name FROM workspaces w WHERE {WORKSPACE} ORDER BY w.name LIMIT 20")  # noqa: S608  # constants
-
-
-async def see_conversation(connection: AsyncConnection, principal: Principal, conversation_id: UUID) -> None:
-    """Raise NotFound unless `principal` may see the conversation."""
-    parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-    if (await connection.execute(_VISIBLE, parameters)).one_or_none() is None:
-        raise NotFound(f"There is no conversation {conversation_id}.")
 
 
 async def see_task(connection: AsyncConnection, principal: Principal, task_id: UUID, *, field: str) -> None:

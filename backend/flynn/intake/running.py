@@ -12,13 +12,14 @@ from flynn.domain.principal import Principal
 from flynn.domain.run import RunState
 from flynn.domain.usage import nanodollars
 from flynn.domain.views import RunView
-from flynn.intake.access import act_in_conversation, see_conversation
+from flynn.intake.access import act_in_conversation
 from flynn.intake.ending import conclude
 from flynn.intake.raising import raised_limits
 from flynn.intake.rules import Rules
 from flynn.store import log, runs, task_budgets
 from flynn.store.admission import admit
 from flynn.store.rows import RunRow
+from flynn.store.visibility import see_conversation
 from flynn.telemetry.redaction import redact
 
 

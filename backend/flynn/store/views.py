@@ -12,7 +12,6 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.blob import Blob
 from flynn.domain.callback import CallbackState
@@ -124,7 +123,6 @@ WHERE {visibility.CONVERSATION}
   AND (CAST(:state AS text) IS NULL OR CAST(:state AS text) = CASE
        WHEN k.dead_at IS NOT NULL THEN 'dead' WHEN k.attempts > 0 THEN 'failing' ELSE 'active' END)
 ORDER BY k.created_at DESC, k.task_id DESC LIMIT :limit""")  # noqa: S608  # constants only
-_SEEN = text("SELECT 1 FROM conversations c WHERE c.id = :c AND " + visibility.CONVERSATION)  # noqa: S608  # constants only
 _MESSAGES = text("""
 SELECT seq, type, run_id, at, data FROM events
 WHERE conversation_id = :c AND seq > :after AND type IN ('message.sent', 'message.completed')
@@ -175,7 +173,7 @@ class Views:
     ) -> list[Recorded]:
         """Events after `after_seq`, in order. Raises NotFound."""
         async with self._database.statement() as connection:
-            await _see(connection, principal, conversation_id)
+            await visibility.see_conversation(connection, principal, conversation_id)
             return await log.read(connection, conversation_id, after_seq=after_seq, limit=limit)
 
     async def envelopes(self, conversation_id: UUID, after_seq: int) -> list[dict[str, Any]]:
@@ -192,7 +190,7 @@ class Views:
     ) -> Page[MessageView]:
         """What was said, in order; the cursor of the next page is the last seq. Raises NotFound."""
         async with self._database.statement() as connection:
-            await _see(connection, principal, conversation_id)
+            await visibility.see_conversation(connection, principal, conversation_id)
             rows = (
                 await connection.execute(
                     _MESSAGES, {"c": conversation_id, "after": after_seq, "limit": limit + 1}
@@ -204,13 +202,13 @@ class Views:
     async def approvals(self, principal: Principal, conversation_id: UUID) -> list[ApprovalView]:
         """What was asked for in a conversation, in order. Raises NotFound."""
         async with self._database.statement() as connection:
-            await _see(connection, principal, conversation_id)
+            await visibility.see_conversation(connection, principal, conversation_id)
             return await approvals.every(connection, conversation_id)
 
     async def blob(self, principal: Principal, conversation_id: UUID, sha256: str) -> Blob:
         """Bytes that an event of the conversation refers to. Raises NotFound."""
         async with self._database.statement() as connection:
-            await _see(connection, principal, conversation_id)
+            await visibility.see_conversation(connection, principal, conversation_id)
             found = await blobs.read(connection, conversation_id, [sha256])
         if not found:
             raise NotFound(f"Nothing in this conversation has the digest {sha256}.")
@@ -311,13 +309,6 @@ class Views:
         parameters |= {"at": at, "id": last, "limit": limit + 1, "p": principal.id, "admin": principal.admin}
         async with self._database.statement() as connection:
             return (await connection.execute(query, parameters)).all()
-
-
-async def _see(connection: AsyncConnection, principal: Principal, conversation_id: UUID) -> None:
-    """Raise NotFound unless `principal` may see the conversation."""
-    parameters = {"c": conversation_id, "p": principal.id, "admin": principal.admin}
-    if (await connection.execute(_SEEN, parameters)).one_or_none() is None:
-        raise NotFound(f"There is no conversation {conversation_id}.")
 
 
 def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
