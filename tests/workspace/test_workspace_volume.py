@@ -104,6 +104,30 @@ def test_places_are_of_the_innermost_volume_and_resolve_through_each_mount(tmp_p
     assert moved.resolve(Place(None, "/as/it/was")) == Path("/as/it/was")
 
 
+def test_what_the_service_keeps_lies_on_the_volume_and_is_no_workspace(tmp_path: Path) -> None:
+    data, shared = tmp_path / "data", tmp_path / "srv" / "shared"
+    volume(shared)
+    mounts = find_mounts(data, [shared])
+    kept = {
+        shared / "web": shared / ".flynn",
+        data / "workspaces" / "x": data / "workspaces" / ".flynn",
+        tmp_path / "elsewhere": data / ".flynn",
+    }
+    for path, private in kept.items():
+        path.mkdir(parents=True)
+        assert mounts.private(mounts.place(path), "w") == private
+        (private / "inner").mkdir()
+        for within in (private, private / "inner"):
+            with pytest.raises(WorkspaceError, match=r"where the service keeps|overlaps"):
+                mounts.open_path(within, forbidden=[data])
+    (shared / ".flynn-like").mkdir()
+    mounts.open_path(shared / ".flynn-like", forbidden=[data]).close()
+    with pytest.raises(Unavailable, match="has not mounted"):
+        find_mounts(tmp_path / "other", []).private(mounts.place(shared / "web"), "w")
+    with pytest.raises(Unavailable, match="lies on no volume"):
+        Mounts().private(Place(None, "/as/it/was"), "w")
+
+
 def test_a_second_start_finds_the_same_volumes(tmp_path: Path) -> None:
     first = find_mounts(tmp_path / "data", [])
     again = find_mounts(tmp_path / "data", [])

@@ -89,6 +89,22 @@ class Mounts:
             )
         return path
 
+    def private(self, place: Place, name: str) -> Path:
+        """Where the service keeps, on the same volume, what belongs to the workspace `name` at `place`.
+
+        It is out of reach for every tool, and the same for every process that has the volume mounted. Made
+        on the way, mode 0711: what lies in it guards itself. Raises Unavailable, OSError.
+        """
+        self.path(place, name)
+        volume = next((v for v in self.volumes if v.id == place.volume_id), self.host)
+        if volume is None:
+            raise Unavailable(
+                f"The workspace {name!r} lies on no volume; start a service that has its directory.",
+                retry_after=_AWAY_SECONDS,
+            )
+        volume.private.mkdir(mode=0o711, exist_ok=True)
+        return volume.private
+
     def open(
         self, place: Place, name: str, *, quota_bytes: int | None = None, forbidden: Iterable[Path] = ()
     ) -> Workspace:
@@ -154,7 +170,8 @@ def find_mounts(data_dir: Path, declared: Iterable[Path]) -> Mounts:
                 )
         if volume not in (own, *found):
             found.append(volume)
-    return Mounts(own=own, host=Volume(host.id, Path("/")), declared=tuple(found), missing=tuple(missing))
+    around = Volume(host.id, Path("/"), kept=host.private)
+    return Mounts(own=own, host=around, declared=tuple(found), missing=tuple(missing))
 
 
 def make_directory(path: Path, owner: int | None) -> None:

@@ -16,6 +16,7 @@ from flynn.workspace.beside import Beside
 from flynn.workspace.entry import Entry
 from flynn.workspace.path import PathMissing, refusal, relative
 from flynn.workspace.quota import Quota
+from flynn.workspace.volume import PRIVATE
 
 _SYSTEM = ("bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "run", "sbin", "srv", "sys")
 _SHARED = ("/tmp", "/usr", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp")  # noqa: S108 - names to refuse, not a file of ours
@@ -229,6 +230,12 @@ def _permit(root: str, descriptor: int, forbidden: Iterable[Path], grounds: Iter
             raise WorkspaceError(
                 f"{root} is or holds the volume {ground} and cannot be a workspace; "
                 "use a directory within the volume."
+            )
+        private = f"{ground}/{PRIVATE}"
+        if root == private or root.startswith(private + "/"):
+            raise WorkspaceError(
+                f"{root} is where the service keeps what belongs to the volume {ground} and cannot be a "
+                "workspace; use another directory within the volume."
             )
         if root.startswith(ground + "/"):
             around.append(ground)

@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 from flynn.domain.errors import WorkspaceError
 
 MARKER: Final = ".flynn-volume"
+PRIVATE: Final = ".flynn"
+"""The directory at a volume's root that no workspace may be, hold or lie in."""
 _LONGEST: Final = 200
 
 
@@ -27,10 +29,20 @@ class NoMarker(WorkspaceError):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume and where this machine has it."""
+    """A volume and where this machine has it.
+
+    `kept` is where the service keeps what belongs to the volume's workspaces and is none of their files;
+    None for the place at the root.
+    """
 
     id: UUID
     root: Path
+    kept: Path | None = None
+
+    @property
+    def private(self) -> Path:
+        """The directory for what the service keeps on this volume; it need not be there yet."""
+        return self.root / PRIVATE if self.kept is None else self.kept
 
 
 def read_volume(root: Path) -> Volume:
