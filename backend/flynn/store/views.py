@@ -217,7 +217,7 @@ class Views:
     async def difference(self, principal: Principal, conversation_id: UUID, seq: int = NET) -> KeptDifference:
         """What the event `seq` tells of as a text, or all that the conversation changed. Raises NotFound."""
         async with self._database.statement() as connection:
-            await _see(connection, principal, conversation_id)
+            await visibility.see_conversation(connection, principal, conversation_id)
             found = await differences.read(connection, conversation_id, seq)
         if found is None:
             raise NotFound(
