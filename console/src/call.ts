@@ -23,12 +23,14 @@ export interface Changes {
   missed: string | null;
 }
 
-/** An undo of a call, or (`to`) of all that came after it: asked for, done, or refused with the reason. One that
- *  was refused can be asked for again. */
+/** An undo of a call, by itself or with all that came after an earlier one, or (`to`) of all that came after it:
+ *  asked for, done, or refused with the reason. One that was refused can be asked for again. */
 export interface Undo {
   to?: boolean;
   state: "asked" | "done" | "refused";
   by: string;
+  /** The seq of the event that says so. */
+  at: number;
   why: string | null;
 }
 

@@ -44,8 +44,10 @@ function answerOf(t: Transcript): Answer {
   return found;
 }
 
-function callOf(t: Transcript): Call {
-  const found = answerOf(t).pieces.find((piece) => piece.type === "call");
+function callOf(t: Transcript, id?: string): Call {
+  const found = answerOf(t).pieces.find(
+    (piece) => piece.type === "call" && (id === undefined || piece.callId === id),
+  );
   if (found?.type !== "call") throw new Error("no call");
   return found;
 }
@@ -119,7 +121,7 @@ describe("events", () => {
           ["undo.requested", { principal: "ada", target }],
         ),
       );
-      expect(callOf(asked).undo).toEqual({ to: true, state: "asked", by: "ada", why: null });
+      expect(callOf(asked).undo).toMatchObject({ to: true, state: "asked", by: "ada", why: null });
       const file = { path: "b", before: null, after: "1" };
       const done = fold(
         ...events(
@@ -136,6 +138,33 @@ describe("events", () => {
         detail: "Not covered, and left as it is: pipe.",
       });
       expect(done.changedAt).toBeGreaterThan(seq);
+    });
+
+    test("is undone with all that came after an earlier call, and stands again where that is undone", () => {
+      const calls = ["t1", "t2"].map((id) => ({ type: "tool_use", id, name: "Bash", input: {} }));
+      const message = { step: 1, model: "haiku", stop_reason: "tool_use", content: calls };
+      const both: [string, unknown][] = [
+        ...BEGUN,
+        ["message.completed", message],
+        ["workspace.changed", CHANGED],
+        ["workspace.changed", { ...CHANGED, call_id: "t2" }],
+      ];
+      const back = (seq: number): [string, unknown][] => {
+        const target = { kind: "seq", seq };
+        const file = { path: "b", before: null, after: "1" };
+        return [
+          ["undo.requested", { principal: "ada", target }],
+          ["workspace.reverted", { target, files: [file], refused: null }],
+        ];
+      };
+      const [first, second] = [both.length - 1, both.length];
+      const undone = fold(...events(...both, ...back(first)));
+      expect(callOf(undone, "t1").undo).toMatchObject({ to: true, state: "done", by: "ada" });
+      expect(callOf(undone, "t2").undo).toMatchObject({ state: "done", by: "ada" });
+      expect(callOf(undone, "t2").undo).not.toHaveProperty("to");
+      const again = fold(...events(...both, ...back(first), ...back(second)));
+      expect(callOf(again, "t1").undo).toBeNull();
+      expect(callOf(again, "t2").undo).toMatchObject({ to: true, state: "done" });
     });
 
     test("without a call is told where it happened", () => {
@@ -208,11 +237,11 @@ describe("events", () => {
 
     test("is asked for, and done", () => {
       const asked = fold(...events(...DONE));
-      expect(callOf(asked).undo).toEqual({ state: "asked", by: "ada", why: null });
+      expect(callOf(asked).undo).toMatchObject({ state: "asked", by: "ada", why: null });
       expect(asked.run?.state).toBe("queued");
       const end: [string, unknown] = ["run.completed", { stop_reason: "undone", nanodollars: 0 }];
       const done = fold(...events(...DONE, RUNS, reverted(null), end));
-      expect(callOf(done).undo).toEqual({ state: "done", by: "ada", why: null });
+      expect(callOf(done).undo).toMatchObject({ state: "done", by: "ada", why: null });
       expect(done.items.at(-1)).toMatchObject({ kind: "note", tone: "good", text: "Undone: a." });
       expect(done.undoing).toBeNull();
     });
@@ -224,7 +253,11 @@ describe("events", () => {
       ];
       const all = events(...DONE, RUNS, reverted("It changed."), failed, ...DONE.slice(-2));
       const refused = fold(...all.slice(0, -2));
-      expect(callOf(refused).undo).toEqual({ state: "refused", by: "ada", why: "It changed." });
+      expect(callOf(refused).undo).toMatchObject({
+        state: "refused",
+        by: "ada",
+        why: "It changed.",
+      });
       expect(refused.items.filter((item) => item.kind === "note")).toHaveLength(1);
       expect(refused.run?.state).toBe("failed");
       expect(callOf(fold(...all)).undo?.state).toBe("asked");
@@ -235,7 +268,7 @@ describe("events", () => {
       ["run.failed", { code: "unavailable", detail: "No volume.", nanodollars: 0 }, "No volume."],
     ])("that ended by %s was not done", (type, data, why) => {
       const t = fold(...events(...DONE, [type, data]));
-      expect(callOf(t).undo).toEqual({ state: "refused", by: "ada", why });
+      expect(callOf(t).undo).toMatchObject({ state: "refused", by: "ada", why });
       expect(t.undoing).toBeNull();
     });
   });

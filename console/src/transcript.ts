@@ -5,7 +5,7 @@
  * same object, so that only what changed is drawn again. An event at or below `lastSeq` changes nothing.
  */
 import { type Answer, completedAnswer, newAnswer, streamed } from "./answer.ts";
-import { answeredCall, askedCall, begunCall, type Call, endedCall } from "./call.ts";
+import { answeredCall, askedCall, begunCall, type Call, endedCall, type Undo } from "./call.ts";
 import type { Delta, Envelope, Report, Undone } from "./protocol.ts";
 import { isOpen, type Run, ran } from "./run.ts";
 import { grown } from "./words.ts";
@@ -52,8 +52,8 @@ export interface Transcript {
   step: number;
   /** Somebody asked the run to stop, and it has not yet. */
   stopping: boolean;
-  /** The call that the present run undoes; null when it is the agent's. */
-  undoing: string | null;
+  /** What the present run undoes: the call on whose card it is told, and who asked; null when it is the agent's. */
+  undoing: { callId: string; by: string } | null;
   /** The seq of the last event that tells of a change of the workspace; 0 without one. */
   changedAt: number;
   /** What all answers have cost, also the account at the end, which is not shown as one. */
@@ -172,9 +172,9 @@ function after(t: Transcript, event: Envelope): Transcript {
       const { principal, target } = event.data;
       const callId = undoneCall(t, target);
       const to = target.kind === "seq";
-      return withCall({ ...t, undoing: callId }, callId, (c) => ({
+      return withCall({ ...t, undoing: { callId, by: principal } }, callId, (c) => ({
         ...c,
-        undo: { ...(to && { to }), state: "asked", by: principal, why: null },
+        undo: { ...(to && { to }), state: "asked", by: principal, at: event.seq, why: null },
       }));
     }
     case "workspace.changed":
@@ -259,15 +259,19 @@ const FAILED: Record<string, string> = {
 function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {
   const { target, files, refused, more, left } = event.data;
   const undone = refused === null && (files.length > 0 || (left ?? []).length > 0);
+  const by = t.undoing?.by ?? "";
+  const over = { ...t, undoing: null, changedAt: undone ? event.seq : t.changedAt };
+  const since = target.kind === "seq" && refused === null ? target.seq : null;
   const next = withCall(
-    { ...t, undoing: null, changedAt: undone ? event.seq : t.changedAt },
+    since === null ? over : broughtBack(over, since, by, event.seq),
     undoneCall(t, target),
     (c) => ({
       ...c,
       undo: {
         ...(target.kind === "seq" && { to: true }),
         state: refused === null ? "done" : "refused",
-        by: c.undo?.by ?? "",
+        by,
+        at: event.seq,
         why: refused,
       },
     }),
@@ -277,6 +281,22 @@ function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" 
   const others = more ? ` and ${more} more` : "";
   const stays = (left ?? []).length ? `Not covered, and left as it is: ${left.join(", ")}.` : null;
   return added(next, note(event, "good", `Undone: ${names}${others}.`, stays));
+}
+
+/** All is as it was right after `seq`: later calls are undone, and undos of earlier ones that came later are void. */
+function broughtBack(t: Transcript, seq: number, by: string, at: number): Transcript {
+  const items = t.items.map((item) => {
+    if (item.kind !== "answer") return item;
+    const pieces = item.pieces.map((piece) => {
+      if (piece.type !== "call" || piece.changes === null || piece.changes.missed !== null)
+        return piece;
+      if (piece.changes.seq > seq)
+        return { ...piece, undo: { state: "done", by, at, why: null } satisfies Undo };
+      return piece.undo !== null && piece.undo.at > seq ? { ...piece, undo: null } : piece;
+    });
+    return pieces.some((piece, i) => piece !== item.pieces[i]) ? { ...item, pieces } : item;
+  });
+  return { ...t, items };
 }
 
 /** The call on whose card an undo is told; "" when no card has that place in the log. */
@@ -343,7 +363,7 @@ function handedOver(event: Envelope & { type: "task.committed" }): Item {
 /** The run of an undo ended without a word of what came of it. */
 function notUndone(t: Transcript, why: string | null): Transcript {
   if (t.undoing === null) return t;
-  return withCall({ ...t, undoing: null }, t.undoing, (c) => ({
+  return withCall({ ...t, undoing: null }, t.undoing.callId, (c) => ({
     ...c,
     undo: c.undo && { ...c.undo, state: "refused", why },
   }));
