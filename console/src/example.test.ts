@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { callOf, hasAnother, runningBash } from "./example.ts";
+import { EMPTY, type Transcript } from "./items.ts";
 import type { Envelope, ExampleView } from "./protocol.ts";
-import { EMPTY, type Transcript, withEvent } from "./transcript.ts";
+import { withEvent } from "./transcript.ts";
 
 const NAMES = ["run.started", "step.started", "message.completed", "tool.started"];
 

@@ -1,10 +1,10 @@
 /** The scripted example: having it prepared and played, and killing its worker in the middle. */
 
 import type { Call } from "./call.ts";
+import type { Transcript } from "./items.ts";
 import type { ExampleCrash, ExampleView } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 import type { Desk } from "./store.ts";
-import type { Transcript } from "./transcript.ts";
 
 /** Read how the example stands; what is known stays when the service does not say. */
 export async function lookAtExample(desk: Desk): Promise<void> {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { exported } from "./exported.ts";
+import { EMPTY } from "./items.ts";
 import type { Envelope } from "./protocol.ts";
-import { EMPTY, withEvent } from "./transcript.ts";
+import { withEvent } from "./transcript.ts";
 
 test("a transcript as Markdown, whose fences no output can end", () => {
   const data: [string, unknown][] = [

@@ -2,8 +2,8 @@
 
 import type { Call } from "./call.ts";
 import { given, words } from "./cards/result.ts";
+import type { Item, Transcript } from "./items.ts";
 import type { Report } from "./protocol.ts";
-import type { Item, Transcript } from "./transcript.ts";
 import { money } from "./words_for_people.ts";
 
 export function exported(title: string, transcript: Transcript): string {

@@ -1,8 +1,9 @@
 /** The conversations that are followed: opened on the connection, told of by it, and left when they are too many. */
+
+import { EMPTY } from "./items.ts";
 import type { Presence, Problem } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 import { type Store, without } from "./state.ts";
-import { EMPTY } from "./transcript.ts";
 
 /** Conversations that are followed at once; of others the page forgets what it was told. */
 const FOLLOWED = 20;

@@ -39,6 +39,16 @@ export interface TaskLimits {
   minutes: number;
 }
 
+/** A task, as far as the page shows it beside its conversation. */
+export interface TaskView {
+  id: string;
+  budget: { [limit in keyof TaskLimits]: number | null };
+  spent: TaskLimits;
+  branch: string | null;
+  deadline: string | null;
+  ended_at: string | null;
+}
+
 /** Limits to raise, of the present run and of its task. */
 export type BudgetOrder = Partial<Limits> & { task?: Partial<TaskLimits> };
 

@@ -10,6 +10,7 @@ import type {
   Page,
   Problem,
   Readiness,
+  TaskView,
   WorkspaceView,
 } from "./protocol.ts";
 
@@ -61,6 +62,10 @@ export class Rest {
 
   delegate(order: ExampleTask): Promise<{ conversation_id: string }> {
     return this.#ask("/api/v1/tasks", order);
+  }
+
+  task(id: string): Promise<TaskView> {
+    return this.#ask(`/api/v1/tasks/${id}`);
   }
 
   raiseBudget(conversation: string, order: BudgetOrder): Promise<unknown> {

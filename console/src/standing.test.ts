@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import { EMPTY } from "./items.ts";
 import type { ConversationView, Envelope } from "./protocol.ts";
 import { standing } from "./standing.ts";
 import { merged } from "./state.ts";
-import { EMPTY, withEvent } from "./transcript.ts";
+import { withEvent } from "./transcript.ts";
 
 function view(id: string, at: string, run: unknown, last_seq = 3): ConversationView {
   return { id, created_at: at, run, last_seq } as unknown as ConversationView;

@@ -1,7 +1,8 @@
 /** How a conversation stands, in a word for the list: what its events say, else what the list says. */
+
+import type { Transcript } from "./items.ts";
 import type { ConversationView } from "./protocol.ts";
 import type { Run } from "./run.ts";
-import type { Transcript } from "./transcript.ts";
 
 export interface Standing {
   /** Names the look: a run's state, `asks` when a person has to do something, `empty` without a run. */

@@ -1,5 +1,6 @@
 /** What the page knows, in one store; views read slices of it. Whoever changes it is handed it. */
 import { createStore, type StoreApi } from "zustand/vanilla";
+import type { Transcript } from "./items.ts";
 import { type Letter, readOutbox } from "./letter.ts";
 import type {
   AgentView,
@@ -10,7 +11,6 @@ import type {
   Readiness,
   WorkspaceView,
 } from "./protocol.ts";
-import type { Transcript } from "./transcript.ts";
 
 export type Link = "connecting" | "live" | "reconnecting" | "refused";
 

@@ -2,13 +2,14 @@
 import { Connection } from "./connection.ts";
 import { lookAtExample } from "./example.ts";
 import { Following } from "./following.ts";
+import { EMPTY } from "./items.ts";
 import { forgetKey, keepKey } from "./key.ts";
 import type { Letter } from "./letter.ts";
 import { Outbox } from "./outbox.ts";
 import type { ConversationView, Delta, Envelope, ModelKeyView, Problem } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
 import { merged, newStore } from "./state.ts";
-import { EMPTY, withDelta, withEvent } from "./transcript.ts";
+import { withDelta, withEvent } from "./transcript.ts";
 
 /** What a new conversation may name; what is left out is as the service has it. */
 export interface ConversationOrder {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { EMPTY, type Transcript } from "./items.ts";
 import type { Delta, Envelope } from "./protocol.ts";
-import { EMPTY, type Transcript, withDelta, withEvent } from "./transcript.ts";
+import { withDelta, withEvent } from "./transcript.ts";
 
 const USAGE = { input: 40, output: 9, cache_read: 960, cache_write_5m: 0, cache_write_1h: 0 };
 

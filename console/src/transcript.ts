@@ -4,73 +4,21 @@
  * Pure: every function gives a new transcript and leaves the old one alone, and what did not change stays the
  * same object, so that only what changed is drawn again. An event at or below `lastSeq` changes nothing.
  */
-import { type Answer, completedAnswer, newAnswer, streamed } from "./answer.ts";
-import { answeredCall, askedCall, begunCall, type Call, endedCall, type Undo } from "./call.ts";
-import type { Delta, Envelope, Report, Undone } from "./protocol.ts";
+import { completedAnswer, newAnswer, streamed } from "./answer.ts";
+import { answeredCall, askedCall, begunCall, endedCall } from "./call.ts";
+import { asked, changed, notUndone, reverted } from "./changes.ts";
+import {
+  added,
+  closedLive,
+  type Item,
+  note,
+  type Transcript,
+  withAnswer,
+  withCall,
+} from "./items.ts";
+import type { Delta, Envelope } from "./protocol.ts";
 import { isOpen, type Run, ran } from "./run.ts";
 import { grown } from "./words.ts";
-
-export interface Said {
-  kind: "said";
-  key: string;
-  seq: number;
-  at: string;
-  principal: string;
-  text: string;
-  clientId: string | null;
-  /** Whether a step has taken the words up; until then the agent has not read them. */
-  read: boolean;
-  /** Whether the words were sent while a run was at work. */
-  during: boolean;
-  /** Whether that run ended before it had read them. */
-  missed: boolean;
-}
-
-export interface Note {
-  kind: "note";
-  key: string;
-  at: string;
-  tone: "plain" | "good" | "bad" | "waiting";
-  text: string;
-  detail: string | null;
-}
-
-export interface Reported {
-  kind: "report";
-  key: string;
-  at: string;
-  report: Report;
-}
-
-export type Item = Said | Answer | Note | Reported;
-
-export interface Transcript {
-  lastSeq: number;
-  items: Item[];
-  run: Run | null;
-  epoch: number;
-  step: number;
-  /** Somebody asked the run to stop, and it has not yet. */
-  stopping: boolean;
-  /** What the present run undoes: the call on whose card it is told, and who asked; null when it is the agent's. */
-  undoing: { callId: string; by: string } | null;
-  /** The seq of the last event that tells of a change of the workspace; 0 without one. */
-  changedAt: number;
-  /** What all answers have cost, also the account at the end, which is not shown as one. */
-  nanodollars: number;
-}
-
-export const EMPTY: Transcript = {
-  lastSeq: 0,
-  items: [],
-  run: null,
-  epoch: -1,
-  step: -1,
-  stopping: false,
-  undoing: null,
-  changedAt: 0,
-  nanodollars: 0,
-};
 
 /** The transcript after `event`; the same one when it was known already. */
 export function withEvent(before: Transcript, event: Envelope): Transcript {
@@ -168,15 +116,8 @@ function after(t: Transcript, event: Envelope): Transcript {
           null,
         ),
       );
-    case "undo.requested": {
-      const { principal, target } = event.data;
-      const callId = undoneCall(t, target);
-      const to = target.kind === "seq";
-      return withCall({ ...t, undoing: { callId, by: principal } }, callId, (c) => ({
-        ...c,
-        undo: { ...(to && { to }), state: "asked", by: principal, at: event.seq, why: null },
-      }));
-    }
+    case "undo.requested":
+      return asked(t, event);
     case "workspace.changed":
       return changed(t, event);
     case "workspace.reverted":
@@ -255,87 +196,6 @@ const FAILED: Record<string, string> = {
   unfit: "The agent's account of the task cannot be read.",
 };
 
-/** What came of an undo: its call says so, and the transcript does where it happened. */
-function reverted(t: Transcript, event: Envelope & { type: "workspace.reverted" }): Transcript {
-  const { target, files, refused, more, left } = event.data;
-  const undone = refused === null && (files.length > 0 || (left ?? []).length > 0);
-  const by = t.undoing?.by ?? "";
-  const over = { ...t, undoing: null, changedAt: undone ? event.seq : t.changedAt };
-  const since = target.kind === "seq" && refused === null ? target.seq : null;
-  const next = withCall(
-    since === null ? over : broughtBack(over, since, by, event.seq),
-    undoneCall(t, target),
-    (c) => ({
-      ...c,
-      undo: {
-        ...(target.kind === "seq" && { to: true }),
-        state: refused === null ? "done" : "refused",
-        by,
-        at: event.seq,
-        why: refused,
-      },
-    }),
-  );
-  if (refused !== null) return added(next, note(event, "bad", "The undo was refused.", refused));
-  const names = files.map((file) => file.path).join(", ") || "nothing was left to undo";
-  const others = more ? ` and ${more} more` : "";
-  const stays = (left ?? []).length ? `Not covered, and left as it is: ${left.join(", ")}.` : null;
-  return added(next, note(event, "good", `Undone: ${names}${others}.`, stays));
-}
-
-/** All is as it was right after `seq`: later calls are undone, and undos of earlier ones that came later are void. */
-function broughtBack(t: Transcript, seq: number, by: string, at: number): Transcript {
-  const items = t.items.map((item) => {
-    if (item.kind !== "answer") return item;
-    const pieces = item.pieces.map((piece) => {
-      if (piece.type !== "call" || piece.changes === null || piece.changes.missed !== null)
-        return piece;
-      if (piece.changes.seq > seq)
-        return { ...piece, undo: { state: "done", by, at, why: null } satisfies Undo };
-      return piece.undo !== null && piece.undo.at > seq ? { ...piece, undo: null } : piece;
-    });
-    return pieces.some((piece, i) => piece !== item.pieces[i]) ? { ...item, pieces } : item;
-  });
-  return { ...t, items };
-}
-
-/** The call on whose card an undo is told; "" when no card has that place in the log. */
-function undoneCall(t: Transcript, target: Undone): string {
-  if (target.kind === "call") return target.call_id;
-  for (const item of t.items) {
-    if (item.kind !== "answer") continue;
-    for (const piece of item.pieces) {
-      if (piece.type === "call" && piece.changes?.seq === target.seq) return piece.callId;
-    }
-  }
-  return "";
-}
-
-/** What a call changed, by snapshots; without a call, background jobs did it until the run stopped. */
-function changed(t: Transcript, event: Envelope & { type: "workspace.changed" }): Transcript {
-  const { call_id, files, more, uncovered, uncovered_more, diff_bytes, diff_cut, missed } =
-    event.data;
-  const next = missed === null ? { ...t, changedAt: event.seq } : t;
-  if (call_id === null) {
-    const names = files.map((file) => file.path).join(", ");
-    const text = missed === null ? `Background jobs changed ${names}.` : "A change is not covered.";
-    return added(next, note(event, "plain", text, missed));
-  }
-  return withCall(next, call_id, (c) => ({
-    ...c,
-    changes: {
-      seq: event.seq,
-      files,
-      more,
-      uncovered,
-      uncoveredMore: uncovered_more,
-      diffBytes: diff_bytes,
-      diffCut: diff_cut,
-      missed,
-    },
-  }));
-}
-
 const OUTCOMES: Record<string, string> = {
   updated: "is on the branch",
   unchanged: "There is nothing to commit for the branch",
@@ -360,22 +220,6 @@ function handedOver(event: Envelope & { type: "task.committed" }): Item {
   return note(event, good ? "good" : "bad", text, lines.length === 0 ? null : lines.join("\n"));
 }
 
-/** The run of an undo ended without a word of what came of it. */
-function notUndone(t: Transcript, why: string | null): Transcript {
-  if (t.undoing === null) return t;
-  return withCall({ ...t, undoing: null }, t.undoing.callId, (c) => ({
-    ...c,
-    undo: c.undo && { ...c.undo, state: "refused", why },
-  }));
-}
-
-/** Drop what was being streamed: it is streamed anew. */
-function closedLive(t: Transcript): Transcript {
-  const live = t.items.some((item) => item.kind === "answer" && item.live);
-  if (!live) return t;
-  return { ...t, items: t.items.filter((item) => !(item.kind === "answer" && item.live)) };
-}
-
 function ended(
   t: Transcript,
   state: Run["state"],
@@ -392,45 +236,4 @@ function ended(
     stopping: false,
     run: { state, reason, detail, retryAt: null, nanodollars, reached: null },
   };
-}
-
-function note(event: Envelope, tone: Note["tone"], text: string, detail: string | null): Note {
-  return { kind: "note", key: `n${event.seq}`, at: event.at, tone, text, detail };
-}
-
-function added(t: Transcript, item: Item): Transcript {
-  return { ...t, items: [...t.items, item] };
-}
-
-/** Change the latest answer of a step. */
-function withAnswer(t: Transcript, step: number, change: (answer: Answer) => Answer): Transcript {
-  for (let i = t.items.length - 1; i >= 0; i -= 1) {
-    const item = t.items[i];
-    if (item?.kind === "answer" && item.step === step) return replaced(t, i, change(item));
-  }
-  return t;
-}
-
-/** Change a call, wherever it stands: the latest answers first. */
-function withCall(t: Transcript, callId: string, change: (call: Call) => Call): Transcript {
-  for (let i = t.items.length - 1; i >= 0; i -= 1) {
-    const item = t.items[i];
-    if (item?.kind !== "answer") continue;
-    const j = item.pieces.findIndex((p) => p.type === "call" && p.callId === callId);
-    const call = item.pieces[j];
-    if (call?.type !== "call") continue;
-    const changed = change(call);
-    if (changed === call) return t;
-    const pieces = [...item.pieces];
-    pieces[j] = changed;
-    return replaced(t, i, { ...item, pieces });
-  }
-  return t;
-}
-
-function replaced(t: Transcript, index: number, item: Item): Transcript {
-  if (t.items[index] === item) return t;
-  const items = [...t.items];
-  items[index] = item;
-  return { ...t, items };
 }

@@ -227,12 +227,14 @@ async def test_a_task_and_its_report(open_stage: Stage, visitor: Page) -> None:
     report = visitor.get_by_role("region", name="Report of the task")
     await expect(report).to_contain_text("completed")
     await expect(report.get_by_role("listitem").first).to_have_text("task/made.txt new, +2 −0")
-    await expect(report.get_by_role("listitem").last).to_contain_text("exit 4")
+    await expect(report.get_by_role("listitem").filter(has_text="exit 4")).to_have_count(1)
     await expect(report).to_contain_text("2 model calls, 2 tool calls")
     await expect(report.locator("strong")).to_be_hidden()
     await report.get_by_text("In the agent's own words").click()
     await expect(report.locator("strong", has_text="everything")).to_be_visible()
     await expect(tasks).to_contain_text("done")
+    used = visitor.get_by_role("region", name="What the task has used")
+    await expect(used).to_contain_text(re.compile(r"\d turns · .*tokens · \$.* minutes at work"))
 
 
 async def test_an_answer_comes_without_marks_that_go_again_and_can_be_copied(visitor: Page) -> None:

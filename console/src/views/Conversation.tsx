@@ -2,8 +2,8 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
+import { EMPTY } from "../items.ts";
 import { isOpen, type Run } from "../run.ts";
-import { EMPTY } from "../transcript.ts";
 import { unturned, visible } from "../visible.ts";
 import { money } from "../words_for_people.ts";
 import { Composer } from "./Composer.tsx";
@@ -13,6 +13,7 @@ import { ExampleBanner } from "./Example.tsx";
 import { ExportButton } from "./ExportButton.tsx";
 import { ModelKey } from "./ModelKey.tsx";
 import { RunState, waitsForModel } from "./RunState.tsx";
+import { Spending } from "./Spending.tsx";
 import { Trouble } from "./Trouble.tsx";
 import { Watchers } from "./Watchers.tsx";
 
@@ -102,6 +103,7 @@ export function Conversation({ id }: { id: string }) {
         </p>
         <ExportButton title={title} transcript={transcript} />
       </header>
+      {view?.task_id && <Spending key={id} task={view.task_id} transcript={transcript} />}
       <ExampleBanner id={id} workspace={view?.workspace_id} transcript={transcript} />
       <div
         ref={end}

@@ -2,7 +2,7 @@
 import { memo } from "react";
 import type { Answer } from "../answer.ts";
 import { Card } from "../cards/Card.tsx";
-import type { Item, Note, Said } from "../transcript.ts";
+import type { Item, Note, Said } from "../items.ts";
 import { unturned, visible } from "../visible.ts";
 import { cached, clock, money } from "../words_for_people.ts";
 import { CopyButton } from "./CopyButton.tsx";

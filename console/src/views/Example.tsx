@@ -10,9 +10,9 @@ import {
   playExample,
   runningBash,
 } from "../example.ts";
+import type { Transcript } from "../items.ts";
 import type { ExampleCrash, ExampleView } from "../protocol.ts";
 import { isOpen } from "../run.ts";
-import type { Transcript } from "../transcript.ts";
 import { Trouble } from "./Trouble.tsx";
 
 /** Milliseconds between two looks at the workers while something happens. */

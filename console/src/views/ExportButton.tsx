@@ -1,7 +1,7 @@
 /** A transcript as a file, to be kept or sent. */
 import { download } from "../copy.ts";
 import { exported } from "../exported.ts";
-import type { Transcript } from "../transcript.ts";
+import type { Transcript } from "../items.ts";
 
 export function ExportButton({ title, transcript }: { title: string; transcript: Transcript }) {
   if (transcript.items.length === 0) return null;

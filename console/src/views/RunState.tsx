@@ -1,8 +1,8 @@
 /** What the run is doing; of one that waits: for what, and what can be done about it. */
 import { useDesk, useSlice } from "../desk.ts";
+import type { Transcript } from "../items.ts";
 import { isLimit } from "../limit.ts";
 import type { Run } from "../run.ts";
-import type { Transcript } from "../transcript.ts";
 import { visible } from "../visible.ts";
 import { clock, doing } from "../words_for_people.ts";
 import { ModelKey } from "./ModelKey.tsx";
