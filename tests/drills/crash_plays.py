@@ -254,6 +254,31 @@ async def rolling(stage: Stage) -> Audit:
     return audit
 
 
+async def unseen(stage: Stage) -> Audit:
+    """How the workspace was before the first command nobody knows: all after it can be undone, and no more."""
+    async with stage.client() as (client, onlooker):
+        await client.say(f"Do the chores {client.token}.")
+        assert await client.over() == "completed"
+        audit = await stage.audit(client, onlooker)
+        (missed,) = [e for e in audit.of("workspace.changed") if e["data"]["missed"] is not None]
+        refused = await client.post("undo", {"to_seq": 0, "client_undo_id": "all"})
+        assert refused.status_code == 409, refused.text
+        assert f"no snapshot could be taken at {missed['seq']}" in refused.json()["detail"]
+        answer = await client.post("undo", {"to_seq": missed["seq"], "client_undo_id": "back"})
+        assert answer.status_code == 202, answer.text
+        assert await client.over() == "completed"
+        await answers(client)
+        audit = await stage.audit(client, onlooker)
+    assert await audit.every_run_ended_once() == ["completed"] * 3
+    (undone,) = audit.of("workspace.reverted")
+    assert undone["data"]["refused"] is None
+    later = [e["data"] for e in audit.of("workspace.changed") if e["seq"] > missed["seq"]]
+    assert {file["path"] for file in undone["data"]["files"]} == {
+        f["path"] for e in later for f in e["files"]
+    }
+    return audit
+
+
 async def poisonous(stage: Stage) -> Audit:
     """A run under which three workers die is not given a fourth; the conversation goes on all the same."""
     async with stage.client() as (client, onlooker):
@@ -498,7 +523,7 @@ DRILLS = [
     Drill(undoing, "end.before-commit", 2),
     Drill(undoing, "end.after-commit", 2),
     Drill(undoing, "revert.after-act", before=(("file.renamed", 3),)),
-    Drill(rolling, "snapshot.before-base"),
+    Drill(unseen, "snapshot.before-base"),
     Drill(rolling, "snapshot.after-base"),
     Drill(rolling, "snapshot.before-look", 1),
     Drill(rolling, "snapshot.before-look", 2),
