@@ -255,7 +255,7 @@ async def rolling(stage: Stage) -> Audit:
 
 
 async def unseen(stage: Stage) -> Audit:
-    """How the workspace was before the first command nobody knows: all after it can be undone, and no more."""
+    """How the workspace was before the first command nobody knows: all after it can be undone, no more."""
     async with stage.client() as (client, onlooker):
         await client.say(f"Do the chores {client.token}.")
         assert await client.over() == "completed"

@@ -11,6 +11,7 @@ from flynn.domain.original import MOST_BYTES, Original
 from flynn.telemetry.redaction import redact
 from flynn.tools.thread import by_size, in_thread
 from flynn.tools.tool import ToolContext
+from flynn.workspace.common_ends import common_ends
 from flynn.workspace.entry import Content, Entry
 from flynn.workspace.fence import Fence
 from flynn.workspace.replacement import replace
@@ -92,12 +93,7 @@ def line_changes(before: bytes, after: bytes) -> tuple[int, int]:
     then no change.
     """
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
-        end += 1
+    start, end = common_ends(old, new)
     old, new = old[start : len(old) - end], new[start : len(new) - end]
     if not old or not new:
         return len(new), len(old)

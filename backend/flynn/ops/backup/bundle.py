@@ -111,13 +111,18 @@ class _Packing:
         self.tar.addfile(header)
         self.entries += 1
 
-    def _add_file(self, parent: int, name: str, path: str) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    def _opened(self, parent: int, name: str, path: str, flags: int) -> int | None:
         try:
-            descriptor = os.open(name, flags, dir_fd=parent)
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            return None  # removed meanwhile
         except OSError as error:
-            if error.errno != 2:
-                self.leave_out(path, error.strerror or "unreadable")
+            self.leave_out(path, error.strerror or "unreadable")
+            return None
+
+    def _add_file(self, parent: int, name: str, path: str) -> None:
+        descriptor = self._opened(parent, name, path, os.O_RDONLY | os.O_NONBLOCK)
+        if descriptor is None:
             return
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
@@ -131,12 +136,8 @@ class _Packing:
         self.content += status.st_size
 
     def _add_directory(self, parent: int, name: str, path: str, depth: int) -> None:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(name, flags, dir_fd=parent)
-        except OSError as error:
-            if error.errno != 2:
-                self.leave_out(path, error.strerror or "unreadable")
+        descriptor = self._opened(parent, name, path, os.O_RDONLY | os.O_DIRECTORY)
+        if descriptor is None:
             return
         try:
             status = os.fstat(descriptor)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flynn.telemetry.redaction import redact
+from flynn.workspace.common_ends import common_ends
 from flynn.workspace.snapshots.comparison import Change
 from flynn.workspace.snapshots.node import Node
 
@@ -128,12 +129,7 @@ def _lines(node: Node | None, content: Content) -> list[bytes] | None:
 
 
 def _codes(old: list[bytes], new: list[bytes]) -> _Codes:
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
-        end += 1
+    start, end = common_ends(old, new)
     was, now = old[start : len(old) - end], new[start : len(new) - end]
     codes: _Codes = [("equal", 0, start, 0, start)] if start else []
     if was and now and len(was) + len(now) <= _COMPARED:
