@@ -30,6 +30,7 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -288,6 +289,7 @@ async def serve(
             ready=ready,
             scrape=scrape.text,
             requests=RequestMetrics(metrics),
+            log_levels=LogLevels(database, configured="info"),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,

@@ -16,6 +16,7 @@ from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.readiness import Health
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
@@ -48,6 +49,7 @@ async def open_doors(
     metrics: Metrics,
     example: Example,
     backups: Backups,
+    log_levels: LogLevels,
 ) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
@@ -69,6 +71,7 @@ async def open_doors(
             ready=health.ready,
             scrape=scrape.text,
             requests=RequestMetrics(metrics),
+            log_levels=log_levels,
             page=open_page(),
             example=example,
             backups=backups,
