@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -91,7 +91,7 @@ async def test_it_ends_by_itself_while_the_database_is_away_too(served: Served) 
 
 async def test_other_processes_follow_and_those_that_start_later_too(served: Served) -> None:
     @asynccontextmanager
-    async def process() -> Any:
+    async def process() -> AsyncIterator[LogLevels]:
         database = Database(served.postgres.url, pool_size=1)
         async with followed_levels(database, configured="info") as levels:
             yield levels
