@@ -19,7 +19,8 @@ _LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^()\s]+)\)")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6} +(?P<words>.+?)\s*$", re.MULTILINE)
 _COMMAND = re.compile(
-    r"(?:^|[`;|&(])\s*(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?flynn (?P<first>[a-z]\w*)(?: (?P<second>[a-z]\w*))?",
+    r"(?:^|[`;|&(])\s*(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?flynn "
+    r"(?P<first>[a-z]\w*(?:-\w+)*)(?: (?P<second>[a-z]\w*))?",
     re.MULTILINE,
 )
 _SCRIPT = re.compile(r"(?<![\w/-])(?:\./)?(?P<path>scripts/[\w./-]*\w)")

@@ -30,12 +30,14 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
+from flynn.telemetry.request_metrics import RequestMetrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
@@ -286,6 +288,8 @@ async def serve(
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
             scrape=scrape.text,
+            requests=RequestMetrics(metrics),
+            log_levels=LogLevels(database, configured="info"),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,

@@ -17,11 +17,13 @@ from flynn.api.authentication import Authenticator
 from flynn.api.backups import Backups, NotKept, backup_doors
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
+from flynn.api.counting import Counting, ids_of
 from flynn.api.differences import difference_doors
 from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
-from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.gate import NAMED, REQUEST_ID, Gate
+from flynn.api.log_level import LogLevels, log_level_doors
 from flynn.api.mcp import mcp_door
 from flynn.api.model_key import ModelKeys, model_key_doors
 from flynn.api.operations import operation_doors, reference_doors
@@ -41,6 +43,8 @@ from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.store.views import Views
+from flynn.telemetry.logging import bind
+from flynn.telemetry.request_metrics import RequestMetrics
 
 OVERHEAD = 65_536
 """Bytes that a body may have beside its message: names, quotes, the other fields."""
@@ -67,6 +71,8 @@ def create_api(
     model_keys: ModelKeys,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    requests: RequestMetrics,
+    log_levels: LogLevels,
     page: Page,
     example: Example = NOT_PLAYED,
     backups: Backups = NOT_KEPT,
@@ -83,8 +89,9 @@ def create_api(
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
-    /metrics shows, `sockets_open` is told how many Socket.IO connections there are. `example` is played
-    when it is asked for, and `backups` are taken.
+    /metrics shows, `requests` counts what is asked, `sockets_open` is told how many Socket.IO connections
+    there are; `log_levels` changes how much is logged. `example` is played when it is asked for, and
+    `backups` are taken.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -115,6 +122,7 @@ def create_api(
         usage_door(intake),
         example_doors(example),
         backup_doors(backups),
+        log_level_doors(log_levels),
         schema_door(),
     ):
         api.include_router(doors)
@@ -133,6 +141,7 @@ def create_api(
         authenticator=authenticator,
         max_bytes=max_bytes,
         changed=sockets_open,
+        requests=requests,
     )
     whole = socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close)
     return Gate(
@@ -140,6 +149,7 @@ def create_api(
         doorkeeper=Doorkeeper(host=host, allowed_origins=allowed_origins),
         authenticator=authenticator,
         max_bytes=max_bytes,
+        counting=Counting(requests),
         polling=Polling(whole, sockets.engine_sockets) if socket_polling else None,
     )
 
@@ -149,6 +159,7 @@ def create_operations(
     views: Views,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    requests: RequestMetrics,
     host: str,
 ) -> ASGIApp:
     """The doors of a process that only works: /health, /ready and /metrics."""
@@ -160,6 +171,7 @@ def create_operations(
         doorkeeper=Doorkeeper(host=host, allowed_origins=()),
         authenticator=Authenticator(views),
         max_bytes=OVERHEAD,
+        counting=Counting(requests),
     )
 
 
@@ -170,7 +182,9 @@ def _name_errors(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     request_id = request.scope[REQUEST_ID]
-    found = named(error, request_id=request_id)
+    request.scope[NAMED] = error
+    with bind(**ids_of(request.scope)):
+        found = named(error, request_id=request_id)
     response = answer_json(problem_of(found, request_id=request_id), found.status)
     for name, value in headers_of(found):
         response.headers[name.decode()] = value.decode()

@@ -16,11 +16,13 @@ from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.readiness import Health
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
+from flynn.telemetry.request_metrics import RequestMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ async def open_doors(
     metrics: Metrics,
     example: Example,
     backups: Backups,
+    log_levels: LogLevels,
 ) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
@@ -67,6 +70,8 @@ async def open_doors(
             model_keys=model_keys,
             ready=health.ready,
             scrape=scrape.text,
+            requests=RequestMetrics(metrics),
+            log_levels=log_levels,
             page=open_page(),
             example=example,
             backups=backups,
@@ -85,8 +90,14 @@ async def _nobody_follows() -> None:
 
 @asynccontextmanager
 async def open_operations(
-    settings: Settings, *, views: Views, health: Health, scrape: Scrape
+    settings: Settings, *, views: Views, health: Health, scrape: Scrape, metrics: Metrics
 ) -> AsyncIterator[Doors]:
     """/health, /ready and /metrics, for a process that only works."""
-    api = create_operations(views=views, ready=health.ready, scrape=scrape.text, host=settings.host)
+    api = create_operations(
+        views=views,
+        ready=health.ready,
+        scrape=scrape.text,
+        requests=RequestMetrics(metrics),
+        host=settings.host,
+    )
     yield Doors(api, _nobody_follows)
