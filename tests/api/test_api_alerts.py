@@ -55,7 +55,10 @@ async def test_connections_of_admins_are_told_when_it_begins_and_when_it_ends(se
         # Whatever it was to be told has come before the answer to this.
         await reader.call("conversation.create", {})
         assert reader.got("notice") == []
-    assert [(notice["kind"], notice["state"]) for notice in told] == [("alert", "firing"), ("alert", "resolved")]
+    assert [(notice["kind"], notice["state"]) for notice in told] == [
+        ("alert", "firing"),
+        ("alert", "resolved"),
+    ]
     assert told[1]["alert"]["value"] == 0.95
     for notice in told:
         jsonschema.validate(notice, {**schema["sent"]["notice"], "$defs": schema["$defs"]})
