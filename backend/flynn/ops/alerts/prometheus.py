@@ -53,7 +53,8 @@ def _expression(rule: Rule, name: str) -> str:
         return above
     return (
         f"{above}\nor\n(\n  (\n{_indented(_indented(rule.query))}\n  ) > {rule.clear:g}\n"
-        f'  and ignoring (alertname, alertstate, severity) ALERTS{{alertname="{name}",alertstate="firing"}}\n)'
+        "  and ignoring (alertname, alertstate, severity)\n"
+        f'  ALERTS{{alertname="{name}",alertstate="firing"}}\n)'
     )
 
 
