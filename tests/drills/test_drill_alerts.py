@@ -7,7 +7,6 @@ connections of operators hear of both; of what two processes see, the webhook he
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +24,6 @@ from standardwebhooks import Webhook
 from flynn.domain.callback import new_secret
 from flynn.simulator import SimulatorServer, parse_scenarios
 from flynn.store.embedded import EmbeddedPostgres
-from tests.conftest import leave_out
 from tests.drills.fleet import Fleet, Member
 from tests.eventually import eventually
 from tests.house import prepare
@@ -320,10 +318,8 @@ async def _wrote(client: httpx2.AsyncClient, duty: Duty) -> bool:
     return bool(duty.told("firing", "BackupLag"))
 
 
-@pytest.mark.needs("root")
-async def test_a_disk_that_fills_up(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
-        leave_out(request.node, ["mount namespaces"])
+@pytest.mark.needs("mounts")
+async def test_a_disk_that_fills_up(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = 'mount -t tmpfs -o size=16m none "$0" && exec "$@"'
