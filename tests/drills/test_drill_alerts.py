@@ -7,6 +7,7 @@ connections of operators hear of both; of what two processes see, the webhook he
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -282,7 +283,7 @@ async def test_no_new_backup_and_a_log_that_is_not_received(tmp_path: Path) -> N
     async with AsyncExitStack() as stack:
         fleet = Fleet(tmp_path, "", "http://127.0.0.1:1")
         fleet.settings |= {"FLYNN_BACKUP_FIRST_MINUTES": "0", "FLYNN_VOLUMES": "", "FLYNN_EXAMPLE": "off"}
-        duty = await stack.enter_async_context(on_duty(fleet, BackupAge=20, BackupLag=4))
+        duty = await stack.enter_async_context(on_duty(fleet, BackupAge=20, BackupLag=10))
         await stack.enter_async_context(fleet)
         server = await fleet.serve("server")
         await stack.enter_async_context(connected(duty, server))
@@ -292,6 +293,18 @@ async def test_no_new_backup_and_a_log_that_is_not_received(tmp_path: Path) -> N
         old = await duty.sees("firing", "BackupAge")
         assert old["value"] > 20
         assert old["severity"] == "critical"
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*fleet.program, "alerts"],
+            env=fleet.environment("server", {}),
+            cwd=fleet.place,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        assert f"critical  {old['since'][:10]}" in done.stdout
+        assert "BackupAge, first seen by" in done.stdout
         assert (await client.post("/api/v1/backups")).status_code == 202
         await duty.sees("resolved", "BackupAge")
 
@@ -309,7 +322,7 @@ async def test_no_new_backup_and_a_log_that_is_not_received(tmp_path: Path) -> N
             behind = await duty.sees("firing", "BackupLag")
         finally:
             receiver.resume()
-        assert behind["value"] > 4
+        assert behind["value"] > 10
         await duty.sees("resolved", "BackupLag")
 
 
