@@ -209,7 +209,13 @@ async def test_a_watch_whose_database_hangs_looks_all_the_same() -> None:
     seen: list[str] = []
     hang = asyncio.Event()
 
+    refreshed = 0
+
     async def refresh() -> None:
+        nonlocal refreshed
+        refreshed += 1
+        if refreshed == 1:
+            raise RuntimeError("a defect")
         await hang.wait()
 
     watch = Watch(
