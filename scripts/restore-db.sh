@@ -146,6 +146,11 @@ docker volume create --label "com.docker.compose.project=$(project)" --label com
   "$new" >/dev/null || die "the volume $new cannot be made; nothing was done"
 once --volume "$new:/restored" backup recover --to "$to" --into /restored ||
   failed "the second could not be restored; the line above says why"
+# It was made by the user of the backups; from here on it is the database server's. Nothing else in Compose may
+# give files away, so this one command has that right, over that one volume, and no network.
+docker run --rm --user 0:0 --network none --read-only --cap-drop ALL --cap-add CHOWN --cap-add DAC_READ_SEARCH \
+  --security-opt no-new-privileges --volume "$new:/restored" --entrypoint chown reznet-backup \
+  --recursive postgres:postgres /restored || failed "the new volume cannot be given to the database's user"
 
 say "stopping the service"
 docker compose stop "${doors[@]}" "${stores[@]}"
