@@ -18,12 +18,13 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 STRONGER = "deploy/docker-compose.bubblewrap.yml"
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+BACKUP_DOCKERFILE = (ROOT / "deploy/backup/Dockerfile").read_text()
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["hadolint", "Dockerfile"],
+        ["hadolint", "Dockerfile", "deploy/backup/Dockerfile"],
         ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"],
         ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", STRONGER],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
@@ -169,14 +170,28 @@ def test_the_image_is_built_from_what_is_there_and_not_ignored() -> None:
     let_through = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     copied = [
         source.removeprefix("./")
-        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE + BACKUP_DOCKERFILE, re.MULTILINE)
         for source in line.split()[:-1]
     ]
     assert copied
-    assert {source.partition("/")[0] for source in copied} == let_through
+    beneath = {source for source in copied if "/" in source and source not in let_through}
+    assert {source.partition("/")[0] for source in beneath} | (set(copied) - beneath) == let_through
     assert all((ROOT / source).exists() for source in copied)
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"].keys() <= set(copied)
+
+
+def test_the_backup_service_is_checked_bounded_and_cannot_write_what_it_keeps() -> None:
+    service = COMPOSE["services"]["backup"]
+    assert service["healthcheck"]["test"] == ["CMD", "flynn-backup", "check"]
+    assert service["volumes"] == ["backups:/var/lib/barman", "data:/data:ro"]
+    assert re.findall(r"^USER (.+)$", BACKUP_DOCKERFILE, re.MULTILINE) == ["1000:1000"]
+    # The log is held back for it, and not for ever.
+    settings = COMPOSE["services"]["postgres"]["command"]
+    assert {"wal_level=replica", "max_slot_wal_keep_size=4GB"} <= set(settings)
+    # The restored database is read by the programs that wrote it.
+    images = re.findall(r"^FROM (\S+)", BACKUP_DOCKERFILE, re.MULTILINE)
+    assert set(images) == {COMPOSE["services"]["postgres"]["image"]}
 
 
 def test_the_stronger_sandbox_is_never_for_root() -> None:
