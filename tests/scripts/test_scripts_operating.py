@@ -62,7 +62,8 @@ class Checkout:
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         (self.double / "calls").write_text("")
-        known = {**(answers or {}), PLAN: (0, plan_text()), **ALWAYS} | (answers or {})
+        given_first = dict(answers or {})
+        known = {**given_first, PLAN: (0, plan_text()), **ALWAYS, **given_first}
         (self.double / "answers").write_text(json.dumps([[key, *known[key]] for key in known]))
         return subprocess.run(
             [self.root / "scripts" / words[0], *words[1:]],
