@@ -17,12 +17,12 @@ def main() -> int:
         barman = Barman(place)
         found = barman.run("check", SERVER, codes=(0, 1))
         print(found, end="")
-        bases = sorted(path.parent.name for path in (place.server / "base").glob("*/backup.info"))
+        bases = sorted(path.name for path in (place.server / "base").glob("*"))
         archived = {path.parent.name for path in place.files.glob("*/files.json")}
     except (NotSet, BarmanFailed, OSError) as error:
         print(error)
         return 1
-    # One may be under way.
+    # The newest may be under way.
     without = bool(bases) and not archived & set(bases[-2:])
     if without:
         print("\tfiles: FAILED (neither of the newest bases has an archive of workspaces beside it)")
