@@ -66,11 +66,12 @@ end() {
 }
 trap end EXIT
 
-# step WORDS COMMAND…: do it, and print the time, how long it took, and its last line.
+# step WORDS COMMAND…: do it, and print the time, how long it took, and what it said. Within it no failure ends
+# anything by itself (bash forgoes that where a status is asked for), so each command says what follows.
 step() {
-  local words=$1 from=$SECONDS output status=0
+  local words=$1 from=$SECONDS status=0
   shift
-  output="$("$@" 2>"$work/stderr")" || status=$?
+  "$@" >"$work/stdout" 2>"$work/stderr" || status=$?
   if [ "$status" = 0 ]; then
     printf '%s  %4d s  ok      %s\n' "$(date -u +%H:%M:%S)" "$((SECONDS - from))" "$words"
   else
@@ -78,9 +79,7 @@ step() {
     tail -n 20 "$work/stderr" | sed 's/^/                             /'
     failures+=("$words")
   fi
-  if [ -n "$output" ]; then
-    tail -n 12 <<<"$output" | sed 's/^/                             /'
-  fi
+  tail -n 12 "$work/stdout" | sed 's/^/                             /'
   return "$status"
 }
 
@@ -126,14 +125,14 @@ copy() {
 }
 
 build_images() {
-  docker compose build >/dev/null
-  sizes
+  docker compose build >&2 &&
+    sizes
 }
 
 sizes() {
   local image bytes
   for image in reznet-backend reznet-backup; do
-    bytes="$(docker image inspect --format '{{.Size}}' "$image")"
+    bytes="$(docker image inspect --format '{{.Size}}' "$image")" || return 1
     echo "$image: $((bytes / 1000000)) MB"
   done
   [ "$(docker image inspect --format '{{.Size}}' reznet-backend)" -lt 450000000 ]
@@ -149,7 +148,7 @@ refuse_default_password() {
 }
 
 up() {
-  docker compose up --detach --no-build --scale backend=3 --wait --wait-timeout 600 >&2
+  docker compose up --detach --no-build --scale backend=3 --wait --wait-timeout 600 >&2 || return 1
   docker compose ps --format '{{.Service}} {{.Status}}' | sort | uniq -c | sed 's/^ *//'
   [ "$(containers_of backend | wc -l)" = 3 ]
 }
@@ -181,7 +180,9 @@ owner_key() {
 }
 
 delegate() {
-  read -r task conversation <<<"$(client delegate "$1")"
+  local made
+  made="$(client delegate "$1")" || return 1
+  read -r task conversation <<<"$made"
   [ -n "$conversation" ]
 }
 
@@ -189,7 +190,7 @@ delegate() {
 spread() {
   local index found=""
   for index in 1 2 3; do
-    found+="$(docker compose exec -T --index "$index" backend python -ISc "import urllib.request as u, re; print(int(float(re.search(r'^flynn_sockets (\S+)', u.urlopen('http://127.0.0.1:8000/metrics').read().decode(), re.M)[1])))" </dev/null) "
+    found+="$(docker compose exec -T --index "$index" backend python -ISc "import urllib.request as u, re; print(int(float(re.search(r'^flynn_sockets (\S+)', u.urlopen('http://127.0.0.1:8000/metrics').read().decode(), re.M)[1])))" </dev/null) " || return 1
   done
   echo "$found"
   ! grep -qw 0 <<<"$found"
@@ -209,11 +210,11 @@ followed() {
 }
 
 kill_postgres() {
-  docker kill --signal KILL reznet-postgres >/dev/null
-  until_true 30 refused
-  echo "the proxy answers /ready with $(client status /ready) while nobody can work"
-  docker start reznet-postgres >/dev/null
-  until_true 120 ready
+  docker kill --signal KILL reznet-postgres >&2 &&
+    until_true 60 refused &&
+    echo "while it is away, the proxy answers /ready with 503" &&
+    docker start reznet-postgres >&2 &&
+    until_true 120 ready
 }
 
 refused() { [ "$(client status /ready)" = 503 ]; }
@@ -221,21 +222,22 @@ refused() { [ "$(client status /ready)" = 503 ]; }
 ready() { [ "$(client status /ready)" = 200 ]; }
 
 stop_redis() {
-  docker compose stop --timeout 5 redis >&2
-  ready || return 1
-  echo "ready without Redis"
-  docker compose start redis >&2
-  until_true 60 healthy redis
+  docker compose stop --timeout 5 redis >&2 &&
+    until_true 30 ready &&
+    echo "while it is away, the proxy answers /ready with 200" &&
+    docker compose start redis >&2 &&
+    until_true 60 healthy redis
 }
 
 kill_backend() {
   local id
   id="$(containers_of backend | head -n 1)"
-  docker kill --signal KILL "$id" >/dev/null
-  sleep 5
-  ready || return 1
-  docker start "$id" >/dev/null
-  until_true 180 healthy backend
+  docker kill --signal KILL "$id" >&2 &&
+    sleep 5 &&
+    ready &&
+    echo "five seconds later the other two answer" &&
+    docker start "$id" >&2 &&
+    until_true 180 healthy backend
 }
 
 rows() {
@@ -247,32 +249,32 @@ rows() {
 }
 
 take_backup() {
-  scripts/backup-db.sh --compose >&2
-  scripts/backup-db.sh --compose --list
+  scripts/backup-db.sh --compose >&2 &&
+    scripts/backup-db.sh --compose --list
 }
 
 note_the_second() {
   sleep 2
-  rows >"$work/before"
-  second="$(sql "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")"
+  rows >"$work/before" || return 1
+  second="$(sql "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")" || return 1
   sleep 2
   echo "$second: $(cat "$work/before")"
 }
 
 more_work() {
-  delegate "Take a while, once more."
-  client follow "$conversation" 1 >&2
-  rows >"$work/after"
+  delegate "Take a while, once more." &&
+    client follow "$conversation" 1 >&2 &&
+    rows >"$work/after" || return 1
   cat "$work/after"
   ! cmp -s "$work/before" "$work/after"
 }
 
 destroy() {
-  docker compose stop --timeout 20 proxy backend worker simulator >&2
-  # The log of the last seconds is with the backup before the disk goes, as it is streamed; nothing is flushed.
-  docker kill --signal KILL reznet-postgres >/dev/null
-  docker rm --force reznet-postgres >/dev/null
-  docker volume rm "${COMPOSE_PROJECT_NAME}_postgres" >/dev/null
+  # Killed, so that it hands nothing over in its end: what the backup has is what was streamed.
+  docker compose stop --timeout 20 proxy backend worker simulator >&2 &&
+    docker kill --signal KILL reznet-postgres >&2 &&
+    docker rm --force reznet-postgres >&2 &&
+    docker volume rm "${COMPOSE_PROJECT_NAME}_postgres" >&2 || return 1
   ! docker volume inspect "${COMPOSE_PROJECT_NAME}_postgres" >/dev/null 2>&1
 }
 
@@ -285,7 +287,7 @@ restore() {
 }
 
 compare() {
-  rows >"$work/now"
+  rows >"$work/now" || return 1
   cat "$work/now"
   cmp "$work/before" "$work/now"
 }
