@@ -51,7 +51,7 @@ end() {
   local status=$?
   if [ "$status" != 0 ] && [ -f "$work/docker-compose.yml" ]; then
     echo "---- what the containers said last" >&2
-    docker compose logs --no-color --tail 40 >&2 || true
+    docker compose --ansi never logs --no-color --tail 15 >&2 || true
   fi
   if [ "$keep" = true ]; then
     echo "left as it is: the project $COMPOSE_PROJECT_NAME in $work"
@@ -85,7 +85,7 @@ step() {
 
 # A client beside the proxy. It has nothing of the service but its address and a key.
 client() {
-  docker compose run --rm --no-deps -T --entrypoint python --volume "$work:/checkout:ro" --workdir /checkout \
+  docker compose run --rm --no-deps -T --entrypoint python --volume "$work/client:/checkout:ro" --workdir /checkout \
     --env PYTHONPATH=/checkout --env FLYNN_URL=http://proxy:8000 --env "FLYNN_KEY=${key:-}" backend \
     scripts/drill_client.py "$@" </dev/null
 }
@@ -122,6 +122,11 @@ copy() {
   sed "s/^POSTGRES_PASSWORD=\$/POSTGRES_PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')/" .env.example \
     >"$work/.env"
   chmod 600 "$work/.env"
+  # What the client needs, for a user who may see nothing else of this.
+  mkdir -p "$work/client/scripts" "$work/client/tests/drills"
+  cp "$work/scripts/drill_client.py" "$work/client/scripts"
+  cp "$work/tests/drills/__init__.py" "$work/tests/drills/follower.py" "$work/client/tests/drills"
+  chmod -R a+rX "$work/client"
 }
 
 build_images() {
@@ -169,7 +174,7 @@ hardened() {
     done
   done
   docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' |
-    grep -oE '[0-9.:]+->[0-9]+' | sort -u | tr '\n' ' '
+    grep -oE '[0-9.:]+->[0-9]+' | sort -u
   ! docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' |
     grep -oE '[^ ]+->' | grep -qv '^127\.0\.0\.1:'
 }
