@@ -206,7 +206,7 @@ RULES = (
         clear=0,
         lasts=120,
         clears_after=60,
-        query='1 - up{job=~"flynn.*"}',
+        query='1 - up{job=~"flynn.*|backup"}',
         measure=None,
     ),
 )
