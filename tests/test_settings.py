@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flynn.app.alerts import check_alerts
 from flynn.app.rules import fallback_of
 from flynn.domain.addresses import libpq_url
+from flynn.domain.callback import new_secret
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import MODEL_ALIASES, VARIABLES, Settings, plain_environment
 from flynn.telemetry.redaction import redact
@@ -110,6 +112,9 @@ def test_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch) ->
         ("FLYNN_MODEL_ALIASES", "haiku", "alias=model pairs, separated by commas"),
         ("FLYNN_MAX_OUTPUT_TOKENS", "32001", "a whole number from 256 to FLYNN_MAX_OUTPUT_TOKENS_CEILING"),
         ("ANTHROPIC_BASE_URL", "api.anthropic.com", "an address such as https://api.anthropic.com"),
+        ("FLYNN_ALERT_LIMITS", "Disk", "name=number or name=off pairs, separated by commas"),
+        ("FLYNN_ALERT_LIMITS", "Disk=nan", "name=number or name=off pairs, separated by commas"),
+        ("FLYNN_ALERT_LIMITS", "Disk=-1", "name=number or name=off pairs, separated by commas"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -170,6 +175,45 @@ def test_a_database_address_serves_both_drivers(
     assert settings.database_url == sqlalchemy
     assert settings.database_url is not None
     assert libpq_url(settings.database_url) == libpq
+
+
+@pytest.mark.parametrize(
+    "password", [None, "postgres", "Password", "changeme", "localdev123", "test123", "owner"]
+)
+def test_production_refuses_a_password_of_the_database_that_is_none(password: str | None) -> None:
+    given = {"DATABASE_URL": "postgresql://owner@db.example/d"}
+    if password is not None:
+        given["POSTGRES_PASSWORD"] = password
+    (line,) = refusal(FLYNN_ENV="production", **given)
+    fault = "is missing" if password is None else "is one that everybody knows"
+    assert line.startswith(f"FLYNN_ENV is production, and the password of the database {fault}: allowed is")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:9c2f7be1@db.example/d",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://postgres@db.example/d?sslcert=/keys/flynn.crt",
+        "postgresql://postgres@db.example/d?passfile=/keys/pgpass",
+    ],
+)
+def test_production_takes_a_password_of_ones_own_and_what_stands_for_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYNN_ENV", "Production")
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert Settings.load().env == "production"
+
+
+def test_development_takes_any_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres:postgres@localhost/d")
+    assert Settings.load().env == "development"
+
+
+def test_the_service_s_own_database_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYNN_ENV", "production")
+    assert Settings.load().database_url is None
 
 
 def test_lists_and_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +298,9 @@ def test_the_example_names_the_same_variables_and_defaults(
         "FLYNN_FALLBACK_MODEL",
         "FLYNN_VOLUMES",
         "FLYNN_ALLOWED_ORIGINS",
+        "FLYNN_ALERT_LIMITS",
+        "FLYNN_ALERT_SECRET",
+        "FLYNN_ALERT_URL",
         "FLYNN_BACKUP_DIR",
         "FLYNN_PERMISSIONS",
         "FLYNN_SANDBOX_READONLY",
@@ -288,6 +335,29 @@ def test_a_fallback_model_is_checked_at_the_start() -> None:
         of("gpt")
     with pytest.raises(ConfigurationError, match="Allowed is a model that takes efforts"):
         of("claude-haiku-4-5")
+
+
+def test_alerts_are_checked_at_the_start_and_their_secrets_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLYNN_ALERT_URL", "http://10.0.0.5:9000/hook?token=geheim1")
+    monkeypatch.setenv("FLYNN_ALERT_LIMITS", "Disk=0.9, QueueAge = off")
+    settings = Settings.load()
+    assert settings.alert_limits == {"Disk": 0.9, "QueueAge": None}
+    with pytest.raises(ConfigurationError, match=r"FLYNN_ALERT_SECRET is not: allowed is whsec_ and"):
+        check_alerts(settings)
+    monkeypatch.setenv("FLYNN_ALERT_SECRET", "geheim2")
+    with pytest.raises(ConfigurationError, match=r"^FLYNN_ALERT_SECRET is \(hidden\): allowed is whsec_ and"):
+        Settings.load()
+    monkeypatch.setenv("FLYNN_ALERT_SECRET", secret := new_secret())
+    settings = Settings.load()
+    check_alerts(settings)
+    assert secret in settings.secrets()
+    assert "geheim" not in repr(settings)
+    assert secret not in repr(settings)
+    monkeypatch.setenv("FLYNN_ALERT_LIMITS", "Disc=0.9")
+    with pytest.raises(ConfigurationError, match='names "Disc": allowed are the alerts ErrorRate, Latency'):
+        check_alerts(Settings.load())
 
 
 def test_a_process_of_ours_is_started_without_settings_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ never shown. Only app and cli import this module; everybody else is handed what 
 
 import difflib
 import logging
+import math
 import os
 import re
 from pathlib import Path
@@ -20,9 +21,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flynn.domain import addresses
-from flynn.domain.destination import Destinations
+from flynn.domain.callback import check_secret
+from flynn.domain.destination import Destination, Destinations
 from flynn.domain.errors import ConfigurationError
 from flynn.domain.model_key import sendable
+from flynn.domain.password import known_to_all
 from flynn.telemetry.redaction import register_secret
 
 _log = logging.getLogger(__name__)
@@ -34,7 +37,16 @@ OF_CLIENTS = frozenset({"FLYNN_KEY", "FLYNN_URL", "FLYNN_BIND", "FLYNN_IMAGE"})
 """Variables with our prefix that our documents set for clients, the balancer and a test, not for a process
 of ours."""
 
-MAY_HOLD_SECRETS = frozenset({"ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "REDIS_URL"})
+MAY_HOLD_SECRETS = frozenset(
+    {
+        "ANTHROPIC_API_KEY",
+        "POSTGRES_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "FLYNN_ALERT_URL",
+        "FLYNN_ALERT_SECRET",
+    }
+)
 """Settings whose values are never shown."""
 
 MODEL_ALIASES = {
@@ -63,6 +75,35 @@ def _hosts(value: object) -> object:
     hosts = tuple(part.strip() for part in value.split(",") if part.strip())
     Destinations.of(hosts)
     return hosts
+
+
+def _destination(value: str | None) -> str | None:
+    if value is not None:
+        Destination.read(value)
+    return value
+
+
+def _signing(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        check_secret(value.get_secret_value())
+    return value
+
+
+def _limits(value: object) -> object:
+    """Read `name=number` pairs; None for `off`."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, float | None] = {}
+    for part in value.split(","):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if part.strip():
+            if not name or not equals:
+                raise ValueError("not pairs")
+            limit = None if number.lower() == "off" else float(number)
+            if limit is not None and not 0 <= limit < math.inf:
+                raise ValueError("not a limit")
+            found[name] = limit
+    return found
 
 
 def _directories(value: object) -> object:
@@ -146,6 +187,12 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
+    env: Annotated[Literal["development", "production"], Choice] = _setting(
+        "FLYNN_ENV",
+        "development",
+        "production refuses to start on a database without a password, or with one that everybody knows; the "
+        "compose file sets it.",
+    )
     anthropic_api_key: Annotated[SecretStr | None, AfterValidator(sendable)] = _setting(
         "ANTHROPIC_API_KEY",
         None,
@@ -216,6 +263,34 @@ class Settings(BaseSettings):
         "Origins of foreign web pages that may connect, separated by commas; the service's own page "
         "always may.",
         "a list such as https://team.example,http://localhost:5173",
+    )
+    alert_url: Annotated[str | None, AfterValidator(_destination)] = _setting(
+        "FLYNN_ALERT_URL",
+        None,
+        "Where alerts are posted to, by Standard Webhooks; the same for every process of the service. It may "
+        "be anywhere, over plain http too.",
+        "a web address without user, fragment or characters that an address has to escape",
+    )
+    alert_secret: Annotated[SecretStr | None, AfterValidator(_signing)] = _setting(
+        "FLYNN_ALERT_SECRET",
+        None,
+        "Signs what is posted to FLYNN_ALERT_URL: whsec_ and then base64, as "
+        '"echo whsec_$(openssl rand -base64 32)" makes one.',
+        "whsec_ and then the base64 of 24 to 64 random bytes",
+    )
+    alert_limits: Annotated[dict[str, float | None], NoDecode, BeforeValidator(_limits)] = _setting(
+        "FLYNN_ALERT_LIMITS",
+        {},
+        "Other thresholds of alerts, as in docs/runbook.md: ErrorRate=0.1,QueueAge=1800,Disk=off.",
+        "name=number or name=off pairs, separated by commas",
+    )
+    alert_window_seconds: float = _setting(
+        "FLYNN_ALERT_WINDOW_SECONDS",
+        300,
+        "Seconds over which errors and latency are looked at; how long something must last before an alert "
+        "fires, or is resolved, goes with it.",
+        ge=3,
+        le=3600,
     )
     webhook_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = _setting(
         "FLYNN_WEBHOOK_HOSTS",
@@ -534,15 +609,30 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{env_file} cannot be read: {error}") from None
         _check_sources({k: v for k, v in in_file.items() if v}, env_file)
+        settings._check_password()
         for secret in settings.secrets():
             register_secret(secret)
         return settings
 
     def secrets(self) -> list[str]:
         """Every secret value in these settings, to be kept out of logs and of what the model reads."""
-        keys = [k.get_secret_value() for k in (self.anthropic_api_key, self.postgres_password) if k]
+        held = (self.anthropic_api_key, self.postgres_password, self.alert_secret)
+        keys = [secret.get_secret_value() for secret in held if secret]
         passwords = [addresses.password(url) for url in (self.database_url, self.redis_url) if url]
         return keys + [password for password in passwords if password]
+
+    def _check_password(self) -> None:
+        """Refuse, in production, a password of the database that is none. Raises ConfigurationError."""
+        if self.env != "production" or self.database_url is None or addresses.vouched(self.database_url):
+            return
+        user, password = addresses.user(self.database_url), addresses.password(self.database_url)
+        if known_to_all(password, user=user):
+            fault = "is one that everybody knows" if password else "is missing"
+            raise ConfigurationError(
+                f"FLYNN_ENV is production, and the password of the database {fault}: allowed is one of your "
+                "own, such as `openssl rand -hex 16` makes, in POSTGRES_PASSWORD or DATABASE_URL; give it to "
+                "the database too (ALTER ROLE … PASSWORD …)"
+            ) from None
 
 
 _PLAIN = (

@@ -30,6 +30,7 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.alerts.board import Board
 from flynn.ops.log_levels import LogLevels
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
@@ -65,6 +66,7 @@ class Served:
     intake: Intake
     bus: Bus
     hub: Hub
+    alerts: Board
     contract: Contract
     parts: list[Part]
     model_key: HeldKey
@@ -279,11 +281,13 @@ async def serve(
             return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
         scrape = Scrape(metrics, database=database, ready=ready)
+        board = Board()
         app = create_api(
             intake=intake,
             views=views,
             hub=hub,
             bus=carrier,
+            alerts=board,
             agents=lambda: [AGENT],
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
@@ -307,6 +311,7 @@ async def serve(
             intake=intake,
             bus=carrier,
             hub=hub,
+            alerts=board,
             contract=contract,
             parts=parts,
             model_key=held,
