@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,8 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.numbers import Numbers
+from flynn.ops.sampler import Sampler
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -53,6 +56,21 @@ _DOCUMENT: dict[str, Any] = {}
 
 
 @dataclass
+class Clock:
+    """A time that goes on when a test says so."""
+
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.at
+
+    def forward(self, seconds: float = 15) -> None:
+        """Let so many seconds pass."""
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
 class Served:
     """A service that is being served."""
 
@@ -66,6 +84,9 @@ class Served:
     contract: Contract
     parts: list[Part]
     model_key: HeldKey
+    sampler: Sampler
+    """Takes samples when a test has it do so, at `clock`."""
+    clock: "Clock"
     hastened: int = 0
     """How often runs that wait for the model were woken."""
     keys: dict[str, str] = field(default_factory=dict)
@@ -277,6 +298,8 @@ async def serve(
             return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
         scrape = Scrape(metrics, database=database, ready=ready)
+        clock = Clock()
+        sampler = Sampler(scrape, database, kind="serve", version="test", now=clock)
         app = create_api(
             intake=intake,
             views=views,
@@ -286,6 +309,7 @@ async def serve(
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
             scrape=scrape.text,
+            numbers=Numbers(sampler, database, now=clock),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,
@@ -306,6 +330,8 @@ async def serve(
             contract=contract,
             parts=parts,
             model_key=held,
+            sampler=sampler,
+            clock=clock,
         )
         if beside:
             served.keys.update(beside.keys)

@@ -16,6 +16,7 @@ from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
+from flynn.ops.numbers import Numbers
 from flynn.ops.readiness import Health
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
@@ -45,6 +46,7 @@ async def open_doors(
     health: Health,
     scrape: Scrape,
     metrics: Metrics,
+    numbers: Numbers,
     example: Example,
     backups: Backups,
 ) -> AsyncIterator[Doors]:
@@ -67,6 +69,7 @@ async def open_doors(
             model_keys=model_keys,
             ready=health.ready,
             scrape=scrape.text,
+            numbers=numbers,
             page=open_page(),
             example=example,
             backups=backups,

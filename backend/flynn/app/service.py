@@ -31,6 +31,7 @@ from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
 from flynn.ops.backup.keeper import open_keeper
 from flynn.ops.backup.standing import backups_part, measure
+from flynn.ops.numbers import open_numbers
 from flynn.ops.readiness import Health, volumes_part
 from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
@@ -90,12 +91,14 @@ async def open_service(
     mounts: Mounts | None = None,
     bus: Bus | None = None,
     cast: Cast | None = None,
+    sampled: bool = True,
 ) -> AsyncIterator[Service]:
     """Start everything that a process needs; on leaving, runs are handed back and all is closed.
 
     Without `doors` its API is /health, /ready and /metrics only. `mounts` are the only volumes that it
     serves, in the place of those that the settings name. It publishes on `bus`, which it opens, unless that
-    follows from the settings. `cast` plays the scripted example, where the settings let it.
+    follows from the settings. `cast` plays the scripted example, where the settings let it. What it does
+    is among the numbers of the service unless it is not `sampled`.
     Raises ConfigurationError with one line that says what is wrong.
     """
     try:
@@ -188,6 +191,9 @@ async def open_service(
             held=lambda: engine.held if engine else 0,
             measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
+        numbers = await stack.enter_async_context(
+            open_numbers(scrape, database, kind="serve" if doors else "worker", sampled=sampled)
+        )
         example = None
         if cast is not None and offers_example(settings):
             example = await stack.enter_async_context(
@@ -217,6 +223,7 @@ async def open_service(
                 health=health,
                 scrape=scrape,
                 metrics=metrics,
+                numbers=numbers,
                 example=example or NOT_OFFERED,
                 backups=KeptBackups(keeper) if keeper is not None else no_backups(settings),
             )

@@ -9,9 +9,9 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
-from flynn.domain.readiness import Readiness
+from flynn.domain.readiness import Part, Readiness
 from flynn.model.breaker import Standing
 from flynn.store.census import Census, take_census
 from flynn.store.database import Database
@@ -54,13 +54,25 @@ class Scrape:
         self._asked_at = -FRESH_SECONDS
         self._asking = asyncio.Lock()
         self._log = get_logger("flynn.ops.scrape")
+        self.parts: tuple[Part, ...] = ()
+        """The parts of /ready as they were when they were last asked."""
 
     def watch(self, watched: Callable[[], int]) -> None:
         """Take the number of conversations that clients follow from `watched`."""
         self._watched = watched
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the metrics are; `refresh` makes them current."""
+        return self._metrics.registry
+
     async def text(self) -> bytes:
         """The metrics in Prometheus's text format."""
+        await self.refresh()
+        return self._metrics.text()
+
+    async def refresh(self) -> None:
+        """Make all metrics current."""
         metrics = self._metrics
         metrics.pool_in_use.set(self._database.in_use)
         metrics.runs_held.set(self._held())
@@ -73,10 +85,10 @@ class Scrape:
             if time.monotonic() - self._asked_at >= FRESH_SECONDS:
                 await asyncio.gather(self._ask_parts(), self._ask_census())
                 self._asked_at = time.monotonic()
-        return metrics.text()
 
     async def _ask_parts(self) -> None:
-        for part in (await self._ready()).parts:
+        self.parts = tuple((await self._ready()).parts)
+        for part in self.parts:
             _one_of(self._metrics.parts, part.name, part.state, _STATES)
 
     async def _ask_census(self) -> None:
