@@ -39,6 +39,7 @@ from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
+from flynn.telemetry.request_metrics import RequestMetrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
@@ -310,6 +311,7 @@ async def serve(
             ready=ready,
             scrape=scrape.text,
             numbers=Numbers(sampler, database, now=clock),
+            requests=RequestMetrics(metrics),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ async def test_the_numbers_are_for_admins(served: Served) -> None:
         problem(await http.get(AT), 401, "unauthenticated")
     async with served.http() as http:
         for minutes in (4, 121):
-            problem(await http.get(AT, params={"minutes": minutes}), 422, "invalid")
+            problem(await http.get(AT, params={"minutes": minutes}), 422, "invalid-input")
 
 
 async def test_a_service_that_just_began_says_nothing_it_does_not_know(served: Served) -> None:
@@ -84,7 +85,7 @@ async def test_during_an_outage_a_key_that_was_good_sees_this_processs_own(
     await lose_database(served)
     # Past the moment for which a key is remembered anyway.
     now = time.monotonic() + authentication.REMEMBER + 1
-    monkeypatch.setattr(authentication.time, "monotonic", lambda: now)
+    monkeypatch.setattr("flynn.api.authentication.time", SimpleNamespace(monotonic=lambda: now))
     found = await numbers(served)
     assert found["whole"] is False
     assert "does not answer" in found["detail"]

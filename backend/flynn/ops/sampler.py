@@ -5,7 +5,6 @@ KEPT_SECONDS, and written when it is back: a slow or lost write costs the view a
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -56,12 +55,11 @@ class Sampler:
         self._version = version
         self._now = now
         self._before = Reading()
-        self._since = time.monotonic()
         self._saved: datetime | None = None
         self._ring: deque[Sample] = deque(maxlen=KEPT_SECONDS // STEP_SECONDS)
         self._log = get_logger("flynn.ops.sampler")
         self.process_id: UUID = uuid4()
-        self.started_at = now()
+        self.started_at = self._since = now()
 
     @property
     def ring(self) -> tuple[Sample, ...]:
@@ -81,13 +79,15 @@ class Sampler:
 
         The last one goes to the slot that is to come.
         """
-        slot = slot_of(self._now()) + timedelta(seconds=STEP_SECONDS if last else 0)
+        at = self._now()
+        slot = slot_of(at) + timedelta(seconds=STEP_SECONDS if last else 0)
         if self._ring and slot <= self._ring[-1].slot:
             return
         if not last:
             await self._scrape.refresh()
-        reading, at = read(self._scrape.registry), time.monotonic()
-        grown, seconds = reading.grown(self._before), at - self._since
+        reading = read(self._scrape.registry)
+        # A clock that was set back has no seconds for us.
+        grown, seconds = reading.grown(self._before), max((at - self._since).total_seconds(), 0.0)
         self._before, self._since = reading, at
         routes, counts = routes_of(grown), counts_of(grown)
         self._ring.append(
