@@ -31,6 +31,10 @@ export interface State {
   /** The scripted example; null while it is not known. */
   example: ExampleView | null;
   current: string | null;
+  /** Whether the operations view is open, in the place of a conversation. */
+  operations: boolean;
+  /** Whether the key opens it; null while that is not known. */
+  operator: boolean | null;
   transcripts: Record<string, Transcript>;
   /** Who watches the conversations that this page follows, this page included. */
   present: Record<string, Presence>;
@@ -55,6 +59,8 @@ export function newStore(): Store {
     agents: [],
     example: null,
     current: null,
+    operations: false,
+    operator: null,
     transcripts: {},
     present: {},
     barred: {},

@@ -66,8 +66,13 @@ export class Desk {
 
   /** Show a conversation and follow it; null shows none. */
   async open(id: string | null): Promise<void> {
-    this.store.setState({ current: id });
+    this.store.setState({ current: id, operations: false });
     if (id !== null && this.store.getState().link === "live") await this.#following.follow(id);
+  }
+
+  /** Show how the service does. */
+  openOperations(): void {
+    this.store.setState({ current: null, operations: true });
   }
 
   /** Show what an address names that the list has not, such as an old conversation. */
@@ -191,7 +196,19 @@ export class Desk {
     await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
+    await this.#askForOperations();
     await this.readChoices();
+  }
+
+  /** Whether this key opens the operations view: nothing else tells which scopes it has. */
+  async #askForOperations(): Promise<void> {
+    try {
+      await this.rest.operations(5);
+      this.store.setState({ operator: true });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.problem.status === 403) this.store.setState({ operator: false });
+    }
   }
 
   /** Read anew which workspaces and agents there are. */

@@ -16,6 +16,8 @@ const MANY = 8;
 export function Sidebar({ begin }: { begin: () => void }) {
   const desk = useDesk();
   const conversations = useSlice((s) => s.conversations);
+  const operator = useSlice((s) => s.operator);
+  const operations = useSlice((s) => s.operations);
   const [open, setOpen] = useState(false);
   const [wanted, setWanted] = useState("");
   const found = (conversations ?? []).filter((c) => fits(c, wanted));
@@ -71,6 +73,19 @@ export function Sidebar({ begin }: { begin: () => void }) {
         <List name="Tasks" of={tasks} chosen={() => setOpen(false)} />
         <Older desk={desk} />
       </div>
+      {operator && (
+        <button
+          type="button"
+          className="operations-link"
+          aria-current={operations ? "page" : undefined}
+          onClick={() => {
+            setOpen(false);
+            desk.openOperations();
+          }}
+        >
+          Operations
+        </button>
+      )}
       <Keys />
       <LinkState />
     </nav>
