@@ -31,6 +31,7 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.alerts.board import Board
 from flynn.ops.numbers import Numbers
 from flynn.ops.sampler import Sampler
 from flynn.ops.scrape import Scrape
@@ -82,6 +83,7 @@ class Served:
     intake: Intake
     bus: Bus
     hub: Hub
+    alerts: Board
     contract: Contract
     parts: list[Part]
     model_key: HeldKey
@@ -301,11 +303,13 @@ async def serve(
         scrape = Scrape(metrics, database=database, ready=ready)
         clock = Clock()
         sampler = Sampler(scrape, database, kind="serve", version="test", now=clock)
+        board = Board()
         app = create_api(
             intake=intake,
             views=views,
             hub=hub,
             bus=carrier,
+            alerts=board,
             agents=lambda: [AGENT],
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
@@ -329,6 +333,7 @@ async def serve(
             intake=intake,
             bus=carrier,
             hub=hub,
+            alerts=board,
             contract=contract,
             parts=parts,
             model_key=held,

@@ -27,8 +27,7 @@ async def open_player(
     reader, writer = await asyncio.open_connection(sock=connection)
     bus = None if settings.redis_url else RelayBus(writer)
     try:
-        mounts = Mounts(declared=(volume,))
-        async with open_service(settings, doors=False, mounts=mounts, bus=bus, sampled=False) as service:
+        async with open_service(settings, doors=False, mounts=Mounts(declared=(volume,)), bus=bus) as service:
             telling = asyncio.create_task(_tell_number(service, writer))
             over = asyncio.create_task(_until_end(reader))
             try:

@@ -12,6 +12,7 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
+from flynn.app.alerts import check_alerts, watched
 from flynn.app.backups import KeptBackups, directory_of, hold_nothing_back, keeper_of, no_backups
 from flynn.app.cast import Cast
 from flynn.app.database import open_database
@@ -93,26 +94,19 @@ async def open_service(
     mounts: Mounts | None = None,
     bus: Bus | None = None,
     cast: Cast | None = None,
-    sampled: bool = True,
 ) -> AsyncIterator[Service]:
     """Start everything that a process needs; on leaving, runs are handed back and all is closed.
 
     Without `doors` its API is /health, /ready and /metrics only. `mounts` are the only volumes that it
     serves, in the place of those that the settings name. It publishes on `bus`, which it opens, unless that
-    follows from the settings. `cast` plays the scripted example, where the settings let it. What it does
-    is among the numbers of the service unless it is not `sampled`.
+    follows from the settings. `cast` plays the scripted example, where the settings let it.
     Raises ConfigurationError with one line that says what is wrong.
     """
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        if settings.backup_dir is not None and settings.database_url is None:
-            # Before the sandbox is opened, which hides it.
-            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
+    _make_places(settings)
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
+    check_alerts(settings)
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     own_mounts = mounts is None
     mounts = mounts if mounts is not None else read_mounts(settings)
@@ -203,7 +197,18 @@ async def open_service(
             measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
         numbers = await stack.enter_async_context(
-            open_numbers(scrape, database, kind="serve" if doors else "worker", sampled=sampled)
+            open_numbers(scrape, database, kind="serve" if doors else "worker", sampled=own_mounts)
+        )
+        alerts = await stack.enter_async_context(
+            watched(
+                settings,
+                database=database,
+                bus=bus,
+                metrics=metrics,
+                scrape=scrape,
+                doors=doors,
+                watching=own_mounts,  # else it is a part of another process, which watches
+            )
         )
         example = None
         if cast is not None and offers_example(settings):
@@ -224,6 +229,7 @@ async def open_service(
                 intake=intake,
                 views=views,
                 bus=bus,
+                alerts=alerts,
                 agents=agents,
                 model_keys=ModelKeys(
                     model.key,
@@ -256,6 +262,16 @@ async def open_service(
             engine=engine,
             example=example,
         )
+
+
+def _make_places(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.backup_dir is not None and settings.database_url is None:
+            # Before the sandbox is opened, which hides it.
+            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
 
 
 def open_bus(settings: Settings, metrics: Metrics) -> Bus:
