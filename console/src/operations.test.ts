@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   age,
+  amount,
   bytes,
   dollars,
   dollarsPerMinute,
@@ -46,7 +47,11 @@ describe("figures in words", () => {
 
   test("latencies and money", () => {
     expect(seconds(0.0317)).toBe("32 ms");
-    expect([0, 0.00123, 2.5].map(dollars)).toEqual(["$0", "$0.0012", "$2.50"]);
+    expect([0, 0.00123, 0.025, 2.5].map(dollars)).toEqual(["$0", "$0.0012", "$0.025", "$2.50"]);
+  });
+
+  test("of what can be counted there is no half, but on an axis", () => {
+    expect([0, 2, 1.25].map(amount)).toEqual(["0", "2", "1.3"]);
   });
 });
 

@@ -114,6 +114,11 @@ export function rate(value: number): string {
   return value === 0 || value >= 10 ? `${Math.round(value)}` : value.toPrecision(2);
 }
 
+/** How many of something there are; on an axis there may be half of one. */
+export function amount(value: number): string {
+  return Number.isInteger(value) ? `${value}` : value.toFixed(1);
+}
+
 export function seconds(value: number | null): string {
   return value === null ? NONE : duration(1000 * value);
 }
@@ -140,7 +145,7 @@ export function bytes(value: number | null): string {
 }
 
 export function dollars(value: number): string {
-  return `$${value === 0 ? "0" : value < 0.01 ? value.toFixed(4) : value.toFixed(2)}`;
+  return `$${value === 0 ? "0" : value.toFixed(value < 0.01 ? 4 : value < 1 ? 3 : 2)}`;
 }
 
 /** What a slot of the history cost, as it would be in a minute. */

@@ -124,6 +124,19 @@ async def test_only_what_is_new_is_counted_and_once_a_slot(database: Database) -
     assert (await process.numbers.view(60)).requests.requests == 9
 
 
+async def test_the_database_is_asked_once_a_slot_however_many_ask(database: Database) -> None:
+    clock = Clock()
+    process = Process(database, clock)
+    clock.forward()
+    await process.sampler.sample()
+    clock.forward(6)
+    first = await process.numbers.view(60)
+    assert await process.numbers.view(60) is first
+    assert (await process.numbers.view(30)).at == first.at
+    clock.forward()
+    assert await process.numbers.view(60) is not first
+
+
 async def test_what_is_older_than_the_window_is_history_alone(database: Database) -> None:
     clock = Clock()
     process = Process(database, clock)

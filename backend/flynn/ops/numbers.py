@@ -74,10 +74,30 @@ class Numbers:
         self._database = database
         self._now = now
         self._log = get_logger("flynn.ops.numbers")
+        self._told: dict[int, OperationsView] = {}
+        self._asking = asyncio.Lock()
 
     async def view(self, minutes: int) -> OperationsView:
-        """The numbers now, and the history of so many minutes. Takes PATIENCE and a moment at most."""
-        until = slot_of(self._now() - SETTLE)
+        """The numbers now, and the history of so many minutes. Takes PATIENCE and a moment at most.
+
+        Nothing in them changes within a slot, so however many ask, the database is asked once.
+        """
+        async with self._asking:
+            until = slot_of(self._now() - SETTLE)
+            told = self._told.get(minutes)
+            if told is not None and told.at == until:
+                return told
+            found = await self._ask(until, minutes)
+            if found.whole:
+                self._told = {m: view for m, view in self._told.items() if view.at == until}
+                self._told[minutes] = found
+            return found
+
+    def forget(self) -> None:
+        """Ask the database again."""
+        self._told.clear()
+
+    async def _ask(self, until: datetime, minutes: int) -> OperationsView:
         since, window = until - timedelta(minutes=minutes), until - _WINDOW
         try:
             async with asyncio.timeout(PATIENCE), self._database.statement() as connection:

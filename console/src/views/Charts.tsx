@@ -1,5 +1,5 @@
 /** The last hour: requests, errors, latency, cost and queue. */
-import { dollars, dollarsPerMinute, type Operations, rate, seconds } from "../operations.ts";
+import { amount, dollars, dollarsPerMinute, type Operations, rate, seconds } from "../operations.ts";
 import { Chart } from "./Chart.tsx";
 
 export function Charts({ numbers }: { numbers: Operations }) {
@@ -45,7 +45,7 @@ export function Charts({ numbers }: { numbers: Operations }) {
         title="Queue and runs"
         at={at}
         step={step}
-        say={rate}
+        say={amount}
         series={[
           { name: "queued", values: history.map((p) => p.queued) },
           { name: "at work", values: history.map((p) => p.running) },

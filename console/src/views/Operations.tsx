@@ -28,6 +28,7 @@ export function Operations() {
       try {
         const [numbers, alerts] = await Promise.all([desk.rest.operations(), desk.rest.alerts()]);
         setKnown({ numbers, alerts, trouble: null });
+        desk.store.setState({ operator: true });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         const { message } = error;
