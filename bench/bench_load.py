@@ -196,7 +196,8 @@ async def _run(bench: Bench, seconds: float, users: int, target: Path | None) ->
     print(
         f"\n{len(turns)} messages; the service used {spent / seconds:.2f} cores and {resident:.0f} MB "
         f"(without PostgreSQL).\nIts own numbers: {requests['per_second']:.1f} requests/s, "
-        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, {requests['errors']} errors, {numbers['clients']['sockets']} sockets.\n{said}"
+        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, {requests['errors']} errors, "
+        f"{numbers['clients']['sockets']} sockets.\n{said}"
     )
 
 

@@ -1,7 +1,8 @@
 """What the numbers of the service cost: `python -m bench.bench_operations`. On an embedded server, fsync on.
 
 Taking a sample holds up the event loop for as long as is shown; writing it does not. An answer is made once a
-slot however many ask; it is timed with a full hour of so many processes in the table, each with traffic on forty routes in every slot.
+slot however many ask; it is timed with a full hour of so many processes in the table, each with traffic on
+forty routes in every slot.
 """
 
 import asyncio

@@ -109,7 +109,7 @@ class Numbers:
             totals = [(s.slot, s.totals) for s in ring if s.slot > since]
             recent = [s for s in ring if s.slot > window]
             return self._put_together(until, totals, recent, whole=False)
-        return self._put_together(until, totals, recent, whole=True)
+        return await asyncio.to_thread(self._put_together, until, totals, recent, whole=True)
 
     def _put_together(
         self,

@@ -4,11 +4,13 @@ A row is written once and never changed; writing it again does nothing. The tabl
 crash of the server it is empty. A process sees that by `kept` of its last one, and writes all its own again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flynn.domain.sample import Detail, Sample, Totals
@@ -49,19 +51,23 @@ async def read_totals(
     connection: AsyncConnection, *, after: datetime, until: datetime
 ) -> list[tuple[datetime, Totals]]:
     """What the charts need of all processes, the oldest first, `after` excluded."""
-    rows = await connection.execute(_TOTALS, {"after": after, "until": until})
-    return [(row.slot, Totals.model_validate_json(row.totals)) for row in rows]
+    rows = (await connection.execute(_TOTALS, {"after": after, "until": until})).all()
+    # Thousands of them; the event loop has better things to do.
+    return await asyncio.to_thread(
+        lambda: [(row.slot, Totals.model_validate_json(row.totals)) for row in rows]
+    )
 
 
 async def read_samples(connection: AsyncConnection, *, after: datetime, until: datetime) -> list[Sample]:
     """Whole samples of all processes, the oldest first, `after` excluded."""
-    rows = await connection.execute(_DETAILS, {"after": after, "until": until})
-    return [
-        Sample(
-            process_id=row.process_id,
-            slot=row.slot,
-            totals=Totals.model_validate_json(row.totals),
-            detail=Detail.model_validate_json(row.detail),
-        )
-        for row in rows
-    ]
+    rows = (await connection.execute(_DETAILS, {"after": after, "until": until})).all()
+    return await asyncio.to_thread(lambda: [_sample(row) for row in rows])
+
+
+def _sample(row: Row[Any]) -> Sample:
+    return Sample(
+        process_id=row.process_id,
+        slot=row.slot,
+        totals=Totals.model_validate_json(row.totals),
+        detail=Detail.model_validate_json(row.detail),
+    )
