@@ -155,7 +155,7 @@ install_sandbox() {
 
 install_servers() {
   local server
-  for server in redis-server haproxy chromium; do
+  for server in redis-server haproxy chromium prometheus; do
     if command -v "$server" >/dev/null; then
       continue
     fi

@@ -55,10 +55,12 @@ class Rule:
         return replace(self, lasts=self.lasts * factor, clears_after=self.clears_after * factor)
 
     def say(self, value: float, subject: str) -> str:
-        """The sentence, filled in."""
-        return self.sentence.format(
-            value=shown(value, self.unit), threshold=shown(self.threshold, self.unit), subject=subject
-        )
+        """The sentence with a figure."""
+        return self.filled(shown(value, self.unit), subject)
+
+    def filled(self, value: str, subject: str) -> str:
+        """The sentence with words for the figure."""
+        return self.sentence.format(value=value, threshold=shown(self.threshold, self.unit), subject=subject)
 
 
 def shown(value: float, unit: Unit) -> str:
