@@ -88,13 +88,24 @@ test("an alert is told with its sentence, its weight and where to read on", () =
     sentence: "7 % of requests fail\u202e",
     process: "one:8000",
     since: "2026-11-26T10:00:00Z",
-    runbook: "docs/runbook.md#error-rate",
+    runbook: "docs/runbook.md#errorrate",
   };
   const shown = words(
     renderToStaticMarkup(<Firing alerts={{ items: [alert], complete: false }} />),
   );
-  for (const piece of ["ErrorRate", "critical", "7 % of requests", "⟨U+202E⟩", "runbook.md#error"])
+  for (const piece of [
+    "ErrorRate",
+    "critical",
+    "7 % of requests",
+    "⟨U+202E⟩",
+    "What to do",
+    "Means",
+  ])
     expect(shown).toContain(piece);
+  const elsewhere = { items: [{ ...alert, runbook: "docs/runbook.md#nothing" }], complete: true };
+  expect(words(renderToStaticMarkup(<Firing alerts={elsewhere} />))).toContain(
+    "runbook.md#nothing",
+  );
   expect(shown).toContain("other processes see are not among these");
   const none = renderToStaticMarkup(<Firing alerts={{ items: [], complete: true }} />);
   expect(words(none)).toContain("No alert fires.");

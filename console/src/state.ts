@@ -1,6 +1,7 @@
 /** What the page knows, in one store; views read slices of it. Whoever changes it is handed it. */
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { type Letter, readOutbox } from "./letter.ts";
+import type { Alerts } from "./operations.ts";
 import type {
   AgentView,
   ConversationView,
@@ -35,6 +36,8 @@ export interface State {
   operations: boolean;
   /** Whether the key opens it; null while that is not known. */
   operator: boolean | null;
+  /** The alerts that fire; null while they are not known, and for keys that may not see them. */
+  alerts: Alerts | null;
   transcripts: Record<string, Transcript>;
   /** Who watches the conversations that this page follows, this page included. */
   present: Record<string, Presence>;
@@ -61,6 +64,7 @@ export function newStore(): Store {
     current: null,
     operations: false,
     operator: null,
+    alerts: null,
     transcripts: {},
     present: {},
     barred: {},

@@ -4,6 +4,7 @@ import { lookAtExample } from "./example.ts";
 import { Following } from "./following.ts";
 import { forgetKey, keepKey } from "./key.ts";
 import type { Letter } from "./letter.ts";
+import type { Operations } from "./operations.ts";
 import { Outbox } from "./outbox.ts";
 import type { ConversationView, Delta, Envelope, ModelKeyView, Problem } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
@@ -44,6 +45,7 @@ export class Desk {
       streamed: (delta) => this.#take(delta),
       troubled: (problem) => this.#troubled(problem),
       noticed: (notice) => this.#following.setPresent(notice.conversation_id, notice.present),
+      alerted: () => void this.#askForAlerts(),
       lost: (cause) => this.#lost(cause),
     });
     this.#following = new Following(
@@ -196,15 +198,22 @@ export class Desk {
     await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
-    await this.#askForOperations();
+    await this.#askForAlerts();
     await this.readChoices();
   }
 
-  /** Whether this key opens the operations view: nothing else tells which scopes it has. */
-  async #askForOperations(): Promise<void> {
+  /** The numbers of the service and the alerts that fire. Rejects with Refused. */
+  async readOperations(): Promise<Operations> {
+    const [numbers, alerts] = await Promise.all([this.rest.operations(), this.rest.alerts()]);
+    this.store.setState({ operator: true, alerts });
+    return numbers;
+  }
+
+  /** Which alerts fire, and so whether this key opens the operations view: nothing else tells its scopes. */
+  async #askForAlerts(): Promise<void> {
     try {
-      await this.rest.operations(5);
-      this.store.setState({ operator: true });
+      const alerts = await this.rest.alerts();
+      this.store.setState({ operator: true, alerts });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (error.problem.status === 403) this.store.setState({ operator: false });

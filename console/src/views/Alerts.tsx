@@ -1,7 +1,10 @@
 /** The alerts that fire, or that none does. */
+
 import type { Alerts } from "../operations.ts";
+import { chapter } from "../runbook.ts";
 import { visible } from "../visible.ts";
 import { clock } from "../words_for_people.ts";
+import { Markdown } from "./Markdown.tsx";
 
 export function Firing({ alerts }: { alerts: Alerts }) {
   return (
@@ -21,9 +24,9 @@ export function Firing({ alerts }: { alerts: Alerts }) {
               {visible(alert.sentence)}
             </p>
             <p className="faint">
-              Since {clock(alert.since)}, first seen by {visible(alert.process)}. What to do:{" "}
-              <code>{alert.runbook}</code>
+              Since {clock(alert.since)}, first seen by {visible(alert.process)}.
             </p>
+            <Advice runbook={alert.runbook} />
           </li>
         ))}
       </ul>
@@ -33,5 +36,22 @@ export function Firing({ alerts }: { alerts: Alerts }) {
         </p>
       )}
     </section>
+  );
+}
+
+/** What the runbook says of it; where the page was built without one, where it stands. */
+function Advice({ runbook }: { runbook: string }) {
+  const words = chapter(runbook);
+  if (words === null)
+    return (
+      <p className="faint">
+        What to do: <code>{runbook}</code>
+      </p>
+    );
+  return (
+    <details>
+      <summary>What to do</summary>
+      <Markdown text={words} />
+    </details>
   );
 }

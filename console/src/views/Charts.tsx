@@ -1,5 +1,12 @@
 /** The last hour: requests, errors, latency, cost and queue. */
-import { amount, dollars, dollarsPerMinute, type Operations, rate, seconds } from "../operations.ts";
+import {
+  amount,
+  dollars,
+  dollarsPerMinute,
+  type Operations,
+  rate,
+  seconds,
+} from "../operations.ts";
 import { Chart } from "./Chart.tsx";
 
 export function Charts({ numbers }: { numbers: Operations }) {

@@ -1,7 +1,7 @@
 /** How the service does: what is wrong, the figures now, and charts of the last hour. For admins. */
 import { useEffect, useState } from "react";
-import { useDesk } from "../desk.ts";
-import type { Alerts, Operations as Numbers } from "../operations.ts";
+import { useDesk, useSlice } from "../desk.ts";
+import type { Operations as Numbers } from "../operations.ts";
 import { Refused } from "../rest.ts";
 import { visible } from "../visible.ts";
 import { Watch } from "../watch.ts";
@@ -16,19 +16,17 @@ const EVERY = 12_000;
 /** What the service last said, and why it says nothing now. */
 interface Known {
   numbers: Numbers | null;
-  alerts: Alerts | null;
   trouble: { words: string; since: string } | null;
 }
 
 export function Operations() {
   const desk = useDesk();
-  const [known, setKnown] = useState<Known>({ numbers: null, alerts: null, trouble: null });
+  const alerts = useSlice((s) => s.alerts);
+  const [known, setKnown] = useState<Known>({ numbers: null, trouble: null });
   useEffect(() => {
     const watch = new Watch(async () => {
       try {
-        const [numbers, alerts] = await Promise.all([desk.rest.operations(), desk.rest.alerts()]);
-        setKnown({ numbers, alerts, trouble: null });
-        desk.store.setState({ operator: true });
+        setKnown({ numbers: await desk.readOperations(), trouble: null });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         const { message } = error;
@@ -40,7 +38,7 @@ export function Operations() {
     }, EVERY);
     return () => watch.close();
   }, [desk]);
-  const { numbers, alerts, trouble } = known;
+  const { numbers, trouble } = known;
   return (
     <main className="operations" aria-label="Operations">
       <header>

@@ -18,6 +18,7 @@ export function Sidebar({ begin }: { begin: () => void }) {
   const conversations = useSlice((s) => s.conversations);
   const operator = useSlice((s) => s.operator);
   const operations = useSlice((s) => s.operations);
+  const firing = useSlice((s) => s.alerts?.items.length ?? 0);
   const [open, setOpen] = useState(false);
   const [wanted, setWanted] = useState("");
   const found = (conversations ?? []).filter((c) => fits(c, wanted));
@@ -84,6 +85,11 @@ export function Sidebar({ begin }: { begin: () => void }) {
           }}
         >
           Operations
+          {firing > 0 && (
+            <span className="chip bad">
+              {firing} {firing === 1 ? "alert" : "alerts"}
+            </span>
+          )}
         </button>
       )}
       <Keys />
