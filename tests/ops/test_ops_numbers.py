@@ -1,7 +1,9 @@
 """Samples and what is made of them: summed over processes, never lost to an outage, never counted twice."""
 
 import asyncio
+import inspect
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from sqlalchemy import text
 
 from flynn.domain.readiness import Part, PartState, Readiness
 from flynn.domain.sample import KEPT_SECONDS, STEP_SECONDS, RouteCounts, quantile
+from flynn.ops import sampling as sampling_room
 from flynn.ops.numbers import Numbers
 from flynn.ops.sampler import Sampler, sampling, slot_of
 from flynn.ops.sampling import routes_of
@@ -264,3 +267,12 @@ def test_statuses_are_told_apart_and_who_left_is_neither() -> None:
 
     grown = Reading(dict([seen("200", 5), seen("404", 3), seen("503", 2), seen("499", 1), seen("304", 0)]))
     assert routes_of(grown) == {"GET /x": RouteCounts(requests=11, errors=2, refused=3)}
+
+
+def test_every_metric_that_is_read_is_there() -> None:
+    described = {each.name: set(each.labels) for each in Metrics().described}
+    for name, labels in sampling_room.COUNTED.items():
+        assert set(labels) <= described[name], name
+    named = set(re.findall(r'"(flynn_\w+)"', inspect.getsource(sampling_room)))
+    assert len(named) > 20
+    assert {name.removesuffix("_bucket") for name in named} <= described.keys()
