@@ -135,6 +135,12 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _log_file(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return value.lower() if value.lower() in ("auto", "off") else _path(Path(value))
+
+
 def _within_ceiling(value: int, info: ValidationInfo) -> int:
     if value > info.data.get("max_output_tokens_ceiling", value):
         raise ValueError("above the ceiling")
@@ -215,6 +221,23 @@ class Settings(BaseSettings):
         "FLYNN_LOG_FORMAT",
         "auto",
         "One JSON object a line (json) or lines for people (console); auto is console on a terminal.",
+    )
+    log_file: Annotated[Literal["auto", "off"] | Path, BeforeValidator(_log_file)] = _setting(
+        "FLYNN_LOG_FILE",
+        "auto",
+        "File that the log is written to as well, as JSON: auto is logs/app.log in the data directory unless "
+        "the process runs in a container, whose engine collects its output.",
+        "auto, off or a path",
+    )
+    log_file_bytes: int = _setting(
+        "FLYNN_LOG_FILE_BYTES",
+        10_485_760,
+        "Bytes from which on the log file is moved aside and a new one begun.",
+        ge=65_536,
+        le=2**40,
+    )
+    log_files: int = _setting(
+        "FLYNN_LOG_FILES", 5, "Older log files that are kept beside the present one.", ge=1, le=1_000
     )
     host: str = _setting(
         "FLYNN_HOST",

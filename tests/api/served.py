@@ -32,6 +32,7 @@ from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
 from flynn.ops.alerts.board import Board
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.numbers import Numbers
 from flynn.ops.sampler import Sampler
 from flynn.ops.scrape import Scrape
@@ -316,6 +317,7 @@ async def serve(
             scrape=scrape.text,
             numbers=Numbers(sampler, database, now=clock),
             requests=RequestMetrics(metrics),
+            log_levels=LogLevels(database, configured="info"),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,

@@ -10,8 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from flynn.telemetry.logging import MAX_TEXT, NOISY, bind, configure, get_logger, register_secret
+from flynn.telemetry.log_lines import MAX_TEXT
+from flynn.telemetry.logging import NOISY, bind, configure, get_logger, override_levels, register_secret
 from flynn.telemetry.redaction import MARK
 
 log = get_logger("flynn.tests")
@@ -255,3 +258,63 @@ class _Unprintable:
 def test_a_level_that_is_off_builds_no_record(stream: io.StringIO) -> None:
     log.debug("not this", run_id=_Unprintable())
     assert stream.getvalue() == ""
+
+
+def levels() -> dict[str, int]:
+    """The level of the root logger and of every one that has its own."""
+    manager = logging.Logger.manager
+    own = {n: x.level for n, x in manager.loggerDict.items() if isinstance(x, logging.Logger) and x.level}
+    return {"": logging.getLogger().level, **own}
+
+
+def test_levels_can_be_changed_for_all_loggers_or_one_and_put_back(stream: io.StringIO) -> None:
+    before = levels()
+    override_levels({"": "debug", "sqlalchemy": "info"})
+    log.debug("ours")
+    logging.getLogger("redis").info("daily life")
+    logging.getLogger("sqlalchemy.engine").info("daily life that was asked for")
+    override_levels({"flynn.other": "debug"})
+    log.debug("not ours")
+    get_logger("flynn.other.room").debug("of the other")
+    override_levels({"": "error"})
+    log.warning("not this")
+    override_levels({})
+    assert [line["message"] for line in lines(stream)] == [
+        "ours",
+        "daily life that was asked for",
+        "of the other",
+    ]
+    assert levels() == before
+
+
+@given(
+    changes=st.lists(
+        st.dictionaries(
+            st.sampled_from(["", "flynn", "flynn.x", "redis", "sqlalchemy.engine", "uvicorn.access"]),
+            st.sampled_from(["debug", "info", "warning", "error"]),
+        ),
+        max_size=6,
+    )
+)
+@settings(deadline=None, max_examples=40)
+def test_only_the_last_change_counts(changes: list[dict[str, str]]) -> None:
+    configure("info", "json", io.StringIO())
+    before = levels()
+    last = changes[-1] if changes else {}
+    override_levels(last)
+    alone = levels()
+    override_levels({})
+    for change in changes:
+        override_levels(change)
+    assert levels() == alone
+    override_levels({})
+    assert levels() == before
+
+
+def test_debugging_the_service_does_not_log_what_people_write_over_sockets(stream: io.StringIO) -> None:
+    configure("debug", "json", stream)
+    logging.getLogger("uvicorn.error").debug('< TEXT \'42["message.send",{"text":"between us"}]\'')
+    logging.getLogger("uvicorn.error").info("connection open")
+    override_levels({"uvicorn.error": "debug"})
+    logging.getLogger("uvicorn.error").debug("asked for by name")
+    assert [line["message"] for line in lines(stream)] == ["connection open", "asked for by name"]

@@ -21,7 +21,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     for family in text_string_to_metric_families(metrics.text().decode()):
         for sample in family.samples:
             labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
-            if sample.value and not sample.name.startswith("process_"):
+            if sample.value and not sample.name.startswith(("process_", "flynn_log_")):
                 found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
     return found
 

@@ -23,6 +23,9 @@ SOCKETS = "/socket.io/"
 QUIET = frozenset({"/health", "/ready", "/metrics"})
 """What is asked every few seconds by machines; it stands in no log."""
 
+MOST_ID = 64
+"""Characters of an id that a log record keeps: whatever a client sent may stand there."""
+
 _API = "/api/v1"
 _UNTIMED = "flynn.untimed"
 _log = get_logger("flynn.access")
@@ -31,6 +34,12 @@ _log = get_logger("flynn.access")
 def untimed(scope: Scope) -> None:
     """Say that this request is to take long: it waits for something, or streams."""
     scope[_UNTIMED] = True
+
+
+def ids_of(scope: Scope) -> dict[str, str]:
+    """What the path of a request names (conversation_id, task_id, …), for the log."""
+    found = scope.get("path_params") or {}
+    return {name: str(value)[:MOST_ID] for name, value in found.items() if name.endswith("_id")}
 
 
 class Counting:
@@ -100,4 +109,5 @@ def _facts(scope: Scope, status: int, seconds: float) -> dict[str, object]:
         "path": scope["path"],
         "status": status,
         "milliseconds": round(seconds * 1000, 1),
+        **ids_of(scope),
     }

@@ -11,11 +11,13 @@ from fastapi.params import Query as QueryParameter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from flynn.api.counting import ids_of
 from flynn.api.gate import PRINCIPAL
 from flynn.api.problem import MEDIA_TYPE, Problem
 from flynn.api.validation import refusal, unknown
 from flynn.domain.content import Json
 from flynn.domain.principal import Principal, Scope
+from flynn.telemetry.logging import bind
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
@@ -72,7 +74,8 @@ class Door(APIRoute):
                 if strange:
                     raise unknown(strange, queries, what="this query parameter")
             try:
-                return await handler(request)
+                with bind(**ids_of(request.scope)):
+                    return await handler(request)
             except RequestValidationError as error:
                 json = "json" in request.headers.get("content-type", "")
                 raise refusal(error.errors(), body=body, json=json) from error

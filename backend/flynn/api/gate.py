@@ -27,6 +27,9 @@ PRINCIPAL = "flynn.principal"
 REQUEST_ID = "flynn.request_id"
 """Key in the ASGI scope of the request's name, in every log record of it and in its answer."""
 
+NAMED = "flynn.named"
+"""Key in the ASGI scope of the error that was answered: Starlette raises it again behind its answer."""
+
 WIRE = "flynn.wire"
 CUT = "flynn.cut"
 """Key in the extensions of a scope: a function that ends the connection at once, buffers and all."""
@@ -98,6 +101,8 @@ class Gate:
         except ClientGone:
             return
         except Exception as error:
+            if scope.get(NAMED) is error:
+                return  # it was answered, and logged, where it happened
             found = named(error, request_id=request_id)
             if not answer.begun:
                 closing: Headers = [(b"connection", b"close")] if isinstance(found, PayloadTooLarge) else []

@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flynn import __version__
-from flynn.api.counting import untimed
+from flynn.api.counting import MOST_ID, untimed
 from flynn.api.gate import PRINCIPAL, REQUEST_ID
 from flynn.api.mcp_tools import Tool
 from flynn.api.problem import named
 from flynn.domain.errors import FlynnError
 from flynn.domain.principal import Principal
+from flynn.telemetry.logging import bind
 from flynn.telemetry.redaction import redact
 
 INSTRUCTIONS = (
@@ -46,13 +47,16 @@ def open_server(tools: Mapping[str, Tool], *, max_bytes: int) -> ASGIApp:
             raise MCPError(
                 types.INVALID_PARAMS, f"There is no tool {params.name!r}; there are: {', '.join(tools)}."
             )
-        if (params.arguments or {}).get("wait"):
+        arguments = params.arguments or {}
+        if arguments.get("wait"):
             untimed(context.request.scope)
-        try:
-            result = await tool.call(principal, params.arguments or {})
-        except Exception as error:  # whatever goes wrong is told to the model, in words
-            return _failed(named(error, request_id=request_id))
-        return _done(result)
+        about = arguments.get("task_id")
+        with bind(request_id=request_id, **({} if about is None else {"task_id": str(about)[:MOST_ID]})):
+            try:
+                result = await tool.call(principal, arguments)
+            except Exception as error:  # whatever goes wrong is told to the model, in words
+                return _failed(named(error, request_id=request_id))
+            return _done(result)
 
     server: Server[Any] = Server(
         "flynn",

@@ -18,12 +18,13 @@ from flynn.api.authentication import Authenticator
 from flynn.api.backups import Backups, NotKept, backup_doors
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
-from flynn.api.counting import Counting
+from flynn.api.counting import Counting, ids_of
 from flynn.api.differences import difference_doors
 from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
 from flynn.api.files import file_doors
-from flynn.api.gate import REQUEST_ID, Gate
+from flynn.api.gate import NAMED, REQUEST_ID, Gate
+from flynn.api.log_level import LogLevels, log_level_doors
 from flynn.api.mcp import mcp_door
 from flynn.api.model_key import ModelKeys, model_key_doors
 from flynn.api.numbers import Numbers, numbers_door
@@ -44,6 +45,7 @@ from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.store.views import Views
+from flynn.telemetry.logging import bind
 from flynn.telemetry.request_metrics import RequestMetrics
 
 OVERHEAD = 65_536
@@ -74,6 +76,7 @@ def create_api(
     scrape: Callable[[], Awaitable[bytes]],
     numbers: Numbers,
     requests: RequestMetrics,
+    log_levels: LogLevels,
     page: Page,
     example: Example = NOT_PLAYED,
     backups: Backups = NOT_KEPT,
@@ -91,8 +94,8 @@ def create_api(
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
     /metrics shows, `numbers` the same of all processes; `requests` counts what is asked, `sockets_open` is
-    told how many Socket.IO connections there are. `example` is played when it is asked for, and `backups`
-    are taken.
+    told how many Socket.IO connections there are, `log_levels` changes how much is logged. `example` is
+    played when it is asked for, and `backups` are taken.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -125,6 +128,7 @@ def create_api(
         example_doors(example),
         backup_doors(backups),
         numbers_door(numbers),
+        log_level_doors(log_levels),
         schema_door(),
     ):
         api.include_router(doors)
@@ -185,7 +189,9 @@ def _name_errors(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     request_id = request.scope[REQUEST_ID]
-    found = named(error, request_id=request_id)
+    request.scope[NAMED] = error
+    with bind(**ids_of(request.scope)):
+        found = named(error, request_id=request_id)
     response = answer_json(problem_of(found, request_id=request_id), found.status)
     for name, value in headers_of(found):
         response.headers[name.decode()] = value.decode()

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from flynn.api.alerts import Alerts
 from flynn.api.authentication import Authenticator
 from flynn.api.client import Client, is_passing
+from flynn.api.counting import MOST_ID
 from flynn.api.frame import FastJson
 from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
@@ -220,7 +221,9 @@ class Sockets:
         request_id = secrets.token_hex(8)
         label = name if name in self._calls else OTHER
         since = time.perf_counter()
-        with bind(request_id=request_id):
+        about = next((a.get("conversation_id") for a in arguments if isinstance(a, dict)), None)
+        ids = {} if about is None else {"conversation_id": str(about)[:MOST_ID]}
+        with bind(request_id=request_id, **ids):
             try:
                 client = self._client(sid)
                 async with client.turn():

@@ -17,6 +17,7 @@ from flynn.app.page import open_page
 from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
+from flynn.ops.log_levels import LogLevels
 from flynn.ops.numbers import Numbers
 from flynn.ops.readiness import Health
 from flynn.ops.scrape import Scrape
@@ -52,6 +53,7 @@ async def open_doors(
     numbers: Numbers,
     example: Example,
     backups: Backups,
+    log_levels: LogLevels,
 ) -> AsyncIterator[Doors]:
     """Everything that clients use, with the hub that keeps their views true."""
     shown = views_of(agents, settings)
@@ -75,6 +77,7 @@ async def open_doors(
             scrape=scrape.text,
             numbers=numbers,
             requests=RequestMetrics(metrics),
+            log_levels=log_levels,
             page=open_page(),
             example=example,
             backups=backups,

@@ -33,6 +33,7 @@ from flynn.live.redis import RedisBus
 from flynn.ops.backup.keeper import open_keeper
 from flynn.ops.backup.standing import backups_part, measure
 from flynn.ops.disk import Disks
+from flynn.ops.log_levels import followed_levels
 from flynn.ops.loop_lag import watched_loop
 from flynn.ops.numbers import open_numbers
 from flynn.ops.readiness import Health, volumes_part
@@ -127,6 +128,7 @@ async def open_service(
         mounts = replace(mounts, by_descriptor=sandbox.report.backend == "bubblewrap")
         owner_key = await seed(settings, database, mounts, workspaces=own_mounts)
         _tell_of(sandbox.report)
+        log_levels = await stack.enter_async_context(followed_levels(database, configured=settings.log_level))
         metrics = Metrics(tools=TOOLS, version=__version__)
         bus = await stack.enter_async_context(bus or open_bus(settings, metrics))
         keeper = keeper_of(
@@ -242,6 +244,7 @@ async def open_service(
                 metrics=metrics,
                 numbers=numbers,
                 example=example or NOT_OFFERED,
+                log_levels=log_levels,
                 backups=KeptBackups(keeper) if keeper is not None else no_backups(settings),
             )
             if doors

@@ -82,9 +82,9 @@ class Client:
         """POST JSON to a path below the API's root."""
         return await self._call("POST", ROOT + path, json=body)
 
-    async def put(self, path: str) -> Json:
-        """PUT to a path below the API's root, without a body."""
-        return await self._call("PUT", ROOT + path)
+    async def put(self, path: str, body: Json = None) -> Json:
+        """PUT to a path below the API's root, JSON or without a body."""
+        return await self._call("PUT", ROOT + path, **({} if body is None else {"json": body}))
 
     async def delete(self, path: str) -> Json:
         """DELETE a path below the API's root; None when nothing is answered."""

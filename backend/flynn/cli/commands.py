@@ -222,6 +222,32 @@ def restore(
     _do(command.restore(settings, order))
 
 
+@app.command("log-level")
+def log_level(
+    level: Annotated[
+        str | None, typer.Argument(help="debug, info, warning or error; left out, it is shown.")
+    ] = None,
+    *,
+    logger: Annotated[str | None, typer.Option(help="Of this logger alone, such as flynn.access.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="For so long; else until --reset.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Let LOG_LEVEL hold again.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show or change how much all processes of the service log, while they run."""
+    if reset and (level is not None or minutes is not None):
+        raise typer.BadParameter("it goes without a level and without --minutes", param_hint="--reset")
+    if level is None and not reset and (logger is not None or minutes is not None):
+        raise typer.BadParameter("they need a level", param_hint="--logger, --minutes")
+    settings = Settings.load(data_dir=data_dir)
+    command = _command("log_level")
+    if reset:
+        _do(command.reset(settings, logger=logger))
+    elif level is not None:
+        _do(command.change(settings, command.order_of(level, logger=logger, minutes=minutes)))
+    else:
+        _do(command.show(settings))
+
+
 @keys_app.command("create")
 def keys_create(
     name: Annotated[str, typer.Argument(help="Whose key it is; a new name makes a new principal.")],

@@ -10,6 +10,7 @@ import uvicorn
 
 from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.app.database import open_database
+from flynn.app.log import begin_log
 from flynn.app.seeding import seed
 from flynn.app.service import Service, open_service
 from flynn.cli.example.cast import ForkingCast
@@ -19,7 +20,6 @@ from flynn.cli.record import own, write_record
 from flynn.cli.stopping import stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
-from flynn.telemetry import logging
 
 
 class _Server(uvicorn.Server):
@@ -102,7 +102,7 @@ async def _hurry(server: _Server, urgent: asyncio.Event) -> None:
 
 async def serve(settings: Settings, *, worker: bool) -> int:
     """Serve until SIGINT or SIGTERM; 0 when it ended as asked."""
-    logging.configure(settings.log_level, settings.log_format)
+    begin_log(settings)
     listener = listen(settings.host, settings.port)
     with listener, own(settings) as record, stopping() as stop:
         async with open_service(settings, worker=worker, cast=ForkingCast()) as service:
@@ -136,7 +136,7 @@ def announce(service: Service, url: str) -> None:
 
 async def migrate_only(settings: Settings) -> int:
     """Migrate and end."""
-    logging.configure(settings.log_level, settings.log_format)
+    begin_log(settings)
     with own(settings):
         async with open_database(settings) as (database, _address, _embedded):
             await seed(settings, database)

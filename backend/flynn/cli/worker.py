@@ -3,6 +3,7 @@
 import sys
 from contextlib import AsyncExitStack
 
+from flynn.app.log import begin_log
 from flynn.app.service import Service, open_service
 from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.memory import settle_memory
@@ -10,7 +11,6 @@ from flynn.cli.serve import serving
 from flynn.cli.stopping import Stop, stopping
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
-from flynn.telemetry import logging
 
 
 def at_work(service: Service, stop: Stop) -> None:
@@ -30,7 +30,7 @@ async def work(settings: Settings, *, port: int | None = None) -> int:
             "DATABASE_URL is not set: a worker of its own needs a database that several processes share. "
             "Set it to the one that flynn serve uses; without it, flynn serve runs the agent itself."
         )
-    logging.configure(settings.log_level, settings.log_format)
+    begin_log(settings)
     if settings.redis_url is None:
         print(
             "REDIS_URL is not set: clients see what this worker does up to 2 seconds later, whole messages "

@@ -96,6 +96,17 @@ chores = Table(
     _at("done_at"),
 )
 
+log_levels = Table(
+    "log_levels",
+    metadata,
+    Column("logger", Text, primary_key=True, comment="empty: all that have no row of their own"),
+    Column("level", Text, nullable=False),
+    Column("until", DateTime(timezone=True), comment="null: until it is taken back"),
+    _at("set_at", nullable=False),
+    Column("set_by", Text, nullable=False, comment="name of the principal"),
+    CheckConstraint("level IN ('debug','info','warning','error')", name="level"),
+)
+
 workspaces = Table(
     "workspaces",
     metadata,

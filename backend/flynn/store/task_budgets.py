@@ -28,6 +28,7 @@ _LIMITS = text("""
 SELECT limit_turns AS turns, limit_tokens AS tokens, limit_nanodollars AS nanodollars,
   limit_seconds AS seconds
 FROM tasks WHERE conversation_id = :c""")
+_ID = text("SELECT id FROM tasks WHERE conversation_id = :c")
 _SET_LIMITS = text("""
 UPDATE tasks SET limit_turns = :turns, limit_tokens = :tokens, limit_nanodollars = :nanodollars,
   limit_seconds = :seconds WHERE conversation_id = :c""")
@@ -42,6 +43,12 @@ async def task_limits(connection: AsyncConnection, conversation_id: UUID) -> Tas
     """What all runs of the conversation's task may use together; None where it is no task's."""
     row = (await connection.execute(_LIMITS, {"c": conversation_id})).one_or_none()
     return TaskLimits(**row._mapping) if row else None
+
+
+async def task_id(connection: AsyncConnection, conversation_id: UUID) -> UUID | None:
+    """The conversation's task, if it is one's."""
+    found: UUID | None = await connection.scalar(_ID, {"c": conversation_id})
+    return found
 
 
 async def set_task_limits(connection: AsyncConnection, conversation_id: UUID, limits: TaskLimits) -> None:

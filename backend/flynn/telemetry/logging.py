@@ -2,7 +2,8 @@
 
 Every line has `timestamp` (UTC), `level`, `service`, `logger`, `message`, then, where there are any,
 `context` (what `bind` bound and what the call named) and `exception` (the traceback). Both formats pass
-through redaction. Messages are constant sentences; what varies goes into the context:
+through redaction; a file beside the stream is JSON always. Messages are constant sentences; what varies
+goes into the context:
 
     log = get_logger(__name__)
     with bind(run_id=run.id):
@@ -16,18 +17,25 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-import orjson
 import structlog
 
-from flynn.domain.content import clean
-from flynn.telemetry.redaction import MARK, redact, register_secret
+from flynn.telemetry.log_counts import COUNTS
+from flynn.telemetry.log_file import LogFile, LogFilePolicy
+from flynn.telemetry.log_lines import ConsoleLines, JsonLines
+from flynn.telemetry.redaction import register_secret
 
-__all__ = ["Logger", "bind", "configure", "get_logger", "register_secret"]
-
-SERVICE = "flynn"
+__all__ = [
+    "LogFilePolicy",
+    "Logger",
+    "bind",
+    "configure",
+    "current_level",
+    "get_logger",
+    "override_levels",
+    "register_secret",
+]
 
 NOISY = (
     "alembic",
@@ -48,21 +56,9 @@ NOISY = (
 )
 """Libraries whose daily life is not ours: logged from WARNING, whatever the level."""
 
-MAX_TEXT = 16_384
-"""Longest text of a record, in characters; the rest is cut and counted."""
-
-MAX_DEPTH = 8
-MAX_ITEMS = 200
-
-_SECRET_NAMES = frozenset(
-    {"access_token", "api_key", "apikey", "authorization", "cookie", "passwd", "password", "private_key"}
-    | {"proxy-authorization", "refresh_token", "secret", "set-cookie", "token", "x-api-key"}
-)
-_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "context"}
-_PLACES = frozenset(
-    {"timestamp", "level", "event", "logger", "logger_name", "stack", "exception", "exc_info"}
-)
-_CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if chr(c) not in "\n\t"}
+_LEAST = dict.fromkeys(NOISY, logging.WARNING) | {"uvicorn.error": logging.INFO}
+"""From where on libraries are logged that are not named. At debug, uvicorn's WebSockets would have the
+beginning of every frame in the log, and so what people write."""
 
 
 class Logger:
@@ -133,104 +129,35 @@ def bind(**context: object) -> Iterator[None]:
         yield
 
 
-def _text(text: str) -> str:
-    text = clean(redact(text))
-    if len(text) <= MAX_TEXT:
-        return text
-    return f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
-
-
-def _plain(value: object, depth: int = 0) -> object:
-    """`value` as plain, bounded, redacted JSON."""
-    match value:
-        case str():
-            return _text(value)
-        case None | bool():
-            return value
-        case int():
-            return value if -(2**63) <= value < 2**63 else str(value)
-        case float():
-            return value
-        case Mapping() if depth < MAX_DEPTH:
-            return {
-                _text(str(k)): MARK if str(k).lower() in _SECRET_NAMES and v else _plain(v, depth + 1)
-                for k, v in list(value.items())[:MAX_ITEMS]
-            }
-        case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
-            return [_plain(item, depth + 1) for item in list(value)[:MAX_ITEMS]]
-        case _:
-            return _text(str(value))
-
-
-class _Fields(logging.Formatter):
-    """Reads a record, ours or a library's, into the fields of a line."""
-
-    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
-        context = structlog.contextvars.get_contextvars()
-        context |= {name: value for name, value in vars(record).items() if name not in _RECORD}
-        context |= getattr(record, "context", None) or {}
-        fields: dict[str, Any] = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "service": SERVICE,
-            "logger": record.name,
-            "message": _text(record.getMessage()),
-        }
-        if context:
-            fields["context"] = _plain(context)
-        exception = self.formatException(record.exc_info) if record.exc_info else record.exc_text
-        if exception:
-            fields["exception"] = _text(exception)
-        return fields
-
-
-class JsonLines(_Fields):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON, without a line break."""
-        return orjson.dumps(self.fields(record)).decode()
-
-
-class ConsoleLines(_Fields):
-    """Lines for people, with colours on a terminal."""
-
-    def __init__(self, *, colors: bool) -> None:
-        super().__init__()
-        self._render = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as a line, and its traceback below; control characters are spelt out."""
-        fields = self.fields(record)
-        # The renderer gives some names a place of their own; context must not take it.
-        context = {f"{k}_" if k in _PLACES else k: v for k, v in fields.get("context", {}).items()}
-        event = {
-            "timestamp": fields["timestamp"][11:-1],
-            "level": fields["level"],
-            "event": fields["message"].translate(_CONTROL),
-            **context,
-        }
-        if "exception" in fields:
-            event["exception"] = fields["exception"].translate(_CONTROL)
-        return str(self._render(None, record.levelname, event))
-
-
 class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, to be known again by the next `configure`."""
+    """Writes to a stream. One that takes nothing more (a full disk, a closed pipe) costs lines, no more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # the standard library's name
+        """Count a line that could not be written; a defect in what was logged is shown, as ever."""
+        if isinstance(sys.exc_info()[1], OSError):
+            COUNTS.lose()
+        else:
+            super().handleError(record)
+
+
+_configured = logging.INFO
+_overridden: dict[str, int] = {}
+"""Loggers with a level of their own for now, and the one that they had before."""
 
 
 def configure(
     level: str = "info",
     format: Literal["auto", "json", "console"] = "auto",
     stream: TextIO | None = None,
+    *,
+    file: LogFilePolicy | None = None,
 ) -> None:
-    """Send every record from `level` on to `stream` (standard error), in `format`.
+    """Send every record from `level` on to `stream` (standard error), in `format`, and to `file` as JSON.
 
     `auto` is console on a terminal, else json. Loggers of libraries lose handlers of their own (start
-    uvicorn with `log_config=None`). May be called again: the last call holds.
+    uvicorn with `log_config=None`). May be called again: the last call holds, for levels too.
     """
+    global _configured  # noqa: PLW0603 -- a process has one log
     stream = stream or sys.stderr
     terminal = stream.isatty()
     people = format == "console" or (format == "auto" and terminal)
@@ -238,15 +165,39 @@ def configure(
     handler.setFormatter(ConsoleLines(colors=terminal) if people else JsonLines())
 
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+    for old in [h for h in root.handlers if isinstance(h, _Handler | LogFile) or h is COUNTS]:
         root.removeHandler(old)
+        if isinstance(old, LogFile):
+            old.close()
+    root.addHandler(COUNTS)
     root.addHandler(handler)
-    threshold = logging.getLevelNamesMapping()[level.upper()]
-    root.setLevel(threshold)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    if file is not None:
+        written = LogFile(file, COUNTS.lose)
+        written.setFormatter(JsonLines())
+        root.addHandler(written)
+    _configured = logging.getLevelNamesMapping()[level.upper()]
+    override_levels({})
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
     logging.captureWarnings(True)
+
+
+def override_levels(levels: Mapping[str, str]) -> None:
+    """Log from these levels on, by loggers, in the place of what is configured; `""` is for all loggers.
+
+    The last call holds: an empty mapping puts everything back. NOISY libraries stay quiet unless named.
+    """
+    for name, level in _overridden.items():
+        logging.getLogger(name).setLevel(level)
+    _overridden.clear()
+    numbers = {name: logging.getLevelNamesMapping()[level.upper()] for name, level in levels.items()}
+    threshold = numbers.pop("", _configured)
+    logging.getLogger().setLevel(threshold)
+    for name, least in _LEAST.items():
+        logging.getLogger(name).setLevel(max(threshold, least))
+    for name, number in numbers.items():
+        logger = logging.getLogger(name)
+        _overridden[name] = logger.level
+        logger.setLevel(number)

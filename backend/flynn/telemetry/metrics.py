@@ -5,7 +5,7 @@ are bounded: models are those with a price, tools those that there are, the rest
 here names a conversation, a key or a workspace. docs/metrics.md is made of `described`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -17,6 +17,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from flynn.telemetry.log_counts import COUNTS
 
 # They would double the number of series for a time that nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client leaves it bare
@@ -44,11 +48,14 @@ class Described:
 class Metrics:
     """The metrics of one process. `tools` are the names that a tool's label may have."""
 
-    def __init__(self, *, tools: Iterable[str] = (), version: str = "") -> None:
+    def __init__(  # noqa: PLR0915  # a statement a metric
+        self, *, tools: Iterable[str] = (), version: str = ""
+    ) -> None:
         self.registry = CollectorRegistry()
         self.described: list[Described] = []
         self._tools = frozenset(tools)
         ProcessCollector(registry=self.registry)
+        self.registry.register(_Log())
         self.build = self._gauge(
             "flynn_build_info", "Always 1; the label says which version runs.", "version"
         )
@@ -91,6 +98,7 @@ class Metrics:
             "flynn_log_level",
             "Least severity that is logged here: 10 debug, 20 info, 30 warning, 40 error.",
         )
+        self.described += _Log.described
         self.runs_held = self._gauge("flynn_runs_held", "Runs that this process's worker drives now.")
         self.watched = self._gauge("flynn_watched_conversations", "Conversations that clients follow here.")
 
@@ -230,3 +238,24 @@ class Metrics:
     def _histogram(self, name: str, sentence: str, buckets: Iterable[float], *labels: str) -> Histogram:
         self.described.append(Described(name, "histogram", labels, sentence))
         return Histogram(name, sentence, labels, registry=self.registry, buckets=tuple(buckets))
+
+
+class _Log(Collector):
+    """What the process's log counts; it is there before any service, and one for all of them."""
+
+    records = Described("flynn_log_records_total", "counter", ("level",), "Records that were logged here.")
+    lost = Described(
+        "flynn_log_lines_lost_total",
+        "counter",
+        (),
+        "Lines of the log that could not be written here, such as to a full disk.",
+    )
+    described = (records, lost)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counts as they are now."""
+        records = CounterMetricFamily(self.records.name, self.records.sentence, labels=self.records.labels)
+        for level, count in COUNTS.records.items():
+            records.add_metric([level], count)
+        yield records
+        yield CounterMetricFamily(self.lost.name, self.lost.sentence, value=COUNTS.lost)

@@ -33,6 +33,8 @@ class Held:
     """Whether another worker was lost under it."""
     worked: float = 0.0
     """Seconds that runs of the conversation had been at work until the claim."""
+    task_id: UUID | None = None
+    """The task that the conversation is for, if it is for one."""
     claimed_at: float = field(default_factory=monotonic)
 
     def at_work(self) -> float:
@@ -85,6 +87,7 @@ async def claim(
         digests = {source["sha256"] for source in references(media)}
         kept = await blobs.read(connection, conversation_id, digests) if digests else []
         task = await task_budgets.task_limits(connection, conversation_id)
+        task_id = await task_budgets.task_id(connection, conversation_id) if task is not None else None
         worked = await task_budgets.time_at_work(connection, conversation_id)
         payer = Payer(
             run.principal_id,
@@ -106,4 +109,4 @@ async def claim(
     journal.transcript.shelf.load(media, kept)
     journal.apply(whole)
     journal.publish(recorded)
-    return Held(conversation, run, prefix, journal, taken_over, worked)
+    return Held(conversation, run, prefix, journal, taken_over, worked, task_id)

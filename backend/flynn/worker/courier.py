@@ -16,7 +16,7 @@ from flynn.store import callbacks
 from flynn.store.callbacks import Held
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
-from flynn.telemetry.logging import get_logger
+from flynn.telemetry.logging import bind, get_logger
 from flynn.telemetry.metrics import Metrics
 from flynn.worker.engine_lease import boot_time
 from flynn.worker.webhook import TIMEOUT_SECONDS, Answer, Post
@@ -87,15 +87,16 @@ class Courier:
         return None if held is None else (held, began + self._lease.total_seconds())
 
     async def _round(self, held: Held, until: float) -> None:
-        try:
-            await self.deliver(held, until)
-        except OUTAGES as error:
-            # The lease ends by itself; then somebody goes on behind what is known to be delivered.
-            self._log.warning("a round of deliveries was left", task=str(held.task_id), error=str(error))
-        except Exception as error:  # other callbacks are not to suffer from a defect in this one
-            self._log.error("a round of deliveries broke", task=str(held.task_id), exc_info=error)
-        finally:
-            self._rounds -= 1
+        with bind(task_id=str(held.task_id), conversation_id=str(held.conversation_id)):
+            try:
+                await self.deliver(held, until)
+            except OUTAGES as error:
+                # The lease ends by itself; then somebody goes on behind what is known to be delivered.
+                self._log.warning("a round of deliveries was left", error=str(error))
+            except Exception as error:  # other callbacks are not to suffer from a defect in this one
+                self._log.error("a round of deliveries broke", exc_info=error)
+            finally:
+                self._rounds -= 1
 
     async def deliver(self, held: Held, until: float) -> int:
         """Deliver what the callback wants, one event after the other, until one fails; returns how many.
@@ -148,7 +149,7 @@ class Courier:
             )
             # If the callback was replayed meanwhile, this round was of no account, and only ends.
             await callbacks.let_go(connection, held)
-        told = {"task": str(held.task_id), "seq": seq, "attempts": held.attempts + 1, "reason": answer.detail}
+        told = {"seq": seq, "attempts": held.attempts + 1, "reason": answer.detail}
         if dead:
             self._metrics.callbacks.labels("dead").inc()
             self._log.warning("a callback is dead until it is replayed", **told)

@@ -17,7 +17,7 @@ from procrastinate.jobs import Job
 
 from flynn.domain.errors import LeaseLost
 from flynn.telemetry.crash_point import reach
-from flynn.telemetry.logging import Logger
+from flynn.telemetry.logging import Logger, bind
 from flynn.worker.engine_jobs import FencedJobs, Held, key_of
 from flynn.worker.engine_lease import Claim, Ending
 
@@ -66,7 +66,8 @@ class Deliveries:
         reach("delivery.begun")
         key = key_of(job)
         claim = Claim(run_id=UUID(run), job_id=key[0], attempt=job.attempts + 1, lease=lease)
-        work = asyncio.create_task(self._handler(claim.run_id, claim), name=f"run {run}")
+        with bind(run_id=run):  # the task that is made here, and all that it starts, keep it
+            work = asyncio.create_task(self._handler(claim.run_id, claim), name=f"run {run}")
         held = self._jobs.held[key] = Held(claim, work)
         try:
             await asyncio.wait([work])

@@ -159,6 +159,7 @@ class Runner:
             self._metrics.takeovers.inc()
         with (
             bind(conversation_id=str(journal.conversation_id), run_id=str(journal.run_id)),
+            bind(**({} if held.task_id is None else {"task_id": str(held.task_id)})),
             self._signals.watch(
                 journal.conversation_id, seq=lambda: journal.transcript.seq, catch_up=journal.catch_up
             ),

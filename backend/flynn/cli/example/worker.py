@@ -4,6 +4,7 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
+from flynn.app.log import begin_log
 from flynn.app.player import open_player
 from flynn.cli.stopping import stopping
 from flynn.cli.worker import at_work
@@ -27,7 +28,7 @@ async def work(order: Order, connection: socket.socket) -> int:
     for secret in settings.secrets():
         # Forked from a process that may never have heard of them.
         logging.register_secret(secret)
-    logging.configure(settings.log_level, settings.log_format)
+    begin_log(settings)
     try:
         with stopping() as stop:
             async with open_player(settings, order.volume, connection) as (service, over):
