@@ -8,6 +8,7 @@ never shown. Only app and cli import this module; everybody else is handed what 
 
 import difflib
 import logging
+import math
 import os
 import re
 from pathlib import Path
@@ -97,7 +98,10 @@ def _limits(value: object) -> object:
         if part.strip():
             if not name or not equals:
                 raise ValueError("not pairs")
-            found[name] = None if number.lower() == "off" else float(number)
+            limit = None if number.lower() == "off" else float(number)
+            if limit is not None and not 0 <= limit < math.inf:
+                raise ValueError("not a limit")
+            found[name] = limit
     return found
 
 

@@ -134,15 +134,16 @@ async def test_what_was_not_delivered_is_told_again_by_whoever_comes_first(make:
 
 
 async def test_the_alerts_of_a_process_that_died_are_over_after_a_while(make: Made) -> None:
-    dead, other = make("dead"), make("other", silent=0.2)
+    dead, other, hasty = make("dead"), make("other"), make("hasty", silent=0.2)
     dead.see(alert("Pool@dead"), "process")
     await dead.exchange.meet()
     await other.exchange.meet()
     assert [item.key for item in other.board.firing()] == ["Pool@dead"]
     await asyncio.sleep(0.3)
+    await hasty.exchange.meet()
     await other.exchange.meet()
-    assert other.board.firing() == []
-    assert other.told() == [("resolved", dead.sent[0][0].id)]
+    assert hasty.board.firing() == other.board.firing() == []
+    assert hasty.told() == [("resolved", dead.sent[0][0].id)]
 
 
 async def test_without_a_database_one_of_those_that_the_bus_joins_tells_and_takes_it_back(
@@ -209,7 +210,13 @@ async def test_a_watch_whose_database_hangs_looks_all_the_same() -> None:
     seen: list[str] = []
     hang = asyncio.Event()
 
+    refreshed = 0
+
     async def refresh() -> None:
+        nonlocal refreshed
+        refreshed += 1
+        if refreshed == 1:
+            raise RuntimeError("a defect")
         await hang.wait()
 
     watch = Watch(

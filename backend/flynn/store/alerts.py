@@ -29,6 +29,7 @@ WHERE EXISTS (
   SELECT 1 FROM jsonb_each(holders) h
   WHERE CAST(h.value #>> '{}' AS float8) <= extract(epoch FROM clock_timestamp()) - :silent)""")
 _END = text("DELETE FROM alerts WHERE holders = '{}' RETURNING key, id, since, value, view")
+_ANY = text("SELECT EXISTS (SELECT 1 FROM alerts)")
 _OF_OTHERS = text("""
 SELECT key, id, since, value, view FROM alerts WHERE holders - CAST(:process AS text) <> '{}'""")
 _TAKE = text("""
@@ -49,6 +50,11 @@ class Kept:
     since: datetime
     value: float | None
     view: str
+
+
+async def anything(connection: AsyncConnection) -> bool:
+    """Whether there is any row, so that at rest this is all that is asked."""
+    return bool(await connection.scalar(_ANY))
 
 
 async def hold(

@@ -138,6 +138,10 @@ class Exchange:
 
     async def _met(self) -> None:
         async with asyncio.timeout(self._patience), self._database.statement() as connection:
+            if not (self._held or self._ending or await alerts.anything(connection)):
+                self._delivered.clear()
+                self._board.set_others([])
+                return
             for key, held in list(self._ending.items()):
                 await alerts.let_go(connection, process=self._process, key=key)
                 self._ending.pop(key, None)

@@ -77,7 +77,11 @@ class Watch:
 
     async def look(self) -> None:
         """Evaluate every rule once."""
-        fresh = await self._refresh()
+        try:
+            fresh = await self._refresh()
+        except Exception as error:  # what can be known without it is looked at all the same
+            self._log.error("the figures for alerts could not be brought up to date", exc_info=error)
+            fresh = False
         samples, at = self._samples(), self._clock()
         reading = Reading(samples, self._window.add(at, Traffic.of(samples)))
         if not fresh:
