@@ -5,6 +5,7 @@ WORKDIR /src/console
 COPY console/package.json console/package-lock.json console/.npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY console ./
+COPY docs/runbook.md /src/docs/
 RUN npm run build -- --outDir /page --emptyOutDir
 
 FROM python:3.12-slim AS build

@@ -16,6 +16,8 @@ export default defineConfig({
   },
   server: {
     host: "127.0.0.1",
+    // The runbook is read on the page.
+    fs: { allow: [".", "../docs"] },
     proxy: {
       "/api": "http://127.0.0.1:8000",
       "/ready": "http://127.0.0.1:8000",

@@ -38,7 +38,8 @@ not_to_be_had() {
 # One build at a time; the service reads from the file that a build is under way, and whose it is.
 exec 9>console/.lock
 flock 9
-digest="$(find console -path console/node_modules -prune -o -path console/.node -prune -o -type f \
+# The runbook is read on the page.
+digest="$(find docs/runbook.md console -path console/node_modules -prune -o -path console/.node -prune -o -type f \
   ! -name .lock ! -name .building ! -name build.log -print0 | LC_ALL=C sort -z |
   xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)"
 if [ "$check" = false ] && [ "$(cat "$page/.sources" 2>/dev/null || true)" = "$digest" ]; then

@@ -8,8 +8,12 @@ import { Desk } from "./store.ts";
 import { Beginning } from "./views/Beginning.tsx";
 import { Conversation } from "./views/Conversation.tsx";
 import { KeyGate } from "./views/KeyGate.tsx";
+import { Operations } from "./views/Operations.tsx";
 import { Sidebar } from "./views/Sidebar.tsx";
 import { visible } from "./visible.ts";
+
+/** The address of the operations view. */
+const OPERATIONS = "#/operations";
 
 export function App() {
   const [desk, setDesk] = useState<Desk | null>(null);
@@ -31,7 +35,8 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
   const begin = useCallback(() => {
     void desk.open(null).then(() => document.getElementById("words")?.focus());
   }, [desk]);
-  useHashOf(desk, current);
+  const operations = useStore(desk.store, (s) => s.operations);
+  useHashOf(desk, current, operations);
   useTitleOf(desk, current);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -73,7 +78,13 @@ function Entered({ desk, enter }: { desk: Desk; enter: (key: string) => void }) 
               </button>
             </p>
           )}
-          {current === null ? <Beginning /> : <Conversation key={current} id={current} />}
+          {operations ? (
+            <Operations />
+          ) : current === null ? (
+            <Beginning />
+          ) : (
+            <Conversation key={current} id={current} />
+          )}
         </div>
       </div>
     </DeskContext>
@@ -90,6 +101,7 @@ function neighbour(direction: -1 | 1): HTMLElement | undefined {
 /** The window's title says what is open and whether it works or asks, also from behind other windows. */
 function useTitleOf(desk: Desk, current: string | null): void {
   const title = useStore(desk.store, (s) => {
+    if (s.operations) return "Operations · Flynn";
     const view = s.conversations?.find((c) => c.id === current);
     if (!view) return "Flynn";
     const { look } = standing(view, s.transcripts[view.id]);
@@ -102,9 +114,13 @@ function useTitleOf(desk: Desk, current: string | null): void {
 }
 
 /** Keep the open conversation in the address, so that it survives a reload and can be linked to. */
-function useHashOf(desk: Desk, current: string | null): void {
+function useHashOf(desk: Desk, current: string | null, operations: boolean): void {
   useEffect(() => {
     const follow = () => {
+      if (window.location.hash === OPERATIONS) {
+        desk.openOperations();
+        return;
+      }
       const id = window.location.hash.replace(/^#\/c\//, "");
       void desk.open(/^[0-9a-f-]{36}$/.test(id) ? id : null);
     };
@@ -114,9 +130,10 @@ function useHashOf(desk: Desk, current: string | null): void {
   }, [desk]);
   useEffect(() => {
     // What the store has now, not what was drawn: the effect above may just have opened something.
-    if (desk.store.getState().current !== current) return;
-    const hash = current === null ? "" : `#/c/${current}`;
+    const now = desk.store.getState();
+    if (now.current !== current || now.operations !== operations) return;
+    const hash = operations ? OPERATIONS : current === null ? "" : `#/c/${current}`;
     if (window.location.hash !== hash)
       window.history.pushState(null, "", hash || window.location.pathname);
-  }, [desk, current]);
+  }, [desk, current, operations]);
 }

@@ -1,7 +1,7 @@
 /** The Socket.IO connection: one for the page, made again whenever it broke, its session taken up again. */
 import { io, type Socket } from "socket.io-client";
 import { read, write } from "./key.ts";
-import type { Delta, Envelope, Notice, Problem } from "./protocol.ts";
+import type { Delta, Envelope, Notice, PresenceNotice, Problem } from "./protocol.ts";
 import { Refused } from "./rest.ts";
 
 const SESSION = "flynn.session";
@@ -14,7 +14,9 @@ export interface Listener {
   heard(event: Envelope): void;
   streamed(delta: Delta): void;
   troubled(problem: Problem): void;
-  noticed(notice: Notice): void;
+  noticed(notice: PresenceNotice): void;
+  /** An alert began or is over. */
+  alerted(): void;
   /** The connection is away; `cause` says why, as far as the page knows. */
   lost(cause: string): void;
 }
@@ -48,6 +50,7 @@ export class Connection {
     this.#socket.on("problem", (problem: Problem) => listener.troubled(problem));
     this.#socket.on("notice", (notice: Notice) => {
       if (notice.kind === "presence") listener.noticed(notice);
+      if (notice.kind === "alert") listener.alerted();
     });
     this.#socket.on("disconnect", (reason) => {
       listener.lost(causeOf(reason));

@@ -10,6 +10,7 @@ import "./styles/entries.css";
 import "./styles/cards.css";
 import "./styles/terminal.css";
 import "./styles/markdown.css";
+import "./styles/operations.css";
 
 wearTheme();
 const root = document.getElementById("root");

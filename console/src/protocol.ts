@@ -67,11 +67,19 @@ export interface Presence {
   count: number;
 }
 
-export interface Notice {
+export interface PresenceNotice {
   kind: "presence";
   conversation_id: string;
   present: Presence;
 }
+
+/** An alert began or is over; told to admins alone. */
+export interface AlertNotice {
+  kind: "alert";
+  state: "firing" | "resolved";
+}
+
+export type Notice = PresenceNotice | AlertNotice;
 
 export interface ConversationView {
   id: string;

@@ -1,4 +1,5 @@
 /** The REST doors that the page uses. Every refusal is a problem (RFC 9457), also when nobody answers. */
+import type { Alerts, Operations } from "./operations.ts";
 import type {
   AgentView,
   BudgetOrder,
@@ -70,6 +71,16 @@ export class Rest {
 
   raiseBudget(conversation: string, order: BudgetOrder): Promise<unknown> {
     return this.#ask(`/api/v1/conversations/${conversation}/budget`, order);
+  }
+
+  /** The numbers of the service, with a history of so many minutes. Admins only. */
+  operations(minutes = 60): Promise<Operations> {
+    return this.#ask(`/api/v1/operations?minutes=${minutes}`);
+  }
+
+  /** The alerts that fire. Admins only. */
+  alerts(): Promise<Alerts> {
+    return this.#ask("/api/v1/alerts");
   }
 
   /** Whether there is a key of the model's API. Admins only. */

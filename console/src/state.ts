@@ -2,6 +2,7 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import type { Transcript } from "./items.ts";
 import { type Letter, readOutbox } from "./letter.ts";
+import type { Alerts } from "./operations.ts";
 import type {
   AgentView,
   ConversationView,
@@ -31,6 +32,12 @@ export interface State {
   /** The scripted example; null while it is not known. */
   example: ExampleView | null;
   current: string | null;
+  /** Whether the operations view is open, in the place of a conversation. */
+  operations: boolean;
+  /** Whether the key opens it; null while that is not known. */
+  operator: boolean | null;
+  /** The alerts that fire; null while they are not known, and for keys that may not see them. */
+  alerts: Alerts | null;
   transcripts: Record<string, Transcript>;
   /** Who watches the conversations that this page follows, this page included. */
   present: Record<string, Presence>;
@@ -55,6 +62,9 @@ export function newStore(): Store {
     agents: [],
     example: null,
     current: null,
+    operations: false,
+    operator: null,
+    alerts: null,
     transcripts: {},
     present: {},
     barred: {},

@@ -5,6 +5,7 @@ import { Following } from "./following.ts";
 import { EMPTY } from "./items.ts";
 import { forgetKey, keepKey } from "./key.ts";
 import type { Letter } from "./letter.ts";
+import type { Operations } from "./operations.ts";
 import { Outbox } from "./outbox.ts";
 import type { ConversationView, Delta, Envelope, ModelKeyView, Problem } from "./protocol.ts";
 import { Refused, Rest, readiness } from "./rest.ts";
@@ -45,6 +46,7 @@ export class Desk {
       streamed: (delta) => this.#take(delta),
       troubled: (problem) => this.#troubled(problem),
       noticed: (notice) => this.#following.setPresent(notice.conversation_id, notice.present),
+      alerted: () => void this.#askForAlerts(),
       lost: (cause) => this.#lost(cause),
     });
     this.#following = new Following(
@@ -67,8 +69,13 @@ export class Desk {
 
   /** Show a conversation and follow it; null shows none. */
   async open(id: string | null): Promise<void> {
-    this.store.setState({ current: id });
+    this.store.setState({ current: id, operations: false });
     if (id !== null && this.store.getState().link === "live") await this.#following.follow(id);
+  }
+
+  /** Show how the service does. */
+  openOperations(): void {
+    this.store.setState({ current: null, operations: true });
   }
 
   /** Show what an address names that the list has not, such as an old conversation. */
@@ -192,7 +199,26 @@ export class Desk {
     await this.#outbox.send();
     await this.refresh();
     await lookAtExample(this);
+    await this.#askForAlerts();
     await this.readChoices();
+  }
+
+  /** The numbers of the service and the alerts that fire. Rejects with Refused. */
+  async readOperations(): Promise<Operations> {
+    const [numbers, alerts] = await Promise.all([this.rest.operations(), this.rest.alerts()]);
+    this.store.setState({ operator: true, alerts });
+    return numbers;
+  }
+
+  /** Which alerts fire, and so whether this key opens the operations view: nothing else tells its scopes. */
+  async #askForAlerts(): Promise<void> {
+    try {
+      const alerts = await this.rest.alerts();
+      this.store.setState({ operator: true, alerts });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.problem.status === 403) this.store.setState({ operator: false });
+    }
   }
 
   /** Read anew which workspaces and agents there are. */

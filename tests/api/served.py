@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,8 @@ from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
 from flynn.ops.alerts.board import Board
 from flynn.ops.log_levels import LogLevels
+from flynn.ops.numbers import Numbers
+from flynn.ops.sampler import Sampler
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -56,6 +59,21 @@ _DOCUMENT: dict[str, Any] = {}
 
 
 @dataclass
+class Clock:
+    """A time that goes on when a test says so."""
+
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.at
+
+    def forward(self, seconds: float = 15) -> None:
+        """Let so many seconds pass."""
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
 class Served:
     """A service that is being served."""
 
@@ -70,6 +88,9 @@ class Served:
     contract: Contract
     parts: list[Part]
     model_key: HeldKey
+    sampler: Sampler
+    """Takes samples when a test has it do so, at `clock`."""
+    clock: "Clock"
     hastened: int = 0
     """How often runs that wait for the model were woken."""
     keys: dict[str, str] = field(default_factory=dict)
@@ -281,6 +302,8 @@ async def serve(
             return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
         scrape = Scrape(metrics, database=database, ready=ready)
+        clock = Clock()
+        sampler = Sampler(scrape, database, kind="serve", version="test", now=clock)
         board = Board()
         app = create_api(
             intake=intake,
@@ -292,6 +315,7 @@ async def serve(
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
             scrape=scrape.text,
+            numbers=Numbers(sampler, database, now=clock),
             requests=RequestMetrics(metrics),
             log_levels=LogLevels(database, configured="info"),
             sockets_open=metrics.sockets.set,
@@ -315,6 +339,8 @@ async def serve(
             contract=contract,
             parts=parts,
             model_key=held,
+            sampler=sampler,
+            clock=clock,
         )
         if beside:
             served.keys.update(beside.keys)

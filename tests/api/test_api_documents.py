@@ -48,6 +48,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "keys/{key_id}",
                 "log-level",
                 "model-key",
+                "operations",
                 "queue",
                 "schema",
                 "tasks",

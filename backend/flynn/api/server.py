@@ -27,6 +27,7 @@ from flynn.api.gate import NAMED, REQUEST_ID, Gate
 from flynn.api.log_level import LogLevels, log_level_doors
 from flynn.api.mcp import mcp_door
 from flynn.api.model_key import ModelKeys, model_key_doors
+from flynn.api.numbers import Numbers, numbers_door
 from flynn.api.operations import operation_doors, reference_doors
 from flynn.api.page import Page, page_doors
 from flynn.api.polling import Polling
@@ -73,6 +74,7 @@ def create_api(
     model_keys: ModelKeys,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    numbers: Numbers,
     requests: RequestMetrics,
     log_levels: LogLevels,
     page: Page,
@@ -91,9 +93,9 @@ def create_api(
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
-    /metrics shows, `requests` counts what is asked, `sockets_open` is told how many Socket.IO connections
-    there are; `log_levels` changes how much is logged. `example` is played when it is asked for, and
-    `backups` are taken.
+    /metrics shows, `numbers` the same of all processes; `requests` counts what is asked, `sockets_open` is
+    told how many Socket.IO connections there are, `log_levels` changes how much is logged. `example` is
+    played when it is asked for, and `backups` are taken.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -125,6 +127,7 @@ def create_api(
         usage_door(intake),
         example_doors(example),
         backup_doors(backups),
+        numbers_door(numbers),
         log_level_doors(log_levels),
         schema_door(),
     ):

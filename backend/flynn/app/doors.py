@@ -18,6 +18,7 @@ from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.ops.log_levels import LogLevels
+from flynn.ops.numbers import Numbers
 from flynn.ops.readiness import Health
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
@@ -49,6 +50,7 @@ async def open_doors(
     health: Health,
     scrape: Scrape,
     metrics: Metrics,
+    numbers: Numbers,
     example: Example,
     backups: Backups,
     log_levels: LogLevels,
@@ -73,6 +75,7 @@ async def open_doors(
             model_keys=model_keys,
             ready=health.ready,
             scrape=scrape.text,
+            numbers=numbers,
             requests=RequestMetrics(metrics),
             log_levels=log_levels,
             page=open_page(),

@@ -35,6 +35,7 @@ from flynn.ops.backup.standing import backups_part, measure
 from flynn.ops.disk import Disks
 from flynn.ops.log_levels import followed_levels
 from flynn.ops.loop_lag import watched_loop
+from flynn.ops.numbers import open_numbers
 from flynn.ops.readiness import Health, volumes_part
 from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
@@ -102,13 +103,7 @@ async def open_service(
     follows from the settings. `cast` plays the scripted example, where the settings let it.
     Raises ConfigurationError with one line that says what is wrong.
     """
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        if settings.backup_dir is not None and settings.database_url is None:
-            # Before the sandbox is opened, which hides it.
-            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
+    _make_places(settings)
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
@@ -203,6 +198,9 @@ async def open_service(
             lease_seconds=settings.lease_seconds,
             measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
+        numbers = await stack.enter_async_context(
+            open_numbers(scrape, database, kind="serve" if doors else "worker", sampled=own_mounts)
+        )
         alerts = await stack.enter_async_context(
             watched(
                 settings,
@@ -244,6 +242,7 @@ async def open_service(
                 health=health,
                 scrape=scrape,
                 metrics=metrics,
+                numbers=numbers,
                 example=example or NOT_OFFERED,
                 log_levels=log_levels,
                 backups=KeptBackups(keeper) if keeper is not None else no_backups(settings),
@@ -266,6 +265,16 @@ async def open_service(
             engine=engine,
             example=example,
         )
+
+
+def _make_places(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.backup_dir is not None and settings.database_url is None:
+            # Before the sandbox is opened, which hides it.
+            settings.backup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be made: {error.strerror}.") from error
 
 
 def open_bus(settings: Settings, metrics: Metrics) -> Bus:

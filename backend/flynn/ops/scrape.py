@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from flynn.domain.readiness import Readiness
+from flynn.domain.readiness import Part, Readiness
 from flynn.model.breaker import Standing
 from flynn.ops.disk import Disks
 from flynn.store.census import Census, take_census
@@ -61,6 +61,8 @@ class Scrape:
         self._asked_at = -FRESH_SECONDS
         self._asking = asyncio.Lock()
         self._log = get_logger("flynn.ops.scrape")
+        self.parts: tuple[Part, ...] = ()
+        """The parts of /ready as they were when they were last asked."""
 
     def watch(self, watched: Callable[[], int]) -> None:
         """Take the number of conversations that clients follow from `watched`."""
@@ -95,7 +97,8 @@ class Scrape:
                 self._asked_at = time.monotonic()
 
     async def _ask_parts(self) -> None:
-        for part in (await self._ready()).parts:
+        self.parts = tuple((await self._ready()).parts)
+        for part in self.parts:
             _one_of(self._metrics.parts, part.name, part.state, _STATES)
 
     async def _ask_disks(self) -> None:

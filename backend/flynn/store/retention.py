@@ -6,6 +6,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from flynn.domain.sample import KEPT_SECONDS
+
 MOST = 5_000
 """Rows of one kind that one sweep removes; the others wait for the next."""
 
@@ -37,6 +39,8 @@ DELETE FROM procrastinate_workers WHERE id IN (
   LIMIT :most)""",
     "worker processes": "DELETE FROM workers WHERE seen_at < now() - interval '1 day'",
     "mounts": "DELETE FROM mounts WHERE seen_at < now() - interval '1 day'",
+    # At most four a minute and process: one sweep takes them all.
+    "samples": "DELETE FROM samples WHERE slot < now() - CAST(:samples AS interval)",
     "originals": """
 DELETE FROM originals WHERE (conversation_id, sha256) IN (
   SELECT conversation_id, sha256 FROM originals
@@ -50,18 +54,25 @@ DELETE FROM idempotency_keys WHERE (principal_id, key) IN (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long what is left of jobs, idempotency keys, and what undo needs are kept."""
+    """How long what is left of jobs, idempotency keys, what undo needs, and samples are kept."""
 
     jobs: timedelta
     keys: timedelta
     originals: timedelta
+    samples: timedelta = timedelta(seconds=KEPT_SECONDS)
 
 
 async def sweep(connection: AsyncConnection, kept: Retention) -> dict[str, int]:
     """Remove what is older than `kept` says; how many rows of each kind went."""
     found: dict[str, int] = {}
     for kind, statement in _SWEEPS.items():
-        wanted = {"jobs": kept.jobs, "keys": kept.keys, "originals": kept.originals, "most": MOST}
+        wanted = {
+            "jobs": kept.jobs,
+            "keys": kept.keys,
+            "originals": kept.originals,
+            "samples": kept.samples,
+            "most": MOST,
+        }
         parameters = {name: value for name, value in wanted.items() if f":{name}" in statement}
         found[kind] = (await connection.execute(text(statement), parameters)).rowcount
     return {kind: count for kind, count in found.items() if count}

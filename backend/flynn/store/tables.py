@@ -354,6 +354,17 @@ differences = Table(
     _at("created_at", nullable=False),
 )
 
+samples = Table(
+    "samples",
+    metadata,
+    Column("process_id", UUID(as_uuid=True), primary_key=True, comment="new with each start"),
+    Column("slot", DateTime(timezone=True), primary_key=True, comment="its end, a multiple of 15 s"),
+    Column("totals", JSON, nullable=False, comment="what the charts need"),
+    Column("detail", JSON, nullable=False, comment="counts by label, gauges, parts"),
+    Index("samples_slot_idx", "slot"),
+    prefixes=["UNLOGGED"],
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

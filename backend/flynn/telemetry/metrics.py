@@ -48,7 +48,9 @@ class Described:
 class Metrics:
     """The metrics of one process. `tools` are the names that a tool's label may have."""
 
-    def __init__(self, *, tools: Iterable[str] = (), version: str = "") -> None:
+    def __init__(  # noqa: PLR0915  # a statement a metric
+        self, *, tools: Iterable[str] = (), version: str = ""
+    ) -> None:
         self.registry = CollectorRegistry()
         self.described: list[Described] = []
         self._tools = frozenset(tools)

@@ -16,6 +16,9 @@ const MANY = 8;
 export function Sidebar({ begin }: { begin: () => void }) {
   const desk = useDesk();
   const conversations = useSlice((s) => s.conversations);
+  const operator = useSlice((s) => s.operator);
+  const operations = useSlice((s) => s.operations);
+  const firing = useSlice((s) => s.alerts?.items.length ?? 0);
   const [open, setOpen] = useState(false);
   const [wanted, setWanted] = useState("");
   const found = (conversations ?? []).filter((c) => fits(c, wanted));
@@ -71,6 +74,24 @@ export function Sidebar({ begin }: { begin: () => void }) {
         <List name="Tasks" of={tasks} chosen={() => setOpen(false)} />
         <Older desk={desk} />
       </div>
+      {operator && (
+        <button
+          type="button"
+          className="operations-link"
+          aria-current={operations ? "page" : undefined}
+          onClick={() => {
+            setOpen(false);
+            desk.openOperations();
+          }}
+        >
+          Operations
+          {firing > 0 && (
+            <span className="chip bad">
+              {firing} {firing === 1 ? "alert" : "alerts"}
+            </span>
+          )}
+        </button>
+      )}
       <Keys />
       <LinkState />
     </nav>

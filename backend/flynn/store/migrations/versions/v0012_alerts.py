@@ -9,7 +9,7 @@ from sqlalchemy import types as t
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade() -> None:

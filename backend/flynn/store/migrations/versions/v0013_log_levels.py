@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, text
 from sqlalchemy import types as t
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 
 def upgrade() -> None:
