@@ -86,8 +86,7 @@ step() {
 # A client beside the proxy. It has nothing of the service but its address and a key.
 client() {
   docker compose run --rm --no-deps -T --entrypoint python --volume "$work/client:/checkout:ro" --workdir /checkout \
-    --env PYTHONPATH=/checkout --env FLYNN_URL=http://proxy:8000 --env "FLYNN_KEY=${key:-}" backend \
-    scripts/drill_client.py "$@" </dev/null
+    --env PYTHONPATH=/checkout backend scripts/drill_client.py "$@" <<<"$key"
 }
 
 sql() {
