@@ -39,9 +39,10 @@ volume() {
 
 # Those of the services $@ that docker-compose.yml has.
 services_of() {
-  local name
+  local name known
+  known="$(docker compose config --services)"
   for name in "$@"; do
-    if docker compose config --services | grep -qx "$name"; then
+    if grep -qx "$name" <<<"$known"; then
       echo "$name"
     fi
   done

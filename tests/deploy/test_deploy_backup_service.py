@@ -2,11 +2,13 @@
 
 import re
 
+import httpx2
 import psutil
 import pytest
 
 from tests.deploy.barman_stage import PATIENCE, Stage, opened
 from tests.eventually import eventually
+from tests.loopback import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("barman"), pytest.mark.timeout(1500)]
 
@@ -18,9 +20,21 @@ async def check(stage: Stage) -> str:
 
 async def test_the_check_is_bad_without_a_receiver_and_good_again_with_one() -> None:
     async with opened() as stage:
-        async with stage.service() as service:
+        port = free_port()
+        async with stage.service(BARMAN_METRICS_PORT=str(port)) as service:
             await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
             assert service.receivers()
+
+            def measured() -> bool:
+                figures = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+                return bool(
+                    re.search(r"^flynn_backup_age_seconds \d", figures, re.MULTILINE)
+                    and re.search(r"^flynn_backup_lag_seconds \d", figures, re.MULTILINE)
+                    and re.search(r"^flynn_backup_bytes [1-9]", figures, re.MULTILINE)
+                    and 'flynn_backups_total{outcome="taken"} 1.0' in figures
+                )
+
+            await eventually(measured, what="figures of the backups", seconds=PATIENCE, every=1)
         # The service ended in order, and so did the receiver.
         assert not service.receivers()
         said = await check(stage)

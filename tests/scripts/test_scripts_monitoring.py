@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.backup.keeping.place import Place
 from flynn.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +132,9 @@ def test_prometheus_looks_at_every_process_wherever_it_listens() -> None:
         assert "watch" in service["networks"]
     (proxy,) = jobs["proxy"]["dns_sd_configs"]
     assert f"bind :{proxy['port']}" in (ROOT / "deploy/haproxy-compose.cfg").read_text()
+    (backup,) = jobs["backup"]["dns_sd_configs"]
+    assert (backup["names"], backup["port"]) == (["backup"], Place.of({}).metrics_port)
+    assert "watch" in COMPOSE["services"]["backup"]["networks"]
 
 
 @pytest.mark.needs("promtool")

@@ -7,6 +7,7 @@ with the block that started it.
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -55,7 +56,9 @@ class PrivateServer:
     def last_word(self) -> str:
         """The first thing that it could not live with, else the last line of its log."""
         lines = self.said.strip().splitlines() or ["it said nothing"]
-        return next((line for line in lines if "FATAL:" in line or "PANIC:" in line), lines[-1])
+        # Whoever knocks while it replays is told so with the same word.
+        fatal = [line for line in lines if re.search(r"(FATAL|PANIC): (?! *the database system is)", line)]
+        return (fatal or lines)[0 if fatal else -1]
 
     def shut_down(self) -> None:
         """End it in order. Raises RecoveryFailed when it does not. Blocks."""

@@ -64,7 +64,7 @@ async def recover(place: Place, barman: Barman, plan: Plan, into: Path, progress
     progress("verification", 0)
     await asyncio.to_thread(barman.run, "verify-backup", SERVER, plan.base.id, seconds=None)
     progress("verification", 1)
-    await _lay_out(place, barman, plan, into, progress)
+    await _lay_out(barman, plan, into, progress)
     reached, examination = await _replay(place, plan, into, progress)
     progress("checksums", 0)
     checksums = await asyncio.to_thread(_checksums, into)
@@ -80,7 +80,7 @@ def _need_empty(directory: Path) -> None:
     directory.chmod(0o700)
 
 
-async def _lay_out(place: Place, barman: Barman, plan: Plan, into: Path, progress: Progress) -> None:
+async def _lay_out(barman: Barman, plan: Plan, into: Path, progress: Progress) -> None:
     """Let Barman lay out the base and the log, whose end is the segment that is being received."""
     # What was received since Barman last looked; while it looks by itself, it holds the lock.
     for left in reversed(range(5)):
@@ -103,14 +103,7 @@ async def _lay_out(place: Place, barman: Barman, plan: Plan, into: Path, progres
         done = await asyncio.to_thread(_size, into)
         progress("copy", min(0.99, done / max(1, plan.bytes)))
     await work
-    await asyncio.to_thread(_add_histories, place, into)
     progress("copy", 1)
-
-
-def _add_histories(place: Place, cluster: Path) -> None:
-    """All of them, so that the new timeline gets a number that no restoring before this one took."""
-    for history in (place.server / "wals").glob("*.history"):
-        shutil.copyfile(history, cluster / _LOG / history.name)
 
 
 async def _replay(
