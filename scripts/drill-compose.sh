@@ -200,6 +200,11 @@ spread() {
   ! grep -qw 0 <<<"$found"
 }
 
+until_spread() {
+  until_true 60 spread &&
+    spread
+}
+
 follow_in_background() {
   client follow "$conversation" "$1" >"$work/followed" 2>"$work/followed.err" &
   following=$!
@@ -326,20 +331,19 @@ step "its command ran in the sandbox" client report "$task"
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
-step "the clients are spread over the three servers" until_true 30 spread || true
+step "six clients are spread over the three servers" until_spread || true
 step "kill the database's container, start it again" kill_postgres || true
 step "the work went on, and no client missed anything" followed || true
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
+step "six clients are spread over the three servers" until_spread || true
 step "stop Redis, start it again" stop_redis || true
 step "the work went on, and no client missed anything" followed || true
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
+step "six clients are spread over the three servers" until_spread || true
 step "kill one of the servers, start it again" kill_backend || true
 step "the work went on, and no client missed anything" followed || true
 

@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 import aiohttp
-from engineio.payload import Payload
+from engineio.payload import Payload  # type: ignore[import-untyped]  # it has no types
 
 from tests.drills.follower import Follower
 
