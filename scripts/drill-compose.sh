@@ -86,8 +86,7 @@ step() {
 # A client beside the proxy. It has nothing of the service but its address and a key.
 client() {
   docker compose run --rm --no-deps -T --entrypoint python --volume "$work/client:/checkout:ro" --workdir /checkout \
-    --env PYTHONPATH=/checkout --env FLYNN_URL=http://proxy:8000 --env "FLYNN_KEY=${key:-}" backend \
-    scripts/drill_client.py "$@" </dev/null
+    --env PYTHONPATH=/checkout backend scripts/drill_client.py "$@" <<<"$key"
 }
 
 sql() {
@@ -199,6 +198,11 @@ spread() {
   done
   echo "$found"
   ! grep -qw 0 <<<"$found"
+}
+
+until_spread() {
+  until_true 60 spread &&
+    spread
 }
 
 follow_in_background() {
@@ -327,20 +331,19 @@ step "its command ran in the sandbox" client report "$task"
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
-step "the clients are spread over the three servers" until_true 30 spread || true
+step "six clients are spread over the three servers" until_spread || true
 step "kill the database's container, start it again" kill_postgres || true
 step "the work went on, and no client missed anything" followed || true
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
+step "six clients are spread over the three servers" until_spread || true
 step "stop Redis, start it again" stop_redis || true
 step "the work went on, and no client missed anything" followed || true
 
 step "delegate work that takes a while" delegate "Take a while."
 follow_in_background 6
-sleep 4
+step "six clients are spread over the three servers" until_spread || true
 step "kill one of the servers, start it again" kill_backend || true
 step "the work went on, and no client missed anything" followed || true
 

@@ -64,6 +64,31 @@ def test_a_sandbox_holds_with_default_options(image: str, user: list[str]) -> No
         assert any("private view" in layer for layer in told["missing"])
 
 
+def test_the_image_is_small_and_has_what_commands_use(image: str) -> None:
+    size = int(_docker("image", "inspect", "--format", "{{.Size}}", image).stdout)
+    assert size < 450_000_000
+    tried = (
+        "git init -q /tmp/x && cd /tmp/x && git -c user.name=a -c user.email=a@b commit -qm m --allow-empty"
+    )
+    linters = (
+        "hadolint --version && shellcheck --version && zizmor --version && ruff --version && rg --version"
+    )
+    done = _docker(
+        *("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--entrypoint", "sh", image),
+        *("-c", f"{tried} && git log --oneline && {linters}"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.needs("landlock")
+def test_the_sandbox_holds_as_compose_starts_it(image: str) -> None:
+    """Without a writable root and without a capability."""
+    backend, _ = _sandbox(
+        image, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"
+    )
+    assert backend == "landlock"
+
+
 def test_bubblewrap_is_taken_in_the_stronger_profile(image: str) -> None:
     if RESTRICTION.exists() and RESTRICTION.read_text().strip() == "1":
         pytest.skip("AppArmor of this host keeps programs without a profile from user namespaces")
@@ -71,6 +96,7 @@ def test_bubblewrap_is_taken_in_the_stronger_profile(image: str) -> None:
     backend, told = _sandbox(
         image,
         *("--user", "1000", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *("--read-only", "--tmpfs", "/tmp"),
         *("--security-opt", f"seccomp={ROOT / 'deploy/seccomp-bubblewrap.json'}"),
         *("--security-opt", "systempaths=unconfined"),
         *(("--security-opt", "apparmor=unconfined") if "name=apparmor" in engine else ()),

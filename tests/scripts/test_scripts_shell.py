@@ -56,6 +56,10 @@ def test_a_script_is_strict_and_can_be_started(script: Path) -> None:
             ["health-check.sh", "--nonsense"],
             'health-check.sh: unknown option "--nonsense"; known are --compose and --local',
         ),
+        (
+            ["drill-compose.sh", "--nonsense"],
+            'drill-compose.sh: unknown option "--nonsense"; known are --no-build and --keep',
+        ),
         (["test.sh", "--all", "-x"], 'test.sh: --all and --lint stand alone; "-x" is one too many'),
     ],
 )
