@@ -9,6 +9,7 @@
 # requirements-build.txt  what builds the wheel and the editable install
 # requirements-audit.txt  what the security job of CI needs
 # requirements-node.txt   Node, for machines that have none
+# requirements-backup.txt what the image of the compose service `backup` needs; install it with --no-deps
 #
 # The files name no package index: each machine uses its own.
 set -euo pipefail
@@ -53,3 +54,4 @@ pin requirements.txt pyproject.toml --constraints requirements-dev.txt
 pin requirements-build.txt --group build --constraints requirements-dev.txt
 pin requirements-audit.txt --group audit --constraints requirements-dev.txt
 pin requirements-node.txt --group node --constraints requirements-dev.txt
+pin requirements-backup.txt --group backup --constraints requirements-dev.txt

@@ -26,12 +26,36 @@ proxy, keep `/metrics` from those who are not to know how busy the service is.
 - Counters and histograms are of the process that they are read from, and begin at zero with it: sum \
 them over all processes. A tool's label is one of Flynn's tools, or `other` for a name that the model \
 made up.
-- `flynn_runs` and `flynn_queue_…` are of the whole service, asked of the database at most every 3 \
-seconds: take the maximum over processes, not the sum. When the database does not answer, they are left \
-out (`NaN`) and `flynn_census_up` is 0; the rest of the page is there all the same.
+- A route's label is its template, such as `/api/v1/tasks/{task_id}`, and `other` where there is none or \
+the request was refused before one was looked for (no valid key, a foreign origin). Methods that HTTP does \
+not know are `other` too. So nothing that a client sends makes a series.
+- A request is counted when its answer begins, which for a stream is long before its end. The time is that \
+until then, from when its body was there: streams, Socket.IO, and requests with `wait` are not timed, since \
+they are to take long.
+- `flynn_runs`, `flynn_runs_stuck` and `flynn_queue_…` are of the whole service, asked of the database at \
+most every 3 seconds: take the maximum over processes, not the sum. When the database does not answer, they \
+are left out (`NaN`) and `flynn_census_up` is 0; the rest of the page is there all the same.
 - `flynn_part_state` is what `/ready` says at that moment: `flynn_part_state{state="ok"} == 0` is worth \
 an alert.
 - Of the process itself there are the usual `process_…` metrics: memory, CPU seconds, open files.
+
+In PromQL, what is asked most often:
+
+| Question | Query |
+|---|---|
+| Requests a second | `sum(rate(flynn_http_requests_total[5m]))` |
+| Share of errors of ours | `sum(rate(flynn_http_requests_total{status=~"5.."}[5m])) / \
+sum(rate(flynn_http_requests_total[5m]))` |
+| Latency, 95th percentile | `histogram_quantile(0.95, sum by (le) \
+(rate(flynn_http_request_seconds_bucket[5m])))` |
+| The same by route | `histogram_quantile(0.95, sum by (le, route) \
+(rate(flynn_http_request_seconds_bucket[5m])))` |
+| Share of the prompt read from the cache | `sum(rate(flynn_tokens_total{class="cache_read"}[1h])) / \
+sum(rate(flynn_tokens_total{class!="output"}[1h]))` |
+| Dollars an hour | `sum(rate(flynn_dollars_total[1h])) * 3600` |
+| Share of connections in use | `max(flynn_pool_in_use / flynn_pool_size)` |
+| Redis is away | `flynn_part_state{part="live", state="ok"} == 0` |
+| Cores in use | `rate(process_cpu_seconds_total[5m])` |
 
 | Metric | Kind | Labels | What it says |
 |---|---|---|---|

@@ -5,6 +5,7 @@
 #   scripts/setup.sh             what the service needs
 #   scripts/setup.sh --dev       and what scripts/test.sh needs
 #   scripts/setup.sh --servers   and the servers that some tests start (as root, on Debian or Ubuntu)
+#   scripts/setup.sh --compose   .env alone: what docker-compose.yml needs, and no Python
 #
 # PYTHON=/path/to/python3 names the Python to use; it must be 3.11 or newer.
 set -euo pipefail
@@ -12,12 +13,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mode=runtime
 servers=false
+compose=false
 for option in "$@"; do
   case "$option" in
     --dev) mode=dev ;;
     --servers) servers=true ;;
+    --compose) compose=true ;;
     *)
-      echo "setup.sh: unknown option \"$option\"; known are --dev and --servers" >&2
+      echo "setup.sh: unknown option \"$option\"; known are --dev, --servers and --compose" >&2
       exit 2
       ;;
   esac
@@ -122,7 +125,7 @@ install_packages() {
 make_env_file() {
   if [ ! -e .env ]; then
     local password
-    password="$(.venv/bin/python -c 'import secrets; print(secrets.token_hex(16))')"
+    password="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
     (
       umask 077
       sed "s/^POSTGRES_PASSWORD=\$/POSTGRES_PASSWORD=$password/" .env.example >.env.new
@@ -155,7 +158,7 @@ install_sandbox() {
 
 install_servers() {
   local server
-  for server in redis-server haproxy chromium; do
+  for server in redis-server haproxy chromium rsync; do
     if command -v "$server" >/dev/null; then
       continue
     fi
@@ -170,9 +173,31 @@ install_servers() {
   done
 }
 
+# Barman as the image of the compose service has it, in an environment of its own: it shares no package with us.
+install_barman() {
+  local wanted
+  wanted="$(cat requirements-backup.txt .venv/.set-up | { sha256sum 2>/dev/null || shasum -a 256; })"
+  if [ "$(cat .venv/backup/.set-up 2>/dev/null)" = "$wanted" ] && .venv/backup/bin/barman --version >/dev/null 2>&1; then
+    return
+  fi
+  say "installing Barman"
+  .venv/bin/python -m venv --clear .venv/backup
+  .venv/backup/bin/python -m pip --disable-pip-version-check -qq --no-input install \
+    --require-hashes --no-deps -r requirements-backup.txt ||
+    die "Barman could not be installed; the lines above say why"
+  echo "$wanted" >.venv/backup/.set-up
+}
+
+if [ "$compose" = true ]; then
+  make_env_file
+  # Containers read these as users of their own.
+  chmod -R a+rX deploy
+  exit 0
+fi
 install_packages
 make_env_file
 install_sandbox
 if [ "$servers" = true ]; then
   install_servers
+  install_barman
 fi

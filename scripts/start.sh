@@ -3,8 +3,33 @@
 #
 # Without a key for the model and without options it starts `flynn demo`: the same service, with a
 # scripted model in the place of Claude, whose task is played the first time. scripts/stop.sh ends either.
+#
+#   scripts/start.sh --compose   the containers of docker-compose.yml instead, until all are healthy; further
+#                                options go to `docker compose up`, such as --scale backend=3
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case "${1:-}" in
+  --compose)
+    shift
+    # shellcheck source=scripts/compose.bash
+    source scripts/compose.bash
+    die() {
+      echo "start: $*" >&2
+      exit 1
+    }
+    scripts/setup.sh --compose
+    choose_mode compose
+    docker compose up --build --detach --wait --wait-timeout 600 "$@" ||
+      die "not everything started; scripts/health-check.sh --compose tells what, docker compose logs why"
+    echo "start: the service is at http://127.0.0.1:8000; its key: docker compose exec backend cat /data/owner.key"
+    exit
+    ;;
+  -h | --help)
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+esac
 
 scripts/setup.sh
 

@@ -12,6 +12,7 @@ import platform
 import shutil
 import ssl
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -87,6 +88,10 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "node": _program("node"),
     "javascript": lambda: find_node() is not None,
     "git": _program("git"),
+    "barman": lambda: (
+        shutil.which("rsync") is not None
+        and _succeeds(str(Path(sys.prefix, "backup/bin/barman")), "--version")
+    ),
 }
 """What a test may need, and how to find out whether this machine has it."""
 

@@ -172,6 +172,45 @@ def test_a_database_address_serves_both_drivers(
     assert libpq_url(settings.database_url) == libpq
 
 
+@pytest.mark.parametrize(
+    "password", [None, "postgres", "Password", "changeme", "localdev123", "test123", "owner"]
+)
+def test_production_refuses_a_password_of_the_database_that_is_none(password: str | None) -> None:
+    given = {"DATABASE_URL": "postgresql://owner@db.example/d"}
+    if password is not None:
+        given["POSTGRES_PASSWORD"] = password
+    (line,) = refusal(FLYNN_ENV="production", **given)
+    fault = "is missing" if password is None else "is one that everybody knows"
+    assert line.startswith(f"FLYNN_ENV is production, and the password of the database {fault}: allowed is")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:9c2f7be1@db.example/d",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://postgres@db.example/d?sslcert=/keys/flynn.crt",
+        "postgresql://postgres@db.example/d?passfile=/keys/pgpass",
+    ],
+)
+def test_production_takes_a_password_of_ones_own_and_what_stands_for_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYNN_ENV", "Production")
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert Settings.load().env == "production"
+
+
+def test_development_takes_any_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres:postgres@localhost/d")
+    assert Settings.load().env == "development"
+
+
+def test_the_service_s_own_database_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYNN_ENV", "production")
+    assert Settings.load().database_url is None
+
+
 def test_lists_and_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYNN_ALLOWED_ORIGINS", "https://Team.example/, http://localhost:5173")
     monkeypatch.setenv("FLYNN_MODEL_ALIASES", "haiku=local-model, fast = other")

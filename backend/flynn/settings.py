@@ -23,6 +23,7 @@ from flynn.domain import addresses
 from flynn.domain.destination import Destinations
 from flynn.domain.errors import ConfigurationError
 from flynn.domain.model_key import sendable
+from flynn.domain.password import known_to_all
 from flynn.telemetry.redaction import register_secret
 
 _log = logging.getLogger(__name__)
@@ -140,6 +141,12 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
+    env: Annotated[Literal["development", "production"], Choice] = _setting(
+        "FLYNN_ENV",
+        "development",
+        "production refuses to start on a database without a password, or with one that everybody knows; the "
+        "compose file sets it.",
+    )
     anthropic_api_key: Annotated[SecretStr | None, AfterValidator(sendable)] = _setting(
         "ANTHROPIC_API_KEY",
         None,
@@ -511,6 +518,7 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{env_file} cannot be read: {error}") from None
         _check_sources({k: v for k, v in in_file.items() if v}, env_file)
+        settings._check_password()
         for secret in settings.secrets():
             register_secret(secret)
         return settings
@@ -520,6 +528,19 @@ class Settings(BaseSettings):
         keys = [k.get_secret_value() for k in (self.anthropic_api_key, self.postgres_password) if k]
         passwords = [addresses.password(url) for url in (self.database_url, self.redis_url) if url]
         return keys + [password for password in passwords if password]
+
+    def _check_password(self) -> None:
+        """Refuse, in production, a password of the database that is none. Raises ConfigurationError."""
+        if self.env != "production" or self.database_url is None or addresses.vouched(self.database_url):
+            return
+        user, password = addresses.user(self.database_url), addresses.password(self.database_url)
+        if known_to_all(password, user=user):
+            fault = "is one that everybody knows" if password else "is missing"
+            raise ConfigurationError(
+                f"FLYNN_ENV is production, and the password of the database {fault}: allowed is one of your "
+                "own, such as `openssl rand -hex 16` makes, in POSTGRES_PASSWORD or DATABASE_URL; give it to "
+                "the database too (ALTER ROLE … PASSWORD …)"
+            ) from None
 
 
 _PLAIN = (

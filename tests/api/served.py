@@ -36,6 +36,7 @@ from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
+from flynn.telemetry.request_metrics import RequestMetrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
 from tests.house import ADMISSION, LIMITS, ROOT, prepare
@@ -286,6 +287,7 @@ async def serve(
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
             scrape=scrape.text,
+            requests=RequestMetrics(metrics),
             sockets_open=metrics.sockets.set,
             page=page or Page(tmp_path / "no-page", building=lambda: False),
             message_max_bytes=MESSAGE_MAX,

@@ -9,7 +9,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-audit.txt"]
+FILES = [
+    *("requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-audit.txt"),
+    "requirements-backup.txt",
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -38,6 +41,7 @@ def test_every_pin_has_hashes_and_nothing_names_an_index(name: str) -> None:
         ("requirements-dev.txt", PROJECT["project"]["optional-dependencies"]["dev"]),
         ("requirements-build.txt", PROJECT["dependency-groups"]["build"]),
         ("requirements-audit.txt", PROJECT["dependency-groups"]["audit"]),
+        ("requirements-backup.txt", PROJECT["dependency-groups"]["backup"]),
     ],
 )
 def test_what_pyproject_asks_for_is_pinned(name: str, wanted: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+SCRIPTS = [*sorted((ROOT / "scripts").glob("*.*sh")), ROOT / ".ci" / "run"]
 
 
 def test_shellcheck_finds_nothing() -> None:
@@ -30,9 +30,32 @@ def test_a_script_is_strict_and_can_be_started(script: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["setup.sh", "--nonsense"], 'setup.sh: unknown option "--nonsense"; known are --dev and --servers'),
+        (
+            ["setup.sh", "--nonsense"],
+            'setup.sh: unknown option "--nonsense"; known are --dev, --servers and --compose',
+        ),
         (["lock.sh", "--nonsense"], 'lock.sh: unknown option "--nonsense"; the only one is --upgrade'),
-        (["stop.sh", "--nonsense"], "stop.sh: the only option is --force"),
+        (["stop.sh", "--nonsense"], "stop.sh: known options are --force and --compose, one of them"),
+        (
+            ["backup-db.sh", "--nonsense"],
+            'backup-db.sh: unknown option "--nonsense"; known are --list, --compose and --local',
+        ),
+        (
+            ["restore-db.sh", "--nonsense"],
+            'restore-db.sh: unknown option "--nonsense"; --help tells those that there are',
+        ),
+        (
+            ["restore-db.sh"],
+            "restore-db.sh: name the second: --to 2026-01-31T14:05:00Z, --to latest, or --list",
+        ),
+        (
+            ["restore-db.sh", "--to"],
+            "restore-db.sh: --to needs a time with its zone, such as 2026-01-31T14:05:00Z, or latest",
+        ),
+        (
+            ["health-check.sh", "--nonsense"],
+            'health-check.sh: unknown option "--nonsense"; known are --compose and --local',
+        ),
         (["test.sh", "--all", "-x"], 'test.sh: --all and --lint stand alone; "-x" is one too many'),
     ],
 )
@@ -41,6 +64,16 @@ def test_a_wrong_option_is_refused_by_name(command: list[str], sentence: str) ->
         [ROOT / "scripts" / command[0], *command[1:]], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, sentence + "\n")
+
+
+@pytest.mark.parametrize("name", ["backup-db", "restore-db", "health-check", "start", "stop"])
+def test_an_operators_script_tells_its_options(name: str) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / f"{name}.sh", "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "--compose" in done.stdout
+    assert "#" not in done.stdout
 
 
 def test_the_test_script_tells_its_options() -> None:

@@ -1,7 +1,8 @@
 """The gate: what every request passes before any door, and every answer on its way out. Plain ASGI.
 
 Request id, Host and Origin, CORS for allowed pages, key, size of the body; problem details for whatever
-was not answered. Bodies are read here, so that an oversized one is refused before it is parsed.
+was not answered. Bodies are read here, so that an oversized one is refused before it is parsed. Each answer
+is counted as it begins.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flynn.api.addresses import Doorkeeper
 from flynn.api.authentication import Authenticator
+from flynn.api.counting import Counted, Counting
 from flynn.api.polling import Polling
 from flynn.api.problem import Headers, MalformedRequest, named, send_problem
 from flynn.api.wire import Wire
@@ -23,6 +25,8 @@ PRINCIPAL = "flynn.principal"
 """Key in the ASGI scope of the principal that is asking, on every path under /api/ and at /mcp."""
 
 REQUEST_ID = "flynn.request_id"
+"""Key in the ASGI scope of the request's name, in every log record of it and in its answer."""
+
 WIRE = "flynn.wire"
 CUT = "flynn.cut"
 """Key in the extensions of a scope: a function that ends the connection at once, buffers and all."""
@@ -53,9 +57,11 @@ class Gate:
         doorkeeper: Doorkeeper,
         authenticator: Authenticator,
         max_bytes: int,
+        counting: Counting,
         polling: Polling | None = None,
     ) -> None:
         self._app = app
+        self._counting = counting
         self._polling = polling
         self._doorkeeper = doorkeeper
         self._authenticator = authenticator
@@ -69,10 +75,21 @@ class Gate:
         headers = _first(scope["headers"])
         request_id = _request_id(headers)
         scope[REQUEST_ID] = request_id
-        if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send, headers)
-            return
-        answer = _Answer(send, self._outgoing(scope, headers, request_id))
+        with bind(request_id=request_id):
+            if scope["type"] == "websocket":
+                await self._websocket(scope, receive, send, headers)
+                return
+            answer = _Answer(send, self._outgoing(scope, headers, request_id), self._counting.begin(scope))
+            try:
+                await self._answer(scope, receive, answer, headers)
+            finally:
+                if not answer.begun:
+                    answer.counted.gone()
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, answer: "_Answer", headers: dict[bytes, str]
+    ) -> None:
+        request_id = scope[REQUEST_ID]
         try:
             await self._http(scope, receive, answer, headers)
         except ClientGone:
@@ -83,7 +100,7 @@ class Gate:
                 closing: Headers = [(b"connection", b"close")] if isinstance(found, PayloadTooLarge) else []
                 await send_problem(answer, found, request_id=request_id, more=closing)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, str]) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: "_Answer", headers: dict[bytes, str]) -> None:
         host, origin = headers.get(b"host", ""), headers.get(b"origin", "")
         self._doorkeeper.check(host, origin)
         path, method = scope["path"], scope["method"]
@@ -94,16 +111,15 @@ class Gate:
         if path.startswith(_SOCKET_PATH):
             await self._poll(scope, receive, send, headers)
             return
-        with bind(request_id=scope[REQUEST_ID]):
-            if _needs_key(path):
-                principal = await self._authenticator.header(headers.get(b"authorization", ""))
-                scope[PRINCIPAL] = principal
-                with bind(principal=principal.name):
-                    await self._app(scope, await self._buffered(scope, receive, headers), send)
-            else:
-                await self._app(scope, await self._buffered(scope, receive, headers), send)
+        if _needs_key(path):
+            principal = await self._authenticator.header(headers.get(b"authorization", ""))
+            scope[PRINCIPAL] = principal
+            with bind(principal=principal.name):
+                await self._app(scope, await self._buffered(scope, receive, headers, send.counted), send)
+        else:
+            await self._app(scope, await self._buffered(scope, receive, headers, send.counted), send)
 
-    async def _poll(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, str]) -> None:
+    async def _poll(self, scope: Scope, receive: Receive, send: "_Answer", headers: dict[bytes, str]) -> None:
         """Carry one request of a Socket.IO client that polls, where that is allowed."""
         if self._polling is None:
             raise MalformedRequest(
@@ -111,15 +127,17 @@ class Gate:
                 "FLYNN_SOCKET_POLLING lets polling in."
             )
         poller = self._polling.begin(scope, WIRE)
-        body = await self._buffered(scope, receive, headers)
-        with bind(request_id=scope[REQUEST_ID]):
-            await self._polling.carry(scope[WIRE], scope, body, send, begins=poller is None)
+        body = await self._buffered(scope, receive, headers, send.counted)
+        await self._polling.carry(scope[WIRE], scope, body, send, begins=poller is None)
 
-    async def _buffered(self, scope: Scope, receive: Receive, headers: dict[bytes, str]) -> Receive:
+    async def _buffered(
+        self, scope: Scope, receive: Receive, headers: dict[bytes, str], counted: Counted
+    ) -> Receive:
         """Read the body, if there may be one, and give a `receive` that begins with it."""
         if scope["method"] not in _WITH_BODY:
             return receive
         body: bytes | None = await _read(receive, self._max_bytes, headers.get(b"content-length", ""))
+        counted.whole()
 
         async def replay() -> Message:
             nonlocal body
@@ -138,14 +156,14 @@ class Gate:
             if b"sid=" in scope["query_string"]:
                 raise MalformedRequest("A connection stays with the transport that it began with.")
         except FlynnError as error:
+            self._counting.refused_socket(error.status)
             await _deny(scope, receive, send, error, request_id)
             return
         wire = scope[WIRE] = Wire(
             receive, send, max_bytes=self._max_bytes, cut=(scope.get("extensions") or {}).get(CUT)
         )
         try:
-            with bind(request_id=request_id):
-                await self._app(scope, wire.receive, wire.send)
+            await self._app(scope, wire.receive, wire.send)
         finally:
             wire.close()
 
@@ -175,16 +193,18 @@ class _Answer:
     How long an answer may be kept is the door's to say, where it says so.
     """
 
-    __slots__ = ("_headers", "_send", "begun")
+    __slots__ = ("_headers", "_send", "begun", "counted")
 
-    def __init__(self, send: Send, headers: Headers) -> None:
+    def __init__(self, send: Send, headers: Headers, counted: Counted) -> None:
         self._send = send
         self._headers = headers
+        self.counted = counted
         self.begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
+            self.counted.answered(message["status"])
             headers = list(message.get("headers", ()))
             own = any(name == _CACHE_CONTROL for name, _ in headers)
             headers += (header for header in self._headers if not (own and header[0] == _CACHE_CONTROL))

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flynn import __version__
+from flynn.api.counting import untimed
 from flynn.api.gate import PRINCIPAL, REQUEST_ID
 from flynn.api.mcp_tools import Tool
 from flynn.api.problem import named
@@ -45,6 +46,8 @@ def open_server(tools: Mapping[str, Tool], *, max_bytes: int) -> ASGIApp:
             raise MCPError(
                 types.INVALID_PARAMS, f"There is no tool {params.name!r}; there are: {', '.join(tools)}."
             )
+        if (params.arguments or {}).get("wait"):
+            untimed(context.request.scope)
         try:
             result = await tool.call(principal, params.arguments or {})
         except Exception as error:  # whatever goes wrong is told to the model, in words

@@ -17,6 +17,7 @@ from flynn.api.authentication import Authenticator
 from flynn.api.backups import Backups, NotKept, backup_doors
 from flynn.api.blobs import blob_doors
 from flynn.api.conversations import conversation_doors
+from flynn.api.counting import Counting
 from flynn.api.differences import difference_doors
 from flynn.api.door import REFERENCE, answer_json
 from flynn.api.example import Example, NotOffered, example_doors
@@ -41,6 +42,7 @@ from flynn.intake import Intake
 from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.store.views import Views
+from flynn.telemetry.request_metrics import RequestMetrics
 
 OVERHEAD = 65_536
 """Bytes that a body may have beside its message: names, quotes, the other fields."""
@@ -67,6 +69,7 @@ def create_api(
     model_keys: ModelKeys,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    requests: RequestMetrics,
     page: Page,
     example: Example = NOT_PLAYED,
     backups: Backups = NOT_KEPT,
@@ -83,8 +86,8 @@ def create_api(
     listened on (a loopback one is guarded against DNS rebinding); `allowed_origins` are the web pages
     elsewhere that may connect. `socket_polling` lets Socket.IO clients in that poll. Of larger WebSocket
     messages, those that the ASGI server lets through are answered with a 413 problem. `scrape` gives what
-    /metrics shows, `sockets_open` is told how many Socket.IO connections there are. `example` is played
-    when it is asked for, and `backups` are taken.
+    /metrics shows, `requests` counts what is asked, `sockets_open` is told how many Socket.IO connections
+    there are. `example` is played when it is asked for, and `backups` are taken.
     """
     max_bytes = 6 * message_max_bytes + OVERHEAD
     authenticator = Authenticator(views)
@@ -133,6 +136,7 @@ def create_api(
         authenticator=authenticator,
         max_bytes=max_bytes,
         changed=sockets_open,
+        requests=requests,
     )
     whole = socketio.ASGIApp(sockets.server, app, on_shutdown=sockets.close)
     return Gate(
@@ -140,6 +144,7 @@ def create_api(
         doorkeeper=Doorkeeper(host=host, allowed_origins=allowed_origins),
         authenticator=authenticator,
         max_bytes=max_bytes,
+        counting=Counting(requests),
         polling=Polling(whole, sockets.engine_sockets) if socket_polling else None,
     )
 
@@ -149,6 +154,7 @@ def create_operations(
     views: Views,
     ready: Callable[[], Awaitable[Readiness]],
     scrape: Callable[[], Awaitable[bytes]],
+    requests: RequestMetrics,
     host: str,
 ) -> ASGIApp:
     """The doors of a process that only works: /health, /ready and /metrics."""
@@ -160,6 +166,7 @@ def create_operations(
         doorkeeper=Doorkeeper(host=host, allowed_origins=()),
         authenticator=Authenticator(views),
         max_bytes=OVERHEAD,
+        counting=Counting(requests),
     )
 
 

@@ -8,6 +8,7 @@ are those that the client has certainly received: a resumed conversation may rep
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -39,6 +40,8 @@ from flynn.live.hub import Hub
 from flynn.live.viewer import service_ends
 from flynn.store.views import Views
 from flynn.telemetry.logging import bind, get_logger
+from flynn.telemetry.metrics import OTHER
+from flynn.telemetry.request_metrics import RequestMetrics
 
 PING_EVERY = 15
 """Seconds between PINGs; a client that answers none for PING_TIMEOUT seconds is gone."""
@@ -67,8 +70,9 @@ class Sockets:
         authenticator: Authenticator,
         max_bytes: int,
         changed: Callable[[int], None] = lambda _count: None,
+        requests: RequestMetrics,
     ) -> None:
-        """`changed` is told how many connections there are, whenever that changes."""
+        """`changed` is told how many connections there are, when that changes; `requests` counts calls."""
         logger = logging.getLogger("flynn.socketio")
         logger.setLevel(logging.WARNING)
         self._intake = intake
@@ -79,6 +83,7 @@ class Sockets:
         self._ended = False
         self._clients: dict[str, Client] = {}
         self._changed = changed
+        self._requests = requests
         self._calls: dict[str, Call] = {
             "conversation.create": self._create,
             "conversation.open": self._open,
@@ -198,14 +203,22 @@ class Sockets:
     async def _called(self, name: str, sid: str, *arguments: Json) -> dict[str, Json]:
         """Answer one call. Calls of a client are carried out one by one, in the order they came."""
         request_id = secrets.token_hex(8)
-        try:
-            client = self._client(sid)
-            with bind(request_id=request_id):
+        label = name if name in self._calls else OTHER
+        since = time.perf_counter()
+        with bind(request_id=request_id):
+            try:
+                client = self._client(sid)
                 async with client.turn():
                     call, order = self._read(name, arguments)
-                    return {"ok": True, **await call(client, order)}
-        except Exception as error:
-            return {"error": problem_of(named(error, request_id=request_id), request_id=request_id)}
+                    done: dict[str, Json] = {"ok": True, **await call(client, order)}
+            except Exception as error:
+                found = named(error, request_id=request_id)
+                outcome = "failed" if found.status >= 500 else "refused"
+                done = {"error": problem_of(found, request_id=request_id)}
+            else:
+                outcome = "ok"
+        self._requests.called(label, outcome, time.perf_counter() - since)
+        return done
 
     def _client(self, sid: str) -> Client:
         client = self._clients.get(sid)

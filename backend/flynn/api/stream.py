@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from flynn.api.counting import untimed
 from flynn.api.gate import CUT
 from flynn.api.problem import named, problem_of
 from flynn.domain.delta import Delta
@@ -58,6 +59,7 @@ class _Stream(StreamingResponse):
             except TimeoutError as error:
                 raise OSError("the client does not read") from error
 
+        untimed(scope)
         try:
             await super().__call__(scope, receive, patient)
         except (ClientDisconnect, OSError):

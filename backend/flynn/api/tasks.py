@@ -4,8 +4,9 @@ import asyncio
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
+from flynn.api.counting import untimed
 from flynn.api.door import Client, Cursor, Delegator, Door, Limit, Reader, answer, declared
 from flynn.domain.callback import CallbackState
 from flynn.domain.delta import Delta
@@ -89,6 +90,7 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
 
     @doors.get("/{task_id}", response_model=TaskView, responses=declared(404))
     async def get_task(
+        request: Request,
         principal: Reader,
         task_id: UUID,
         wait: Annotated[
@@ -101,6 +103,8 @@ def task_doors(*, intake: Intake, views: Views, hub: Hub) -> APIRouter:
         ] = 0,
     ) -> Response:
         """One task; with `wait`, as soon as it is over or waits for somebody, or when the time is up."""
+        if wait:
+            untimed(request.scope)
         return answer(await settled(principal, task_id, wait, views=views, hub=hub))
 
     @doors.post("/{task_id}/cancel", response_model=TaskView, responses=declared(404))

@@ -21,6 +21,7 @@ from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.views import Views
 from flynn.telemetry.metrics import Metrics
+from flynn.telemetry.request_metrics import RequestMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ async def open_doors(
             model_keys=model_keys,
             ready=health.ready,
             scrape=scrape.text,
+            requests=RequestMetrics(metrics),
             page=open_page(),
             example=example,
             backups=backups,
@@ -85,8 +87,14 @@ async def _nobody_follows() -> None:
 
 @asynccontextmanager
 async def open_operations(
-    settings: Settings, *, views: Views, health: Health, scrape: Scrape
+    settings: Settings, *, views: Views, health: Health, scrape: Scrape, metrics: Metrics
 ) -> AsyncIterator[Doors]:
     """/health, /ready and /metrics, for a process that only works."""
-    api = create_operations(views=views, ready=health.ready, scrape=scrape.text, host=settings.host)
+    api = create_operations(
+        views=views,
+        ready=health.ready,
+        scrape=scrape.text,
+        requests=RequestMetrics(metrics),
+        host=settings.host,
+    )
     yield Doors(api, _nobody_follows)

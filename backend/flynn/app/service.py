@@ -12,14 +12,14 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
-from flynn.app.backups import KeptBackups, hold_nothing_back, keeper_of, no_backups
+from flynn.app.backups import KeptBackups, directory_of, hold_nothing_back, keeper_of, no_backups
 from flynn.app.cast import Cast
 from flynn.app.database import open_database
 from flynn.app.doors import open_doors, open_operations
 from flynn.app.example import NOT_OFFERED, ScriptedExample, offers_example
 from flynn.app.model import Model
 from flynn.app.model_key import HeldKey, ModelKeys
-from flynn.app.places import own_places
+from flynn.app.places import disk_places, own_places
 from flynn.app.rules import caps_of, fallback_of, read_rules, rules_of
 from flynn.app.seeding import read_mounts, seed
 from flynn.app.working import GRACE_SECONDS, hasten, open_worker
@@ -31,6 +31,8 @@ from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
 from flynn.ops.backup.keeper import open_keeper
 from flynn.ops.backup.standing import backups_part, measure
+from flynn.ops.disk import Disks
+from flynn.ops.loop_lag import watched_loop
 from flynn.ops.readiness import Health, volumes_part
 from flynn.ops.scrape import Scrape
 from flynn.sandbox.command import Sandbox, SandboxReport
@@ -186,6 +188,15 @@ async def open_service(
             ready=health.ready,
             standings=model.client.standings,
             held=lambda: engine.held if engine else 0,
+            disks=Disks(
+                disk_places(
+                    settings,
+                    volumes=[volume.root for volume in mounts.declared],
+                    backups=directory_of(settings) if keeper is not None else None,
+                )
+            ),
+            lag=await stack.enter_async_context(watched_loop()),
+            lease_seconds=settings.lease_seconds,
             measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
         example = None
@@ -221,7 +232,7 @@ async def open_service(
                 backups=KeptBackups(keeper) if keeper is not None else no_backups(settings),
             )
             if doors
-            else open_operations(settings, views=views, health=health, scrape=scrape)
+            else open_operations(settings, views=views, health=health, scrape=scrape, metrics=metrics)
         )
         yield Service(
             api=opened.api,

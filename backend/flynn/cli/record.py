@@ -17,6 +17,9 @@ from flynn.settings import Settings
 RECORD = "serve.json"
 LOCK = "serve.lock"
 
+_SAME_TIME = 1.0
+"""Seconds by which two readings of a process's creation may differ: the system's clock is adjusted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -32,7 +35,7 @@ def find_running(settings: Settings) -> Running | None:
     try:
         entry = json.loads((settings.data_dir / RECORD).read_text())
         process = psutil.Process(int(entry["pid"]))
-        if abs(process.create_time() - float(entry["started_at"])) > 1.0:
+        if abs(process.create_time() - float(entry["started_at"])) > _SAME_TIME:
             return None
         key = (settings.data_dir / OWNER_KEY).read_text().strip()
         return Running(str(entry["url"]), process.pid, key)
@@ -42,11 +45,14 @@ def find_running(settings: Settings) -> Running | None:
 
 @contextmanager
 def own(settings: Settings) -> Iterator[Path]:
-    """Own the data directory as its one service; gives the path of the record, removed at the end.
+    """Own the data directory; gives the path of the record, removed at the end if it is this process's.
 
-    Raises ConfigurationError when another process owns it.
+    Whoever runs the database in it owns it alone. Services on a database of somebody else may share one,
+    as several containers share a mount; the record is then that of the latest.
+    Raises ConfigurationError when another process is in the way.
     """
     directory = settings.data_dir
+    alone = settings.database_url is None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -56,7 +62,7 @@ def own(settings: Settings) -> Iterator[Path]:
         ) from error
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise ConfigurationError(
@@ -68,7 +74,7 @@ def own(settings: Settings) -> Iterator[Path]:
         try:
             yield record
         finally:
-            record.unlink(missing_ok=True)
+            _remove(record)
     finally:
         os.close(lock)
 
@@ -81,9 +87,23 @@ def _note(lock: int, directory: Path) -> None:
         raise ConfigurationError(f"{directory} cannot be written: {error.strerror}.") from error
 
 
+def _remove(record: Path) -> None:
+    try:
+        entry = json.loads(record.read_text())
+        ours = entry["pid"] == os.getpid() and abs(entry["started_at"] - _created()) <= _SAME_TIME
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if ours:
+        record.unlink(missing_ok=True)
+
+
+def _created() -> float:
+    return psutil.Process().create_time()
+
+
 def write_record(record: Path, url: str) -> None:
     """Say where this process listens."""
-    entry = {"pid": os.getpid(), "started_at": psutil.Process().create_time(), "url": url}
-    draft = record.with_suffix(".draft")
+    entry = {"pid": os.getpid(), "started_at": _created(), "url": url}
+    draft = record.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(entry))
     draft.replace(record)

@@ -3,7 +3,7 @@
 Every function raises ValueError for what it refuses; what would be right is for the caller to say.
 """
 
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _ASYNCPG = "postgresql+asyncpg://"
 _LIBPQ = "postgresql://"
@@ -43,6 +43,22 @@ def password(url: str) -> str | None:
     """The password in `url`, unquoted, if there is one."""
     quoted = urlsplit(url).password
     return unquote(quoted) if quoted else None
+
+
+def user(url: str) -> str | None:
+    """The user in `url`, unquoted, if there is one."""
+    quoted = urlsplit(url).username
+    return unquote(quoted) if quoted else None
+
+
+def vouched(url: str) -> bool:
+    """Whether something else than a password in `url` says who we are to a PostgreSQL server.
+
+    A socket of this machine (no host, or a directory as `host`), a certificate, or a file of passwords.
+    """
+    given = dict(parse_qsl(urlsplit(url).query))
+    host = urlsplit(url).hostname or given.get("host", "")
+    return not host or host.startswith("/") or bool({"sslcert", "passfile"} & given.keys())
 
 
 def redis_url(url: str) -> str:

@@ -13,10 +13,11 @@ from prometheus_client import Gauge
 
 from flynn.domain.readiness import Readiness
 from flynn.model.breaker import Standing
+from flynn.ops.disk import Disks
 from flynn.store.census import Census, take_census
 from flynn.store.database import Database
 from flynn.store.outage import OUTAGES
-from flynn.telemetry.logging import get_logger
+from flynn.telemetry.logging import current_level, get_logger
 from flynn.telemetry.metrics import Metrics
 
 FRESH_SECONDS = 3.0
@@ -30,8 +31,8 @@ _BREAKER = ("closed", "half_open", "open")
 class Scrape:
     """Fills the gauges of `metrics` in.
 
-    `held` counts the runs of this process, `standings` are those of the models,
-    `measure` fills in what backups say.
+    `held` counts the runs of this process, `standings` are those of the models, `disks` the places that it
+    lives on, `lag` says how late its event loop was, `measure` fills in what backups say.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class Scrape:
         ready: Callable[[], Awaitable[Readiness]],
         held: Callable[[], int] = lambda: 0,
         standings: Callable[[], Sequence[Standing]] = tuple,
+        disks: Disks | None = None,
+        lag: Callable[[], float] = lambda: 0.0,
+        lease_seconds: float = 0.0,
         measure: Callable[[], None] | None = None,
     ) -> None:
         self._metrics = metrics
@@ -50,6 +54,9 @@ class Scrape:
         self._held = held
         self._watched: Callable[[], int] = lambda: 0
         self._standings = standings
+        self._disks = disks
+        self._lag = lag
+        self._lease_seconds = lease_seconds
         self._measure = measure
         self._asked_at = -FRESH_SECONDS
         self._asking = asyncio.Lock()
@@ -63,6 +70,9 @@ class Scrape:
         """The metrics in Prometheus's text format."""
         metrics = self._metrics
         metrics.pool_in_use.set(self._database.in_use)
+        metrics.pool_size.set(self._database.most)
+        metrics.loop_lag.set(self._lag())
+        metrics.log_level.set(current_level())
         metrics.runs_held.set(self._held())
         metrics.watched.set(self._watched())
         if self._measure is not None:
@@ -71,7 +81,7 @@ class Scrape:
             _one_of(metrics.breaker, standing.model, standing.state, _BREAKER)
         async with self._asking:
             if time.monotonic() - self._asked_at >= FRESH_SECONDS:
-                await asyncio.gather(self._ask_parts(), self._ask_census())
+                await asyncio.gather(self._ask_parts(), self._ask_census(), self._ask_disks())
                 self._asked_at = time.monotonic()
         return metrics.text()
 
@@ -79,16 +89,25 @@ class Scrape:
         for part in (await self._ready()).parts:
             _one_of(self._metrics.parts, part.name, part.state, _STATES)
 
+    async def _ask_disks(self) -> None:
+        if self._disks is None:
+            return
+        found = await asyncio.to_thread(self._disks.ratios, PATIENCE)
+        self._metrics.disk_used.clear()
+        for place, ratio in found.items():
+            self._metrics.disk_used.labels(place).set(ratio)
+
     async def _ask_census(self) -> None:
         try:
             async with asyncio.timeout(PATIENCE), self._database.statement() as connection:
-                census = await take_census(connection)
+                census = await take_census(connection, lease_seconds=self._lease_seconds)
         except OUTAGES as error:
             self._log.debug("the database does not answer the scrape", error=str(error))
             self._metrics.census_up.set(0)
             self._metrics.runs.clear()
             self._metrics.queue_depth.set(math.nan)
             self._metrics.queue_age.set(math.nan)
+            self._metrics.runs_stuck.set(math.nan)
             return
         self._metrics.census_up.set(1)
         self._show(census)
@@ -99,6 +118,7 @@ class Scrape:
             metrics.runs.labels(state).set(getattr(census, state))
         metrics.queue_depth.set(census.queued)
         metrics.queue_age.set(census.queue_age)
+        metrics.runs_stuck.set(census.stuck)
 
 
 def _one_of(gauge: Gauge, name: str, state: str, states: Sequence[str]) -> None:

@@ -22,6 +22,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 20, max_overflow: int = 10) -> None:
         self.url = url
+        self.most = pool_size + max_overflow
+        """Connections that may be in use at a time."""
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,

@@ -81,6 +81,11 @@ class Logger:
         """A logger that adds `context` to each of its records."""
         return Logger(self._logger, self._context | context)
 
+    @property
+    def on_debug(self) -> bool:
+        """Whether `debug` logs anything: for callers to whom making the context costs something."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
     def debug(self, message: str, /, **context: object) -> None:
         """What a developer looks for."""
         self._emit(logging.DEBUG, message, context)
@@ -111,6 +116,11 @@ class Logger:
 def get_logger(name: str) -> Logger:
     """The logger `name`, usually `__name__`. May be made before `configure` has run."""
     return Logger(logging.getLogger(name), {})
+
+
+def current_level() -> int:
+    """The least severity that is logged, as the standard library numbers it: 10 is debug, 40 error."""
+    return logging.getLogger().level
 
 
 @contextmanager

@@ -24,6 +24,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client l
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _QUICK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 OTHER = "other"
@@ -64,10 +65,32 @@ class Metrics:
         self.queue_age = self._gauge(
             "flynn_queue_age_seconds", "How long the run that has waited longest for a worker has waited."
         )
+        self.runs_stuck = self._gauge(
+            "flynn_runs_stuck",
+            "Running runs of the whole service that nobody seems to drive: their worker is silent and none "
+            "took them over, or their log has stood still for a quarter of an hour.",
+        )
         self.census_up = self._gauge(
             "flynn_census_up", "1 when the database answered for the figures of the whole service, else 0."
         )
         self.pool_in_use = self._gauge("flynn_pool_in_use", "Database connections that are in use here.")
+        self.pool_size = self._gauge(
+            "flynn_pool_size", "Database connections that this process may have, those under load included."
+        )
+        self.disk_used = self._gauge(
+            "flynn_disk_used_ratio",
+            "How full the file system of a place is, from 0 to 1, as df counts it; of several volumes the "
+            "fullest. A place that does not answer is left out.",
+            "place",
+        )
+        self.loop_lag = self._gauge(
+            "flynn_loop_lag_seconds",
+            "How late the event loop was at its latest within the last 15 seconds.",
+        )
+        self.log_level = self._gauge(
+            "flynn_log_level",
+            "Least severity that is logged here: 10 debug, 20 info, 30 warning, 40 error.",
+        )
         self.runs_held = self._gauge("flynn_runs_held", "Runs that this process's worker drives now.")
         self.watched = self._gauge("flynn_watched_conversations", "Conversations that clients follow here.")
 
@@ -128,6 +151,34 @@ class Metrics:
         )
 
         # Clients.
+        self.http_requests = self._counter(
+            "flynn_http_requests",
+            "HTTP requests that were answered here; 499 are those that got no answer since the client left, "
+            "`other` is the route of those that none was found for, or that were refused before.",
+            "method",
+            "route",
+            "status",
+        )
+        self.http_seconds = self._histogram(
+            "flynn_http_request_seconds",
+            "From a request's body to the beginning of its answer; without streams, sockets, and requests "
+            "that ask to wait.",
+            _ANSWERS,
+            "method",
+            "route",
+        )
+        self.socket_calls = self._counter(
+            "flynn_socket_calls",
+            "Calls over Socket.IO by how they ended: ok, refused (the caller's matter) or failed (ours).",
+            "call",
+            "outcome",
+        )
+        self.socket_call_seconds = self._histogram(
+            "flynn_socket_call_seconds",
+            "How long calls over Socket.IO took, the wait for earlier ones of their client included.",
+            _ANSWERS,
+            "call",
+        )
         self.callbacks = self._counter(
             "flynn_callbacks",
             "Posts to callbacks of tasks by what became of them, and callbacks that were given up (dead).",

@@ -1,0 +1,213 @@
+"""The loop of the service: at each tick look, receive, take a base when one is due, thin out, tell.
+
+the database away        said once, tried again at the next tick
+another database         nothing is taken, and the check fails, until the operator decides
+a line that broke        the slot and the receiver begin anew, and a base is due at once
+anything else wrong      said, and tried again: `barman check` keeps failing meanwhile
+"""
+
+import asyncio
+import math
+import shutil
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from deploy.backup.keeping import files, state
+from deploy.backup.keeping.barman import Barman, BarmanFailed, Base
+from deploy.backup.keeping.database import AWAY, Look, look, make_role
+from deploy.backup.keeping.place import SERVER, Place
+from flynn.domain.errors import FlynnError
+from flynn.telemetry.logging import get_logger
+
+RETRY = timedelta(minutes=5)
+"""How long after a base that could not be taken the next is tried."""
+
+ROOM_BYTES = 256_000_000
+LOG_BYTES = 10_000_000
+"""Barman's own log is moved aside at that size; one of before is kept."""
+
+_log = get_logger("flynn.backup")
+
+
+class Figures:
+    """What the service's /metrics says, by the names that the backups of an embedded database have."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.age = Gauge(
+            "flynn_backup_age_seconds",
+            "How old the newest base is; NaN while there is none.",
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "flynn_backup_lag_seconds",
+            "How far the received log is behind the database; NaN before anything is received.",
+            registry=self.registry,
+        )
+        self.bytes = Gauge(
+            "flynn_backup_bytes",
+            "What all backups take on the disk, their log included.",
+            registry=self.registry,
+        )
+        self.taken = Counter(
+            "flynn_backups", "Bases that were begun, by how they ended.", ["outcome"], registry=self.registry
+        )
+        for gauge in (self.age, self.lag, self.bytes):
+            gauge.set(math.nan)
+
+
+class Service:
+    """Keeps one database backed up, until it is stopped."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.barman = Barman(place)
+        self.figures = Figures()
+        self._state = state.read(place)
+        self._bases: list[Base] = []
+        self._not_before = datetime.min.replace(tzinfo=UTC)
+        self._told = ""
+        self._role = False
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Tick until `stopped`; then the receiver ends in order."""
+        if self.place.metrics_port:
+            start_http_server(self.place.metrics_port, registry=self.figures.registry)
+        while not stopped.is_set():
+            try:
+                await self.tick()
+            except AWAY as error:
+                self._tell(f"the database cannot be asked: {error or type(error).__name__}")
+            except (BarmanFailed, FlynnError) as error:
+                self._tell(str(error))
+            try:
+                await asyncio.wait_for(stopped.wait(), self.place.tick_seconds)
+            except TimeoutError:
+                continue
+        try:
+            await self._barman("receive-wal", "--stop", SERVER)
+        except BarmanFailed as error:
+            _log.warning("the receiver was not running at the end", said=str(error))
+
+    async def tick(self) -> None:
+        """Look at everything once. Raises what AWAY names, BarmanFailed, FlynnError."""
+        if not self._role:
+            await make_role(self.place)
+            self._role = True
+            _log.info("the database knows the role that receives its log")
+        await self._receive(await look(self.place))
+        await self._barman("cron")
+        self._bases = await asyncio.to_thread(self.barman.bases)
+        now = await look(self.place)
+        self._keep(self._state.cover(now).without(self._bases))
+        if self._due(now.at):
+            await self.take(now)
+        await asyncio.to_thread(self._thin_out)
+        self._measure(now.at)
+        self._tell("")
+
+    async def take(self, now: Look) -> None:
+        """Take a base, compare it with its checksums and archive the files. Raises BarmanFailed and more."""
+        # Counts until the end says otherwise.
+        self._not_before = now.at + RETRY
+        free = shutil.disk_usage(self.place.home).free
+        try:
+            if free < (needed := round(now.bytes * 1.2) + ROOM_BYTES):
+                raise BarmanFailed(f"a base takes up to {needed:,} bytes, and {free:,} are free")  # noqa: TRY301
+            _log.info("a base is being taken")
+            await self._barman("backup", "--wait", "--wait-timeout", "120", SERVER, seconds=None)
+            self._bases = await asyncio.to_thread(self.barman.bases)
+            newest = self._bases[-1]
+            await self._barman("verify-backup", SERVER, newest.id, seconds=None)
+            bundled = await asyncio.to_thread(files.archive, self.place, newest.id)
+        except (BarmanFailed, FlynnError, OSError, IndexError):
+            self.figures.taken.labels("failed").inc()
+            raise
+        self.figures.taken.labels("taken").inc()
+        self._not_before = datetime.min.replace(tzinfo=UTC)
+        for name in bundled.skipped:
+            _log.warning("a file of a workspace was left out of the backup", name=name)
+        _log.info("a base was taken and verified", base=newest.id, bytes=newest.bytes, files=bundled.entries)
+
+    async def _receive(self, found: Look) -> None:
+        """See that the log is received, on a line that has no gap."""
+        known, line = self._state, self._state.line
+        if known.system_identifier and known.system_identifier != found.system_identifier:
+            raise BarmanFailed(
+                "this is another database than the one whose backups are here, so it is not backed up: "
+                "restore that one, or give the service a new volume (docs/backup.md)"
+            )
+        if line is None:
+            if not found.slot:
+                await self._barman("receive-wal", "--create-slot", SERVER)
+            self._keep(known.begin(found))
+            _log.info("the database's log is received from here on", timeline=found.timeline)
+            # The segment that is being written ends, so that there is one to be archived for the check.
+            await self._barman("cron")
+            await self._barman("switch-wal", "--force", "--archive", "--archive-timeout", "60", SERVER)
+            return
+        if found.timeline == line.timeline and found.slot and not found.lost:
+            return
+        reason = (
+            "the database was restored"
+            if found.timeline != line.timeline
+            else "the server no longer holds the log that was to be received next"
+        )
+        _log.error("the received log breaks here; a new base follows at once", reason=reason)
+        await self._quietly("receive-wal", "--stop", SERVER)
+        if found.slot:
+            await self._barman("receive-wal", "--drop-slot", SERVER)
+        await self._barman("receive-wal", "--create-slot", SERVER)
+        await self._barman("receive-wal", "--reset", SERVER)
+        self._keep(known.begin(found))
+        self._not_before = datetime.min.replace(tzinfo=UTC)
+
+    def _due(self, now: datetime) -> bool:
+        standing = self._state.standing(-1, self._bases) if self._state.line else ()
+        if not standing:
+            return now >= self._not_before
+        due = standing[-1].ended_at + timedelta(hours=self.place.hours)
+        return now >= max(due, self._not_before)
+
+    def _thin_out(self) -> None:
+        # One that a command beside us is taking is none of Barman's whole ones yet.
+        names = {path.name for path in (self.place.server / "base").glob("*")}
+        try:
+            gone = files.thin_out(self.place, names) if self._bases else []
+            barman_log = self.place.home / "barman.log"
+            if barman_log.exists() and barman_log.stat().st_size > LOG_BYTES:
+                barman_log.replace(self.place.home / "barman.log.1")
+        except OSError as error:
+            raise BarmanFailed(f"old archives cannot be removed: {error.strerror}") from error
+        for name in gone:
+            _log.info("an archive of files went with its base", base=name)
+
+    def _measure(self, now: datetime) -> None:
+        newest = self._bases[-1].ended_at if self._bases else None
+        self.figures.age.set((now - newest).total_seconds() if newest else math.nan)
+        self.figures.lag.set(self._state.lag_seconds(now))
+        total = sum(path.stat().st_size for path in self.place.home.rglob("*") if path.is_file())
+        self.figures.bytes.set(total)
+
+    def _keep(self, new: state.State) -> None:
+        if new != self._state:
+            self._state = new
+            state.write(self.place, new)
+
+    def _tell(self, trouble: str) -> None:
+        """Say what is wrong, once, and when it is over."""
+        if trouble and trouble != self._told:
+            _log.error("backups are not as they should be", reason=trouble)
+        elif not trouble and self._told:
+            _log.info("backups are as they should be again")
+        self._told = trouble
+
+    async def _barman(self, *words: str, seconds: float | None = 120.0) -> str:
+        return await asyncio.to_thread(self.barman.run, *words, seconds=seconds)
+
+    async def _quietly(self, *words: str) -> None:
+        try:
+            await self._barman(*words)
+        except BarmanFailed as error:
+            _log.info("Barman had nothing to end", said=str(error))

@@ -1,0 +1,106 @@
+"""The loop of the backup service: it receives, says when it does not, and begins anew when it has to."""
+
+import re
+
+import psutil
+import pytest
+
+from tests.deploy.barman_stage import PATIENCE, Stage, opened
+from tests.eventually import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs("barman"), pytest.mark.timeout(1500)]
+
+
+async def check(stage: Stage) -> str:
+    _, said = await stage.command("check")
+    return said
+
+
+async def test_the_check_is_bad_without_a_receiver_and_good_again_with_one() -> None:
+    async with opened() as stage:
+        async with stage.service() as service:
+            await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
+            assert service.receivers()
+        # The service ended in order, and so did the receiver.
+        assert not service.receivers()
+        said = await check(stage)
+        assert re.search(r"receive-wal running: FAILED", said)
+        assert not await stage.well()
+
+        async with stage.service() as service:
+            await eventually(stage.well, what="the receiver's return", seconds=PATIENCE, every=2)
+            # Killed, it comes back by itself.
+            before = {process.pid for process in service.receivers()}
+            for process in service.receivers():
+                process.kill()
+
+            async def back() -> bool:
+                pids = {process.pid for process in service.receivers()}
+                return bool(pids) and not pids & before and await stage.well()
+
+            await eventually(back, what="a receiver that was killed", seconds=PATIENCE, every=1)
+            # No base was taken for all that: the newest is not old.
+            assert service.said.count("a base was taken and verified") == 1
+
+            # A base without its archive of workspaces is half a backup.
+            archives = stage.home / "files"
+            archives.rename(stage.home / "elsewhere")
+            archives.mkdir()
+            assert "files: FAILED" in await check(stage)
+            archives.rmdir()
+            (stage.home / "elsewhere").rename(archives)
+            assert await stage.well()
+
+
+async def test_the_role_can_read_the_log_and_write_nothing() -> None:
+    async with opened() as stage:
+        async with stage.service() as service:
+            await eventually(
+                lambda: "the database knows the role" in service.said, seconds=PATIENCE, what="the role"
+            )
+            (role,) = await stage.ask("SELECT * FROM pg_roles WHERE rolname = 'barman'")
+            assert role["rolreplication"]
+            assert not role["rolsuper"]
+            assert not role["rolcreaterole"]
+            assert not role["rolcreatedb"]
+            # The superuser's password goes no further than the loop itself.
+            children = psutil.Process(service.process.pid).children(recursive=True)
+            assert not any("POSTGRES_PASSWORD" in child.environ() for child in children)
+            await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
+        (slot,) = await stage.ask("SELECT * FROM pg_replication_slots")
+        assert (slot["slot_name"], slot["slot_type"]) == ("barman", "physical")
+        kept = (stage.home / "password").stat().st_mode & 0o777
+        assert kept == 0o600
+
+        # A slot that is lost breaks the line: it is said, and a base follows on another.
+        await stage.ask("SELECT pg_drop_replication_slot('barman')")
+        async with stage.service() as service:
+            await eventually(
+                lambda: service.said.count("a base was taken and verified") == 2,
+                what="a base on the new line",
+                seconds=PATIENCE,
+                every=1,
+            )
+            assert "the received log breaks here" in service.said
+            await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
+        assert len((await stage.document("list"))["windows"]) == 2
+
+
+async def test_another_database_is_not_backed_up_over_the_backups_of_this_one() -> None:
+    async with opened() as stage:
+        async with stage.service():
+            await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
+        stage.kill()
+        stage.initialise(stage.directory / "another")
+        await stage.start(stage.directory / "another")
+        await stage.ask("CREATE DATABASE reznetai_local", database="postgres")
+        async with stage.service() as service:
+            await eventually(
+                lambda: "this is another database" in service.said,
+                what="the refusal",
+                seconds=PATIENCE,
+                every=1,
+            )
+            assert not await stage.well()
+        assert not await stage.ask("SELECT * FROM pg_replication_slots")
+        assert len((await stage.document("list"))["bases"]) == 1
