@@ -29,7 +29,7 @@ NO_SETTINGS = {
     "FLYNN_KEY": "examples/quorra/quorra.py",
     "FLYNN_URL": "examples/quorra/quorra.py",
     "FLYNN_CHAOS_SEED": "tests/drills/test_drill_chaos.py",
-    "FLYNN_IMAGE": "tests/sandbox/container.py",
+    "FLYNN_IMAGE": "tests/scripts/test_scripts_container.py",
 }
 """Variables of other programs than the service, and where each is read or made."""
 
