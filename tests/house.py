@@ -43,7 +43,7 @@ from flynn.worker.runner import Runner
 from flynn.worker.workplace import Caps
 from flynn.workspace.mounts import Mounts, find_mounts
 from flynn.workspace.volume import make_volume
-from tests.postgres import TestDatabase, TestDatabases
+from tests.postgres import Prepare, TestDatabase, TestDatabases
 
 ROOT = Path(__file__).parents[1]
 LIMITS = Limits(turns=50, nanodollars=1_000_000_000, prompt_tokens=95_000)
@@ -163,9 +163,10 @@ async def open_house(
     api_key: Callable[[], str | None] = lambda: "test-key",
     sandbox_of: Preference = "auto",
     volume: bool = False,
+    prepared: Prepare = prepare,
 ) -> AsyncIterator[House]:
     """Put a house together around a scripted model; a principal may spend `day` nano-dollars a day. With
-    `volume`, the workspace lies on one.
+    `volume`, the workspace lies on one. Its database is as `prepared` leaves a template.
     """
     scenarios = parse_scenarios(script) if isinstance(script, str) else list(script)
     workspace = tmp_path / "workspace"
@@ -176,7 +177,7 @@ async def open_house(
     prompts = Prompts(ROOT / "prompts")
     agents = load_agents([ROOT / "agents"])
     async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(TestDatabases.shared().new(prepare))
+        postgres = stack.enter_context(TestDatabases.shared().new(prepared))
         simulator = await stack.enter_async_context(SimulatorServer(scenarios, options))
         database = Database(postgres.url, pool_size=5)
         stack.push_async_callback(database.close)

@@ -9,6 +9,10 @@
 
 The server starts with the first database (about 0.7 s) and ends with the process. It runs on a thread and
 a loop of its own, so that it outlives the tests' loops. With pytest-xdist each worker has its own.
+
+`FLYNN_TEST_DATABASE_URL=postgresql://…` names a server that is there already (CI's service), whose role may
+create databases: the tests' databases are made on it, and dropped. Tests that ill-treat a server, or that
+are about the embedded one, start their own all the same.
 """
 
 import asyncio
@@ -16,6 +20,8 @@ import atexit
 import contextlib
 import fcntl
 import itertools
+import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -55,6 +61,19 @@ class TestDatabases:
     _shared: ClassVar["TestDatabases | None"] = None
 
     def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="test-postgres", daemon=True)
+        self._thread.start()
+        self._numbers = itertools.count(1)
+        self._templates: dict[Prepare, str] = {}
+        self._lock = threading.Lock()
+        self._prefix = ""
+        self.server: EmbeddedPostgres | None = None
+        there = os.environ.get("FLYNN_TEST_DATABASE_URL")
+        if there:
+            self._dsn = make_url(there).set(drivername="postgresql").render_as_string(hide_password=False)
+            self._prefix = f"flynn_{secrets.token_hex(4)}_"  # several processes share the server
+            return
         # Durability is of no use here, so memory will do.
         memory = Path("/dev/shm")
         base = memory if memory.is_dir() and shutil.disk_usage(memory).free > 2_000_000_000 else None
@@ -63,13 +82,8 @@ class TestDatabases:
         self.server = EmbeddedPostgres(
             self._directory / "postgres", fsync=False, settings={"autovacuum": "off"}
         )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="test-postgres", daemon=True)
-        self._thread.start()
-        self._numbers = itertools.count(1)
-        self._templates: dict[Prepare, str] = {}
-        self._lock = threading.Lock()
         self._await(self.server.start())
+        self._dsn = self.server.dsn
 
     @classmethod
     def shared(cls) -> "TestDatabases":
@@ -103,24 +117,31 @@ class TestDatabases:
             self._execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
     def stop(self) -> None:
-        """End the server and remove its files."""
-        self._await(self.server.stop())
+        """End the server and remove its files; leave a server that was there without what was made here."""
+        if self.server is None:
+            for template in self._templates.values():
+                self._execute(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")
+        else:
+            self._await(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self.server is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def _create(self, name: str, template: str) -> TestDatabase:
+        name = f"{self._prefix}{name}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        address = make_url(self._dsn).set(database=name)
         url, dsn = (
-            make_url(address).set(database=name).render_as_string(hide_password=False)
-            for address in (self.server.url, self.server.dsn)
+            address.set(drivername=driver).render_as_string(hide_password=False)
+            for driver in ("postgresql+asyncpg", "postgresql")
         )
         return TestDatabase(name=name, url=url, dsn=dsn)
 
     def _execute(self, statement: str) -> None:
         async def execute() -> None:
-            connection = await asyncpg.connect(self.server.dsn)
+            connection = await asyncpg.connect(self._dsn)
             try:
                 await connection.execute(statement)
             finally:

@@ -1,17 +1,37 @@
-"""The documents name nothing that is not there: links, headings and scripts are looked up."""
+"""The documents name nothing that is not there: links, headings, scripts, commands, options and settings are
+looked up, and so is every message that docs/troubleshooting.md quotes.
+"""
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from typer import Typer
+from typer.main import get_command
 
 from flynn.cli.commands import app
+from flynn.settings import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+NO_SETTINGS = {
+    "FLYNN_BIND": "deploy/haproxy.cfg",
+    "FLYNN_1": "deploy/haproxy.cfg",
+    "FLYNN_2": "deploy/haproxy.cfg",
+    "FLYNN_3": "deploy/haproxy.cfg",
+    "FLYNN_PROCESS": "deploy/haproxy.cfg",
+    "FLYNN_KEY": "examples/quorra/quorra.py",
+    "FLYNN_URL": "examples/quorra/quorra.py",
+    "FLYNN_CHAOS_SEED": "tests/drills/test_drill_chaos.py",
+    "FLYNN_IMAGE": "tests/scripts/test_scripts_container.py",
+}
+"""Variables of other programs than the service, and where each is read or made."""
 
 _FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1[^\n]*$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]+`")
@@ -23,6 +43,9 @@ _COMMAND = re.compile(
     r"(?P<first>[a-z]\w*(?:-\w+)*)(?: (?P<second>[a-z]\w*))?",
     re.MULTILINE,
 )
+_CALL = re.compile(r"(?:^|[\s`;|&($])(?:\.venv/bin/|/\S*/)?flynn (?P<words>[a-z][^\n|;&`#<>]*)", re.MULTILINE)
+_OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]*")
+_VARIABLE = re.compile(r"\bFLYNN_[A-Z0-9_]*[A-Z0-9](?![\w…*])")
 _SCRIPT = re.compile(r"(?<![\w/-])(?:\./)?(?P<path>scripts/[\w./-]*\w)")
 
 
@@ -72,6 +95,55 @@ def _unknown(first: str, second: str) -> str | None:
     return f"{first} {second}" if command and second and second not in command else None
 
 
+def _code(text: str) -> list[str]:
+    """What stands in code: blocks, their continued lines joined, and pieces of lines."""
+    blocks = [block.group().replace("\\\n", " ") for block in _FENCE.finditer(text)]
+    return blocks + _CODE.findall(_FENCE.sub("", text))
+
+
+def _unknown_options(text: str) -> set[str]:
+    """Options of flynn's commands in code that the command does not have."""
+    unknown = set()
+    for call in (call for piece in _code(text) for call in _CALL.finditer(piece)):
+        command: Any = get_command(app)
+        path = []
+        words = call["words"].split()
+        while words and words[0] in getattr(command, "commands", {}):
+            path.append(words.pop(0))
+            command = command.commands[path[-1]]
+        if not path or command.context_settings.get("ignore_unknown_options"):
+            continue
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        for option in _OPTION.findall(f" {' '.join(words)}"):
+            if option not in known | {"--help"}:
+                unknown.add(f"{' '.join(path)} {option}")
+    return unknown
+
+
+@cache
+def _told() -> list[str]:
+    """Every text of the code; what is filled in is one NUL."""
+    found = []
+    for file in (ROOT / "backend" / "flynn").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                found.append(
+                    "".join(
+                        str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values
+                    )
+                )
+    return found
+
+
+def _untold(message: str) -> bool:
+    """Whether no text of the code says `message`, in which `…` stands for what is filled in."""
+    pieces = [re.escape(piece.strip()) for piece in message.split("…") if piece.strip()]
+    pattern = re.compile(r"\s?[^\n]*?\s?".join(pieces))
+    return not any(pattern.search(text) for text in _told())
+
+
 @cache
 def _commands() -> dict[str, frozenset[str]]:
     """The commands of the command line, each with those below it, if it has any."""
@@ -109,6 +181,41 @@ def test_the_check_of_commands_finds_what_does_not_exist() -> None:
     assert sorted(_unknown_commands(text)) == ["keys mend", "play"]
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_option_that_is_named_exists(document: Path) -> None:
+    assert sorted(_unknown_options(document.read_text(encoding="utf-8"))) == []
+
+
+def test_the_check_of_options_finds_what_does_not_exist() -> None:
+    block = "```bash\nA=1 .venv/bin/flynn keys create x \\\n  --scope chat --colour red\n```"
+    text = f"`flynn serve --port 1`\n{block}"
+    assert sorted(_unknown_options(text)) == ["keys create --colour"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_setting_that_is_named_exists(document: Path) -> None:
+    named = set(_VARIABLE.findall(document.read_text(encoding="utf-8")))
+    assert sorted(named - VARIABLES.keys() - NO_SETTINGS.keys()) == []
+
+
+def test_a_variable_that_is_no_setting_is_where_it_is_said_to_be() -> None:
+    for name, place in NO_SETTINGS.items():
+        assert name not in VARIABLES
+        assert name in (ROOT / place).read_text(encoding="utf-8"), name
+    unit = (ROOT / "deploy" / "flynn.service").read_text(encoding="utf-8")
+    assert {"FLYNN_DATA_DIR"} <= set(_VARIABLE.findall(unit)) <= VARIABLES.keys()
+
+
+def test_every_message_of_the_troubleshooting_is_one_of_the_code() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert len(quoted) > 30
+    assert [message for message in quoted if _untold(message)] == []
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| It says")]
+    assert len(rows) == len(quoted)
+    assert _untold("The database has schema …, made by an older version")
+
+
 def test_every_decision_is_numbered_in_turn_and_listed() -> None:
     records = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("0*.md"))
     assert [name[:4] for name in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
@@ -124,7 +231,17 @@ def test_every_picture_is_shown_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").iterdir())
     assert [picture.name for picture in pictures if picture not in shown] == []
     assert [picture.name for picture in pictures if picture.stat().st_size > 300_000] == []
-    assert "page.png" in {picture.name for picture in pictures}
+    assert {"page.png", "architecture.svg"} <= {picture.name for picture in pictures}
+
+
+def test_the_picture_of_the_architecture_can_be_read_on_both_grounds_and_aloud() -> None:
+    picture = fromstring((ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8"))
+    found = {element.tag.rpartition("}")[2]: "".join(element.itertext()) for element in picture.iter()}
+    assert "prefers-color-scheme: dark" in found["style"]
+    assert len(found["desc"]) > 200
+    assert picture.get("aria-labelledby") == "title description"
+    # Nothing is fetched, and nothing runs.
+    assert not {"script", "image", "use", "foreignObject"} & found.keys()
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

@@ -28,6 +28,7 @@ from flynn.worker.clock import HASTE_SECONDS, Clock
 from flynn.worker.courier import Courier
 from flynn.worker.endings import Endings
 from flynn.worker.engine import Engine
+from flynn.worker.overtaking import Overtaking
 from flynn.worker.presence import Presence
 from flynn.worker.runner import Runner
 from flynn.worker.schedule import Schedule
@@ -131,6 +132,15 @@ async def open_worker(
     await presence.begin()
     parts = (engine, signals, clock, presence, sweeper, checkouts, chores, courier, schedule)
     tasks = [asyncio.create_task(part.run()) for part in parts]
+
+    def stand_down() -> None:
+        # All that acts by this version's rules ends; signals still reach what is being handed back.
+        engine.wind_down(GRACE_SECONDS)
+        for part, task in zip(parts, tasks, strict=True):
+            if part not in (engine, signals):
+                task.cancel()
+
+    tasks.append(asyncio.create_task(Overtaking(database, stand_down=stand_down).run()))
     try:
         yield engine
     finally:

