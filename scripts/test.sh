@@ -120,7 +120,7 @@ if [ "$checks" = true ]; then
   stage format ruff format --check .
   stage lint ruff check .
   stage imports lint-imports --no-cache --no-logo
-  typed=(backend/flynn scripts tests)
+  typed=(backend/flynn scripts tests deploy/backup)
   if compgen -G 'bench/*.py' >/dev/null; then
     typed+=(bench)
   fi

@@ -89,7 +89,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "javascript": lambda: find_node() is not None,
     "git": _program("git"),
     "barman": lambda: (
-        shutil.which("rsync") is not None
+        all(shutil.which(name) for name in ("rsync", "file"))
         and _succeeds(str(Path(sys.prefix, "backup/bin/barman")), "--version")
     ),
 }

@@ -15,7 +15,7 @@ import yaml
 
 from deploy.backup.keeping.barman import Base
 from deploy.backup.keeping.plan import Plan, described
-from deploy.backup.keeping.state import Window
+from deploy.backup.keeping.state import Line, Window
 from flynn.ops.backup.catalogue import Bundled
 
 pytestmark = pytest.mark.slow
@@ -40,9 +40,10 @@ def plan_text(*, files: bool = True) -> str:
     plan = Plan(
         base=BASE,
         target=datetime.fromisoformat(TIME),
-        window=Window(start=MOMENT, end=MOMENT, bases=(BASE,)),
+        window=Window(start=MOMENT, end=MOMENT, bases=(BASE,), line=Line(timeline=1, began_at=MOMENT)),
         log_bytes=16_777_216,
         files=bundled if files else None,
+        files_at=MOMENT,
     )
     return "\n".join(described(plan)) + "\n"
 

@@ -6,6 +6,7 @@ which follow no link and open nothing but files. What is there is moved aside, n
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,12 @@ _ARCHIVE = "files.tar.gz"
 _ABOUT = "files.json"
 
 
+_DRAFT = ".draft-"
+
+DRAFT_SECONDS = 86_400.0
+"""How old a draft has to be before nobody can be at work on it."""
+
+
 class NoFiles(FlynnError):
     """There is no archive of the files to a base."""
 
@@ -33,17 +40,20 @@ def archive(place: Place, base: str) -> Bundled:
     target = place.files / base
     if target.is_dir():
         return about(place, base)
-    draft = place.files / f".draft-{base}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
+    # Two may do it at a time, the loop and a command: each has a draft, and the first to end gives the name.
+    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=place.files))
     try:
         bundled = pack({name: place.data / name for name in TREES}, draft / _ARCHIVE)
         (draft / _ABOUT).write_text(bundled.model_dump_json(indent=1))
         os.sync()
-        draft.rename(target)
+        try:
+            draft.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return bundled
+    return about(place, base)
 
 
 def about(place: Place, base: str) -> Bundled:
@@ -57,6 +67,11 @@ def about(place: Place, base: str) -> Bundled:
         ) from error
 
 
+def taken_at(place: Place, base: str) -> datetime:
+    """When the files beside `base` were packed. Raises OSError."""
+    return datetime.fromtimestamp((place.files / base / _ABOUT).stat().st_mtime, UTC)
+
+
 def has_archive(place: Place, base: str) -> bool:
     """Whether there is one beside `base`."""
     return (place.files / base / _ABOUT).is_file()
@@ -64,8 +79,13 @@ def has_archive(place: Place, base: str) -> bool:
 
 def thin_out(place: Place, bases: Iterable[str]) -> list[str]:
     """Remove the archives of bases that Barman has thrown away; their names. Raises OSError."""
-    kept = set(bases)
-    gone = [found.name for found in place.files.iterdir() if found.name not in kept]
+    kept, now = set(bases), datetime.now(UTC).timestamp()
+    gone = [
+        found.name
+        for found in place.files.iterdir()
+        if found.name not in kept
+        and not (found.name.startswith(_DRAFT) and now - found.stat().st_mtime < DRAFT_SECONDS)
+    ]
     for name in gone:
         shutil.rmtree(place.files / name)
     return gone

@@ -4,6 +4,7 @@ HOME/barman.conf        Barman's settings, filled in from the template
 HOME/password           of the role `barman`, as libpq reads it; made at random
 HOME/main/              Barman's: base/, wals/, streaming/
 HOME/files/BACKUP/      the service's own files as they were at that base: files.json, files.tar.gz
+HOME/tails/LINE/        the segment that was being received when a line ended, which Barman would throw away
 HOME/state.json         which database is backed up, and until when its log is here
 """
 
@@ -63,7 +64,7 @@ class Place:
             hours=_number(environment, "FLYNN_BACKUP_HOURS", 24, least=0.001, most=744),
             # Barman counts whole days; a part of one is kept as a whole one.
             days=-int(-_number(environment, "FLYNN_BACKUP_DAYS", 7, least=0.001, most=3650) // 1),
-            tick_seconds=_number(environment, "BARMAN_TICK_SECONDS", 30, least=0.1, most=3600),
+            tick_seconds=_number(environment, "BARMAN_TICK_SECONDS", 60, least=0.1, most=3600),
             metrics_port=int(_number(environment, "BARMAN_METRICS_PORT", 9188, least=0, most=65535)),
         )
 
@@ -81,6 +82,11 @@ class Place:
     def files(self) -> Path:
         """The archives of the service's own files."""
         return self.home / "files"
+
+    @property
+    def tails(self) -> Path:
+        """The last segments of lines that have ended."""
+        return self.home / "tails"
 
     @property
     def server(self) -> Path:
@@ -103,7 +109,7 @@ class Place:
 
     def lay_out(self) -> None:
         """Make the directories and write Barman's settings, which change with the container's."""
-        for directory in (self.home / "locks", self.files):
+        for directory in (self.home / "locks", self.files, self.tails):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.password()
         connection = " ".join(

@@ -29,6 +29,8 @@ class Plan:
     """Most of the log that is laid beside the base, unpacked."""
     files: Bundled | None
     """What comes out of the archive of files beside the base; None when there is none."""
+    files_at: datetime
+    """When those were packed."""
 
     @property
     def bytes(self) -> int:
@@ -57,7 +59,12 @@ def make_plan(place: Place, barman: Barman, to: str) -> Plan:
     base = chosen[-1]
     archived = files.about(place, base.id) if files.has_archive(place, base.id) else None
     return Plan(
-        base=base, target=target, window=window, log_bytes=_log_bytes(place, barman, base), files=archived
+        base=base,
+        target=target,
+        window=window,
+        log_bytes=_log_bytes(place, barman, base),
+        files=archived,
+        files_at=files.taken_at(place, base.id) if archived else base.ended_at,
     )
 
 
@@ -81,7 +88,7 @@ def described(plan: Plan) -> list[str]:
     else:
         lines.append(
             f"  workspaces: {plan.files.entries} files ({megabytes(plan.files.content_bytes)}) as they were "
-            f"at {plan.base.ended_at:%Y-%m-%d %H:%M:%S} UTC, which is not the second asked for"
+            f"at {plan.files_at:%Y-%m-%d %H:%M:%S} UTC, which is not the second asked for"
         )
         lines += [f"    not in it: {name!r}" for name in plan.files.skipped]
     return lines

@@ -64,7 +64,7 @@ async def recover(place: Place, barman: Barman, plan: Plan, into: Path, progress
     progress("verification", 0)
     await asyncio.to_thread(barman.run, "verify-backup", SERVER, plan.base.id, seconds=None)
     progress("verification", 1)
-    await _lay_out(barman, plan, into, progress)
+    await _lay_out(place, barman, plan, into, progress)
     reached, examination = await _replay(place, plan, into, progress)
     progress("checksums", 0)
     checksums = await asyncio.to_thread(_checksums, into)
@@ -80,7 +80,7 @@ def _need_empty(directory: Path) -> None:
     directory.chmod(0o700)
 
 
-async def _lay_out(barman: Barman, plan: Plan, into: Path, progress: Progress) -> None:
+async def _lay_out(place: Place, barman: Barman, plan: Plan, into: Path, progress: Progress) -> None:
     """Let Barman lay out the base and the log, whose end is the segment that is being received."""
     # What was received since Barman last looked; while it looks by itself, it holds the lock.
     for left in reversed(range(5)):
@@ -103,7 +103,16 @@ async def _lay_out(barman: Barman, plan: Plan, into: Path, progress: Progress) -
         done = await asyncio.to_thread(_size, into)
         progress("copy", min(0.99, done / max(1, plan.bytes)))
     await work
+    await asyncio.to_thread(_add_tail, place, plan, into)
     progress("copy", 1)
+
+
+def _add_tail(place: Place, plan: Plan, cluster: Path) -> None:
+    """The last segment of a line that has ended, of which Barman knows nothing any more."""
+    for partial in (place.tails / plan.window.line.name).glob("*.partial"):
+        target = cluster / _LOG / partial.stem
+        if not target.exists():
+            shutil.copyfile(partial, target)
 
 
 async def _replay(

@@ -1,5 +1,7 @@
 """The loop of the service: at each tick look, receive, take a base when one is due, thin out, tell.
 
+Between two ticks, which start processes, it only asks the database how far the received log is.
+
 the database away        said once, tried again at the next tick
 another database         nothing is taken, and the check fails, until the operator decides
 a line that broke        the slot and the receiver begin anew, and a base is due at once
@@ -7,18 +9,24 @@ anything else wrong      said, and tried again: `barman check` keeps failing mea
 """
 
 import asyncio
+import contextlib
 import math
 import shutil
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import start_http_server
 
 from deploy.backup.keeping import files, state
 from deploy.backup.keeping.barman import Barman, BarmanFailed, Base
 from deploy.backup.keeping.database import AWAY, Look, look, make_role
+from deploy.backup.keeping.figures import Figures
 from deploy.backup.keeping.place import SERVER, Place
 from flynn.domain.errors import FlynnError
 from flynn.telemetry.logging import get_logger
+
+WATCH_SECONDS = 5.0
+"""Between two looks at how far the received log is."""
 
 RETRY = timedelta(minutes=5)
 """How long after a base that could not be taken the next is tried."""
@@ -28,33 +36,6 @@ LOG_BYTES = 10_000_000
 """Barman's own log is moved aside at that size; one of before is kept."""
 
 _log = get_logger("flynn.backup")
-
-
-class Figures:
-    """What the service's /metrics says, by the names that the backups of an embedded database have."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.age = Gauge(
-            "flynn_backup_age_seconds",
-            "How old the newest base is; NaN while there is none.",
-            registry=self.registry,
-        )
-        self.lag = Gauge(
-            "flynn_backup_lag_seconds",
-            "How far the received log is behind the database; NaN before anything is received.",
-            registry=self.registry,
-        )
-        self.bytes = Gauge(
-            "flynn_backup_bytes",
-            "What all backups take on the disk, their log included.",
-            registry=self.registry,
-        )
-        self.taken = Counter(
-            "flynn_backups", "Bases that were begun, by how they ended.", ["outcome"], registry=self.registry
-        )
-        for gauge in (self.age, self.lag, self.bytes):
-            gauge.set(math.nan)
 
 
 class Service:
@@ -74,17 +55,15 @@ class Service:
         """Tick until `stopped`; then the receiver ends in order."""
         if self.place.metrics_port:
             start_http_server(self.place.metrics_port, registry=self.figures.registry)
+        loop = asyncio.get_running_loop()
         while not stopped.is_set():
-            try:
-                await self.tick()
-            except AWAY as error:
-                self._tell(f"the database cannot be asked: {error or type(error).__name__}")
-            except (BarmanFailed, FlynnError) as error:
-                self._tell(str(error))
-            try:
-                await asyncio.wait_for(stopped.wait(), self.place.tick_seconds)
-            except TimeoutError:
-                continue
+            await self._attempt(self.tick)
+            until = loop.time() + self.place.tick_seconds
+            while (left := until - loop.time()) > 0 and not stopped.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), min(left, WATCH_SECONDS))
+                    break
+                await self._attempt(self.watch)
         try:
             await self._barman("receive-wal", "--stop", SERVER)
         except BarmanFailed as error:
@@ -103,9 +82,21 @@ class Service:
         self._keep(self._state.cover(now).without(self._bases))
         if self._due(now.at):
             await self.take(now)
+        elif self._bases and not files.has_archive(self.place, self._bases[-1].id):
+            await self._archive(self._bases[-1])  # it was cut off, or the disk was full
         await asyncio.to_thread(self._thin_out)
         self._measure(now.at)
+        await asyncio.to_thread(self.figures.weigh, self.place.home)
         self._tell("")
+
+    async def watch(self) -> None:
+        """See how far the received log is. Raises what AWAY names."""
+        if self._role and (line := self._state.line) is not None:
+            now = await look(self.place)
+            known = (self._state.system_identifier, line.timeline)
+            if known == (now.system_identifier, now.timeline) and now.slot and not now.lost:
+                self._keep(self._state.cover(now))
+            self._measure(now.at)
 
     async def take(self, now: Look) -> None:
         """Take a base, compare it with its checksums and archive the files. Raises BarmanFailed and more."""
@@ -120,15 +111,23 @@ class Service:
             self._bases = await asyncio.to_thread(self.barman.bases)
             newest = self._bases[-1]
             await self._barman("verify-backup", SERVER, newest.id, seconds=None)
-            bundled = await asyncio.to_thread(files.archive, self.place, newest.id)
-        except (BarmanFailed, FlynnError, OSError, IndexError):
+            entries = await self._archive(newest)
+        except (BarmanFailed, FlynnError, IndexError):
             self.figures.taken.labels("failed").inc()
             raise
         self.figures.taken.labels("taken").inc()
         self._not_before = datetime.min.replace(tzinfo=UTC)
+        _log.info("a base was taken and verified", base=newest.id, bytes=newest.bytes, files=entries)
+
+    async def _archive(self, base: Base) -> int:
+        """Pack the files beside `base`; how many there are. Raises BarmanFailed, FlynnError."""
+        try:
+            bundled = await asyncio.to_thread(files.archive, self.place, base.id)
+        except OSError as error:
+            raise BarmanFailed(f"workspaces cannot be archived: {error.strerror or error}") from error
         for name in bundled.skipped:
             _log.warning("a file of a workspace was left out of the backup", name=name)
-        _log.info("a base was taken and verified", base=newest.id, bytes=newest.bytes, files=bundled.entries)
+        return bundled.entries
 
     async def _receive(self, found: Look) -> None:
         """See that the log is received, on a line that has no gap."""
@@ -156,12 +155,24 @@ class Service:
         )
         _log.error("the received log breaks here; a new base follows at once", reason=reason)
         await self._quietly("receive-wal", "--stop", SERVER)
+        await self._quietly("archive-wal", SERVER)
+        await asyncio.to_thread(self._keep_tail, line)
         if found.slot:
             await self._barman("receive-wal", "--drop-slot", SERVER)
         await self._barman("receive-wal", "--create-slot", SERVER)
         await self._barman("receive-wal", "--reset", SERVER)
         self._keep(known.begin(found))
         self._not_before = datetime.min.replace(tzinfo=UTC)
+
+    def _keep_tail(self, line: state.Line) -> None:
+        """Put the segment that was being received aside: `--reset` removes it, and its seconds with it."""
+        kept = self.place.tails / line.name
+        try:
+            for partial in (self.place.server / "streaming").glob("*.partial"):
+                kept.mkdir(mode=0o700, exist_ok=True)
+                partial.rename(kept / partial.name)
+        except OSError as error:
+            raise BarmanFailed(f"the end of a line cannot be kept: {error.strerror or error}") from error
 
     def _due(self, now: datetime) -> bool:
         standing = self._state.standing(-1, self._bases) if self._state.line else ()
@@ -173,8 +184,12 @@ class Service:
     def _thin_out(self) -> None:
         # One that a command beside us is taking is none of Barman's whole ones yet.
         names = {path.name for path in (self.place.server / "base").glob("*")}
+        lines = {line.name for line in self._state.lines}
         try:
             gone = files.thin_out(self.place, names) if self._bases else []
+            for tail in self.place.tails.iterdir():
+                if tail.name not in lines:
+                    shutil.rmtree(tail)
             barman_log = self.place.home / "barman.log"
             if barman_log.exists() and barman_log.stat().st_size > LOG_BYTES:
                 barman_log.replace(self.place.home / "barman.log.1")
@@ -187,13 +202,23 @@ class Service:
         newest = self._bases[-1].ended_at if self._bases else None
         self.figures.age.set((now - newest).total_seconds() if newest else math.nan)
         self.figures.lag.set(self._state.lag_seconds(now))
-        total = sum(path.stat().st_size for path in self.place.home.rglob("*") if path.is_file())
-        self.figures.bytes.set(total)
 
     def _keep(self, new: state.State) -> None:
         if new != self._state:
             self._state = new
-            state.write(self.place, new)
+            try:
+                state.write(self.place, new)
+            except OSError as error:
+                raise BarmanFailed(f"the state cannot be kept: {error.strerror or error}") from error
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except AWAY as error:
+            self._role = False  # it may come back as one that does not know us
+            self._tell(f"the database cannot be asked: {error or type(error).__name__}")
+        except (BarmanFailed, FlynnError) as error:
+            self._tell(str(error))
 
     def _tell(self, trouble: str) -> None:
         """Say what is wrong, once, and when it is over."""

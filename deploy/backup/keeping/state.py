@@ -23,6 +23,11 @@ class Line:
     began_at: datetime
     covered_at: datetime | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the directory that keeps its tail."""
+        return f"{self.began_at:%Y%m%dT%H%M%S.%fZ}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -31,6 +36,7 @@ class Window:
     start: datetime
     end: datetime
     bases: tuple[Base, ...]
+    line: Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,8 @@ class State:
             standing = self.standing(number, bases)
             if standing:
                 start = standing[0].ended_at
-                found.append(Window(start=start, end=max(start, line.covered_at or start), bases=standing))
+                end = max(start, line.covered_at or start)
+                found.append(Window(start=start, end=end, bases=standing, line=line))
         return found
 
     def without(self, bases: list[Base]) -> "State":

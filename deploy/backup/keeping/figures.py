@@ -1,0 +1,44 @@
+"""The figures of the backups, for Prometheus: by the names that those of an embedded database have."""
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Figures:
+    """What the service's /metrics says, by the names that the backups of an embedded database have."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.age = Gauge(
+            "flynn_backup_age_seconds",
+            "How old the newest base is; NaN while there is none.",
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "flynn_backup_lag_seconds",
+            "How far the received log is behind the database; NaN before anything is received.",
+            registry=self.registry,
+        )
+        self.bytes = Gauge(
+            "flynn_backup_bytes",
+            "What all backups take on the disk, their log included.",
+            registry=self.registry,
+        )
+        self.taken = Counter(
+            "flynn_backups", "Bases that were begun, by how they ended.", ["outcome"], registry=self.registry
+        )
+        for gauge in (self.age, self.lag, self.bytes):
+            gauge.set(math.nan)
+
+    def weigh(self, directory: Path) -> None:
+        """Count the bytes beneath `directory`; what goes away meanwhile does not count. Blocks."""
+        total = 0
+        for folder, _, names in os.walk(directory):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += Path(folder, name).lstat().st_size
+        self.bytes.set(total)
