@@ -51,7 +51,7 @@ end() {
   local status=$?
   if [ "$status" != 0 ] && [ -f "$work/docker-compose.yml" ]; then
     echo "---- what the containers said last" >&2
-    docker compose --ansi never logs --no-color --tail 15 >&2 || true
+    docker compose --ansi never logs --no-color --tail 10 >&2 || true
   fi
   if [ "$keep" = true ]; then
     echo "left as it is: the project $COMPOSE_PROJECT_NAME in $work"
@@ -271,11 +271,21 @@ note_the_second() {
 }
 
 more_work() {
-  delegate "Take a while, once more." &&
+  delegate "Please look around once more." &&
     client follow "$conversation" 1 >&2 &&
     rows >"$work/after" || return 1
   cat "$work/after"
   ! cmp -s "$work/before" "$work/after"
+}
+
+# What the backup service knows to have; it notes that every few seconds.
+covered() {
+  docker compose exec -T backup flynn-backup plan --to "$second" </dev/null
+}
+
+until_covered() {
+  until_true 180 covered &&
+    scripts/backup-db.sh --compose --list | tail -n 1
 }
 
 destroy() {
@@ -350,6 +360,7 @@ step "the work went on, and no client missed anything" followed || true
 step "take a backup" take_backup
 step "note the rows at one second" note_the_second
 step "work on" more_work
+step "the backup service has received the log of that second" until_covered
 step "destroy the database's volume" destroy
 step "restore that second" restore
 step "the rows are exactly those" compare
