@@ -117,13 +117,11 @@ class Fleet:
             for member in self.members:
                 print(f"---- {member.name}\n{member.said()[-4000:]}")  # pytest shows it with the failure
 
-    async def serve(
-        self, name: str, *arguments: str, worker: bool = False, port: int | None = None, **settings: str
-    ) -> Member:
-        """Start `flynn serve`, without a worker unless told otherwise, on a free port unless on `port`."""
-        port = port or free_port()
+    async def serve(self, name: str, *arguments: str, worker: bool = False, **settings: str) -> Member:
+        """Start `flynn serve`, without a worker unless told otherwise; FLYNN_PORT may name the port."""
+        port = settings.pop("FLYNN_PORT", None) or str(free_port())
         own = ("serve", *(() if worker else ("--no-worker",)), *arguments)
-        member = await self._start(name, own, {"FLYNN_PORT": str(port), **settings})
+        member = await self._start(name, own, {"FLYNN_PORT": port, **settings})
         member.url = f"http://127.0.0.1:{port}"
         member.key = (self.place / name / "owner.key").read_text().strip()
         return member
