@@ -11,6 +11,9 @@
 # end, and so are the page's checks where no Node can be had; with CI=true or FLYNN_REQUIRE_ALL=1 they fail. JOBS=4 sets the number of parallel test processes;
 # more than there are processors, since many tests wait for something. The slow ones start processes of
 # their own, so fewer of them run at a time; tracing those processes would cost more than it tells.
+#
+# FLYNN_TEST_DATABASE_URL and FLYNN_TEST_REDIS_URL name servers that are there, for tests that need no server
+# of their own; what that Redis holds is lost.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

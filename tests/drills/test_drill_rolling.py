@@ -74,8 +74,7 @@ async def replaced(fleet: Fleet, member: Member) -> Member:
     """End a member in order, and start another in its place: same name, same data, same port."""
     member.send(signal.SIGTERM)
     assert await member.ended(60) == 0, member.said()[-3000:]
-    port = member.url.rpartition(":")[2]
-    return await fleet.serve(member.name, worker=True, FLYNN_PORT=port)
+    return await fleet.serve(member.name, worker=True, FLYNN_PORT=member.url.rpartition(":")[2])
 
 
 async def not_ready(member: Member) -> str:

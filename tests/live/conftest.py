@@ -1,4 +1,5 @@
-"""Both buses over one set of tests; FLYNN_TEST_REDIS_URL names a Redis that is there (CI's service)."""
+"""Both buses over one set of tests; FLYNN_TEST_REDIS_URL names a Redis that is there (CI's service),
+which loses all that it has."""
 
 import os
 import tempfile
@@ -7,11 +8,25 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from flynn.live.bus import Bus
 from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
 from tests.live.redis_server import RedisServer
+
+# One after the other, since a Redis that is there is emptied for each.
+REDIS = (pytest.mark.needs("redis-server"), pytest.mark.xdist_group("redis"))
+
+
+async def emptied(url: str) -> str:
+    """A Redis as if it were new."""
+    client = Redis.from_url(url)
+    try:
+        await client.flushall()
+    finally:
+        await client.aclose()
+    return url
 
 
 @pytest.fixture
@@ -29,8 +44,8 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(
     params=[
         "memory",
-        pytest.param("redis", marks=pytest.mark.needs("redis-server")),
-        pytest.param("redis, two processes", marks=pytest.mark.needs("redis-server")),
+        pytest.param("redis", marks=REDIS),
+        pytest.param("redis, two processes", marks=REDIS),
     ],
 )
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Bus, Bus]]:
@@ -40,7 +55,8 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Bus, Bus]]
             bus = await stack.enter_async_context(MemoryBus())
             yield bus, bus
             return
-        url = os.environ.get("FLYNN_TEST_REDIS_URL") or request.getfixturevalue("redis_server").url
+        there = os.environ.get("FLYNN_TEST_REDIS_URL")
+        url = await emptied(there) if there else request.getfixturevalue("redis_server").url
         one = await stack.enter_async_context(RedisBus(url))
         if request.param == "redis":
             yield one, one

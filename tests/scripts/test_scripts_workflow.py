@@ -166,6 +166,7 @@ def test_a_step_ends_well(step: Step, clone: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("name", "file", "line"),
     [
