@@ -80,7 +80,8 @@ async def test_a_destroyed_volume_comes_back_as_it_was_at_a_second() -> None:
         assert len(listed["windows"]) == 2
 
         # Times on either line can be had, from the same backups.
-        for number, (second, rows) in enumerate({later: 4, good: 3}.items()):
+        times = {later.isoformat(): 4, good.isoformat(): 3, "latest": 5}
+        for number, (second, rows) in enumerate(times.items()):
             into = stage.directory / f"again-{number}"
-            found = await stage.document("recover", "--to", second.isoformat(), "--into", str(into))
+            found = await stage.document("recover", "--to", second, "--into", str(into))
             assert found["rows"]["notes"] == rows
