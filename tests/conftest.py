@@ -83,6 +83,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "haproxy": _program("haproxy"),
     "promtool": _program("promtool"),
     "root": lambda: os.geteuid() == 0,
+    "mounts": lambda: _succeeds("unshare", "--mount", "true"),
     "browser": _program("chromium", "chromium-browser", "google-chrome"),
     "docker": lambda: _succeeds("docker", "info"),
     "node": _program("node"),

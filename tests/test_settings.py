@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flynn.app.alerts import check_alerts
 from flynn.app.rules import fallback_of
 from flynn.domain.addresses import libpq_url
+from flynn.domain.callback import new_secret
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import MODEL_ALIASES, VARIABLES, Settings, plain_environment
 from flynn.telemetry.redaction import redact
@@ -110,6 +112,9 @@ def test_white_space_around_a_key_is_dropped(monkeypatch: pytest.MonkeyPatch) ->
         ("FLYNN_MODEL_ALIASES", "haiku", "alias=model pairs, separated by commas"),
         ("FLYNN_MAX_OUTPUT_TOKENS", "32001", "a whole number from 256 to FLYNN_MAX_OUTPUT_TOKENS_CEILING"),
         ("ANTHROPIC_BASE_URL", "api.anthropic.com", "an address such as https://api.anthropic.com"),
+        ("FLYNN_ALERT_LIMITS", "Disk", "name=number or name=off pairs, separated by commas"),
+        ("FLYNN_ALERT_LIMITS", "Disk=nan", "name=number or name=off pairs, separated by commas"),
+        ("FLYNN_ALERT_LIMITS", "Disk=-1", "name=number or name=off pairs, separated by commas"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -293,6 +298,9 @@ def test_the_example_names_the_same_variables_and_defaults(
         "FLYNN_FALLBACK_MODEL",
         "FLYNN_VOLUMES",
         "FLYNN_ALLOWED_ORIGINS",
+        "FLYNN_ALERT_LIMITS",
+        "FLYNN_ALERT_SECRET",
+        "FLYNN_ALERT_URL",
         "FLYNN_BACKUP_DIR",
         "FLYNN_PERMISSIONS",
         "FLYNN_SANDBOX_READONLY",
@@ -327,6 +335,29 @@ def test_a_fallback_model_is_checked_at_the_start() -> None:
         of("gpt")
     with pytest.raises(ConfigurationError, match="Allowed is a model that takes efforts"):
         of("claude-haiku-4-5")
+
+
+def test_alerts_are_checked_at_the_start_and_their_secrets_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLYNN_ALERT_URL", "http://10.0.0.5:9000/hook?token=geheim1")
+    monkeypatch.setenv("FLYNN_ALERT_LIMITS", "Disk=0.9, QueueAge = off")
+    settings = Settings.load()
+    assert settings.alert_limits == {"Disk": 0.9, "QueueAge": None}
+    with pytest.raises(ConfigurationError, match=r"FLYNN_ALERT_SECRET is not: allowed is whsec_ and"):
+        check_alerts(settings)
+    monkeypatch.setenv("FLYNN_ALERT_SECRET", "geheim2")
+    with pytest.raises(ConfigurationError, match=r"^FLYNN_ALERT_SECRET is \(hidden\): allowed is whsec_ and"):
+        Settings.load()
+    monkeypatch.setenv("FLYNN_ALERT_SECRET", secret := new_secret())
+    settings = Settings.load()
+    check_alerts(settings)
+    assert secret in settings.secrets()
+    assert "geheim" not in repr(settings)
+    assert secret not in repr(settings)
+    monkeypatch.setenv("FLYNN_ALERT_LIMITS", "Disc=0.9")
+    with pytest.raises(ConfigurationError, match='names "Disc": allowed are the alerts ErrorRate, Latency'):
+        check_alerts(Settings.load())
 
 
 def test_a_process_of_ours_is_started_without_settings_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

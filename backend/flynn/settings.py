@@ -8,6 +8,7 @@ never shown. Only app and cli import this module; everybody else is handed what 
 
 import difflib
 import logging
+import math
 import os
 import re
 from pathlib import Path
@@ -20,7 +21,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flynn.domain import addresses
-from flynn.domain.destination import Destinations
+from flynn.domain.callback import check_secret
+from flynn.domain.destination import Destination, Destinations
 from flynn.domain.errors import ConfigurationError
 from flynn.domain.model_key import sendable
 from flynn.domain.password import known_to_all
@@ -35,7 +37,16 @@ OF_CLIENTS = frozenset({"FLYNN_KEY", "FLYNN_URL", "FLYNN_BIND", "FLYNN_IMAGE"})
 """Variables with our prefix that our documents set for clients, the balancer and a test, not for a process
 of ours."""
 
-MAY_HOLD_SECRETS = frozenset({"ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "REDIS_URL"})
+MAY_HOLD_SECRETS = frozenset(
+    {
+        "ANTHROPIC_API_KEY",
+        "POSTGRES_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "FLYNN_ALERT_URL",
+        "FLYNN_ALERT_SECRET",
+    }
+)
 """Settings whose values are never shown."""
 
 MODEL_ALIASES = {
@@ -64,6 +75,35 @@ def _hosts(value: object) -> object:
     hosts = tuple(part.strip() for part in value.split(",") if part.strip())
     Destinations.of(hosts)
     return hosts
+
+
+def _destination(value: str | None) -> str | None:
+    if value is not None:
+        Destination.read(value)
+    return value
+
+
+def _signing(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        check_secret(value.get_secret_value())
+    return value
+
+
+def _limits(value: object) -> object:
+    """Read `name=number` pairs; None for `off`."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, float | None] = {}
+    for part in value.split(","):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if part.strip():
+            if not name or not equals:
+                raise ValueError("not pairs")
+            limit = None if number.lower() == "off" else float(number)
+            if limit is not None and not 0 <= limit < math.inf:
+                raise ValueError("not a limit")
+            found[name] = limit
+    return found
 
 
 def _directories(value: object) -> object:
@@ -200,6 +240,34 @@ class Settings(BaseSettings):
         "Origins of foreign web pages that may connect, separated by commas; the service's own page "
         "always may.",
         "a list such as https://team.example,http://localhost:5173",
+    )
+    alert_url: Annotated[str | None, AfterValidator(_destination)] = _setting(
+        "FLYNN_ALERT_URL",
+        None,
+        "Where alerts are posted to, by Standard Webhooks; the same for every process of the service. It may "
+        "be anywhere, over plain http too.",
+        "a web address without user, fragment or characters that an address has to escape",
+    )
+    alert_secret: Annotated[SecretStr | None, AfterValidator(_signing)] = _setting(
+        "FLYNN_ALERT_SECRET",
+        None,
+        "Signs what is posted to FLYNN_ALERT_URL: whsec_ and then base64, as "
+        '"echo whsec_$(openssl rand -base64 32)" makes one.',
+        "whsec_ and then the base64 of 24 to 64 random bytes",
+    )
+    alert_limits: Annotated[dict[str, float | None], NoDecode, BeforeValidator(_limits)] = _setting(
+        "FLYNN_ALERT_LIMITS",
+        {},
+        "Other thresholds of alerts, as in docs/runbook.md: ErrorRate=0.1,QueueAge=1800,Disk=off.",
+        "name=number or name=off pairs, separated by commas",
+    )
+    alert_window_seconds: float = _setting(
+        "FLYNN_ALERT_WINDOW_SECONDS",
+        300,
+        "Seconds over which errors and latency are looked at; how long something must last before an alert "
+        "fires, or is resolved, goes with it.",
+        ge=3,
+        le=3600,
     )
     webhook_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = _setting(
         "FLYNN_WEBHOOK_HOSTS",
@@ -525,7 +593,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Every secret value in these settings, to be kept out of logs and of what the model reads."""
-        keys = [k.get_secret_value() for k in (self.anthropic_api_key, self.postgres_password) if k]
+        held = (self.anthropic_api_key, self.postgres_password, self.alert_secret)
+        keys = [secret.get_secret_value() for secret in held if secret]
         passwords = [addresses.password(url) for url in (self.database_url, self.redis_url) if url]
         return keys + [password for password in passwords if password]
 

@@ -30,6 +30,7 @@ from flynn.live.bus import Bus
 from flynn.live.hub import Hub
 from flynn.live.memory import MemoryBus
 from flynn.model.claude import Claude
+from flynn.ops.alerts.board import Board
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -64,6 +65,7 @@ class Served:
     intake: Intake
     bus: Bus
     hub: Hub
+    alerts: Board
     contract: Contract
     parts: list[Part]
     model_key: HeldKey
@@ -278,11 +280,13 @@ async def serve(
             return Readiness(ok=all(part.state != "down" for part in parts), parts=parts)
 
         scrape = Scrape(metrics, database=database, ready=ready)
+        board = Board()
         app = create_api(
             intake=intake,
             views=views,
             hub=hub,
             bus=carrier,
+            alerts=board,
             agents=lambda: [AGENT],
             model_keys=ModelKeys(held, client=client, address=settings.anthropic_base_url, hasten=hasten),
             ready=ready,
@@ -305,6 +309,7 @@ async def serve(
             intake=intake,
             bus=carrier,
             hub=hub,
+            alerts=board,
             contract=contract,
             parts=parts,
             model_key=held,

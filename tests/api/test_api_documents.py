@@ -28,6 +28,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
             for path in (
                 "agents",
                 "agents/{name}",
+                "alerts",
                 "backups",
                 "callbacks",
                 "conversations",

@@ -280,3 +280,13 @@ async def test_publishing_never_waits(pair: Pair, count: int) -> None:
     assert turns == [], "the loop had a turn meanwhile: something waited"
     await asyncio.sleep(0)
     assert turns == [None]
+
+
+async def test_one_of_those_that_are_joined_acts_for_all_for_a_while(pair: Pair) -> None:
+    here, there = pair
+    assert await here.claim("alert:DatabaseAway", 60)
+    assert not await there.claim("alert:DatabaseAway", 60)
+    assert not await here.claim("alert:DatabaseAway", 60)
+    assert await there.claim("alert:Pool", 0.05)
+    await asyncio.sleep(0.2)
+    assert await here.claim("alert:Pool", 60)

@@ -120,6 +120,11 @@ class Client:
             raise Unauthenticated("This connection is not open.")
         return self._principal
 
+    @property
+    def operator(self) -> bool:
+        """Whether it may be told of the service itself; nobody is before `begin`."""
+        return self._principal is not None and self._principal.admin
+
     def begin(
         self, principal: Principal, *, session: str, still_allowed: Callable[[], Awaitable[object]]
     ) -> None:
@@ -154,6 +159,13 @@ class Client:
     async def emit(self, event: str, data: Json) -> int:
         """Send an event; gives its number on the wire."""
         return await self._put(event_frame(event, data))
+
+    def tell(self, event: str, data: Json) -> None:
+        """Send an event when it can be sent, without waiting for it."""
+        self._start(self._tell(event, data))
+
+    async def _tell(self, event: str, data: Json) -> None:
+        await self.emit(event, data)
 
     async def _put(self, frame: str) -> int:
         number = self._window.queued(len(frame))

@@ -1,13 +1,14 @@
 """JSON Schema of what crosses the wire besides REST: events, deltas and the calls of Socket.IO."""
 
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.json_schema import models_json_schema
 
 from flynn.api.problem import Problem
+from flynn.domain.alert import AlertNotice
 from flynn.domain.content import Json
 from flynn.domain.delta import Delta
 from flynn.domain.events import EVENT_TYPES, EventData
@@ -149,12 +150,16 @@ class Session(BaseModel):
     watching: dict[UUID, int]
 
 
-class Notice(BaseModel):
-    """`notice`: who watches a conversation has changed. Not in the log, and sent to its watchers only."""
+class PresenceNotice(BaseModel):
+    """`notice` of who watches a conversation now. Not in the log, and sent to its watchers only."""
 
     kind: Literal["presence"]
     conversation_id: UUID
     present: Presence
+
+
+class Notice(RootModel[Annotated[PresenceNotice | AlertNotice, Field(discriminator="kind")]]):
+    """`notice`: what is in no log: who watches a conversation, or an alert, for those with scope admin."""
 
 
 CALLS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {

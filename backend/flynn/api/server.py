@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from flynn import __version__
 from flynn.api.addresses import Doorkeeper
+from flynn.api.alerts import Alerts, alerts_door
 from flynn.api.approvals import approval_doors
 from flynn.api.authentication import Authenticator
 from flynn.api.backups import Backups, NotKept, backup_doors
@@ -65,6 +66,7 @@ def create_api(
     views: Views,
     hub: Hub,
     bus: Bus,
+    alerts: Alerts,
     agents: Callable[[], Sequence[AgentView]],
     model_keys: ModelKeys,
     ready: Callable[[], Awaitable[Readiness]],
@@ -115,6 +117,7 @@ def create_api(
         key_doors(intake=intake, views=views, authenticator=authenticator),
         model_key_doors(model_keys),
         queue_door(intake),
+        alerts_door(alerts),
         usage_door(intake),
         example_doors(example),
         backup_doors(backups),
@@ -133,6 +136,7 @@ def create_api(
         views=views,
         hub=hub,
         bus=bus,
+        alerts=alerts,
         authenticator=authenticator,
         max_bytes=max_bytes,
         changed=sockets_open,

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import socketio
 from pydantic import BaseModel, ValidationError
 
+from flynn.api.alerts import Alerts
 from flynn.api.authentication import Authenticator
 from flynn.api.client import Client, is_passing
 from flynn.api.frame import FastJson
@@ -23,6 +24,7 @@ from flynn.api.gate import REQUEST_ID, WIRE
 from flynn.api.problem import named, problem_of
 from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage, Undo
 from flynn.api.validation import known_fields, refusal
+from flynn.domain.alert import AlertNotice
 from flynn.domain.content import Json
 from flynn.domain.errors import InvalidInput, NotFound, Unauthenticated
 from flynn.domain.orders import (
@@ -67,6 +69,7 @@ class Sockets:
         views: Views,
         hub: Hub,
         bus: Bus,
+        alerts: Alerts,
         authenticator: Authenticator,
         max_bytes: int,
         changed: Callable[[int], None] = lambda _count: None,
@@ -79,6 +82,7 @@ class Sockets:
         self._views = views
         self._hub = hub
         self._bus = bus
+        self._alerts = alerts
         self._authenticator = authenticator
         self._ended = False
         self._clients: dict[str, Client] = {}
@@ -108,6 +112,7 @@ class Sockets:
             engineio_logger=logger,
         )
         hub.on_end(self.end)
+        alerts.on_change(self.tell_operators)
         self.server.on("connect", self._connected)
         self.server.on("disconnect", self._disconnected)
         self.server.on("*", self._called)
@@ -116,6 +121,13 @@ class Sockets:
         """Engine.IO's connections, by their ids."""
         found: Mapping[str, Any] = self.server.eio.sockets
         return found
+
+    def tell_operators(self, notice: AlertNotice) -> None:
+        """Tell connections whose key has the scope admin of an alert."""
+        said = notice.model_dump(mode="json")
+        for client in self._clients.values():
+            if client.operator:
+                client.tell("notice", said)
 
     async def end(self) -> None:
         """Tell every client that the service ends, and to connect again; returns when all were told."""
@@ -183,6 +195,9 @@ class Sockets:
                 "watching": resumed,
             },
         )
+        if client.operator:
+            for alert in self._alerts.firing():
+                client.tell("notice", AlertNotice(state="firing", alert=alert).model_dump(mode="json"))
         for conversation_id, after_seq in resumed.items():
             watch = Watch(conversation_id=conversation_id, after_seq=after_seq)
             try:

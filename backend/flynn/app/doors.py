@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from flynn.agent.agent_catalog import Catalog
+from flynn.api.alerts import Alerts
 from flynn.api.backups import Backups
 from flynn.api.example import Example
 from flynn.api.server import create_api, create_operations
@@ -41,6 +42,7 @@ async def open_doors(
     intake: Intake,
     views: Views,
     bus: Bus,
+    alerts: Alerts,
     agents: Catalog,
     model_keys: ModelKeys,
     health: Health,
@@ -64,6 +66,7 @@ async def open_doors(
             views=views,
             hub=hub,
             bus=bus,
+            alerts=alerts,
             agents=lambda: shown,
             model_keys=model_keys,
             ready=health.ready,

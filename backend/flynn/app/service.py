@@ -12,6 +12,7 @@ from flynn import __version__
 from flynn.agent.agent_catalog import Catalog
 from flynn.agent.prompt import Prompts
 from flynn.app.agents import asset, read_agents
+from flynn.app.alerts import check_alerts, watched
 from flynn.app.backups import KeptBackups, directory_of, hold_nothing_back, keeper_of, no_backups
 from flynn.app.cast import Cast
 from flynn.app.database import open_database
@@ -110,6 +111,7 @@ async def open_service(
     # What is wrong in these stops the start before anything else is begun.
     permissions = read_rules(settings)
     fallback_of(settings)
+    check_alerts(settings)
     prompts, agents = Prompts(asset("prompts")), read_agents(settings)
     own_mounts = mounts is None
     mounts = mounts if mounts is not None else read_mounts(settings)
@@ -199,6 +201,17 @@ async def open_service(
             lease_seconds=settings.lease_seconds,
             measure=partial(measure, keeper, metrics) if keeper is not None else None,
         )
+        alerts = await stack.enter_async_context(
+            watched(
+                settings,
+                database=database,
+                bus=bus,
+                metrics=metrics,
+                scrape=scrape,
+                doors=doors,
+                watching=own_mounts,  # else it is a part of another process, which watches
+            )
+        )
         example = None
         if cast is not None and offers_example(settings):
             example = await stack.enter_async_context(
@@ -218,6 +231,7 @@ async def open_service(
                 intake=intake,
                 views=views,
                 bus=bus,
+                alerts=alerts,
                 agents=agents,
                 model_keys=ModelKeys(
                     model.key,

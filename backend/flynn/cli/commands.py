@@ -184,6 +184,15 @@ def backup(
 
 
 @app.command()
+def alerts(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """What is wrong with the running service; the exit code is 1 when something is."""
+    _do(_command("alerts").show(Settings.load(data_dir=data_dir), as_json=as_json))
+
+
+@app.command()
 def backups(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
     data_dir: DataDir = None,

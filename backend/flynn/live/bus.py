@@ -68,5 +68,11 @@ class Bus(Protocol):
     async def load_session(self, session_id: str) -> dict[str, Json] | None:
         """Give the state last saved, None when there is none, it is too old, or it cannot be reached."""
 
+    async def claim(self, name: str, seconds: float) -> bool:
+        """Whether the caller may act for all processes that the bus joins; for `seconds` nobody else may.
+
+        Never raises: while the others cannot be reached everybody may.
+        """
+
     def part(self) -> Part:
         """Say how the bus is, for /ready. Asks nobody: it tells what is known now."""

@@ -34,6 +34,7 @@ class MemoryBus:
         self._partials: OrderedDict[UUID, Partial] = OrderedDict()
         self._attendance = Attendance(self._somebody_changed)
         self._changed: dict[UUID, asyncio.TimerHandle] = {}
+        self._claims: dict[str, float] = {}
         self._sessions: OrderedDict[str, tuple[float, dict[str, Json]]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
@@ -97,6 +98,15 @@ class MemoryBus:
             self._sessions.pop(session_id, None)
             return None
         return state
+
+    async def claim(self, name: str, seconds: float) -> bool:
+        """See Bus.claim."""
+        now = time.monotonic()
+        self._claims = {claimed: until for claimed, until in self._claims.items() if until > now}
+        if name in self._claims:
+            return False
+        self._claims[name] = now + seconds
+        return True
 
     def part(self) -> Part:
         """See Bus.part."""

@@ -7,7 +7,8 @@ one other task owns the subscriber's connection. Both reconnect for ever.
 Keys and channels (RESP2, works from Redis 5 on): channel `<prefix>:live:<conversation>` carries JSON
 `[origin, envelope | null, delta | null]`, or `[origin, null, null, conversation]` when somebody came or
 left (see flynn.live.redis_presence); list `<prefix>:partial:<conversation>` the deltas of the
-present step; string `<prefix>:session:<id>` a session's state.
+present step; string `<prefix>:session:<id>` a session's state; string
+`<prefix>:claim:<name>` who acts for all for a while.
 """
 
 import asyncio
@@ -229,6 +230,16 @@ class RedisBus:
             return await self._local.load_session(session_id)
         state: dict[str, Json] = orjson.loads(saved)
         return state
+
+    async def claim(self, name: str, seconds: float) -> bool:
+        """See Bus.claim."""
+        if self._reachable():
+            try:
+                key = self._key("claim", name)
+                return bool(await self._redis.set(key, self._origin, nx=True, px=int(seconds * 1000)))
+            except (RedisError, OSError) as error:
+                self._failed(error)
+        return await self._local.claim(name, seconds)
 
     def part(self) -> Part:
         """See Bus.part."""

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from flynn.domain.readiness import Readiness
 from flynn.model.breaker import Standing
@@ -66,8 +66,18 @@ class Scrape:
         """Take the number of conversations that clients follow from `watched`."""
         self._watched = watched
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the metrics are; `refresh` makes them current."""
+        return self._metrics.registry
+
     async def text(self) -> bytes:
         """The metrics in Prometheus's text format."""
+        await self.refresh()
+        return self._metrics.text()
+
+    async def refresh(self) -> None:
+        """Make all metrics current."""
         metrics = self._metrics
         metrics.pool_in_use.set(self._database.in_use)
         metrics.pool_size.set(self._database.most)
@@ -83,7 +93,6 @@ class Scrape:
             if time.monotonic() - self._asked_at >= FRESH_SECONDS:
                 await asyncio.gather(self._ask_parts(), self._ask_census(), self._ask_disks())
                 self._asked_at = time.monotonic()
-        return metrics.text()
 
     async def _ask_parts(self) -> None:
         for part in (await self._ready()).parts:

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
 
 metadata = MetaData(
     naming_convention={
@@ -361,4 +362,17 @@ client_messages = Table(
     Column("message_id", UUID(as_uuid=True), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("digest", Text, nullable=False, comment="sha256 of the text that was first sent with it"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", Text, primary_key=True, comment="what is wrong, and where"),
+    Column("id", UUID(as_uuid=True), nullable=False, comment="of this time that it fires"),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("value", Double),
+    Column("view", Text, nullable=False, comment="JSON, as the first who saw it wrote it"),
+    Column("holders", JSONB, nullable=False, comment="when each process last said so, by its name"),
+    Column("told", Boolean, nullable=False, server_default=text("false")),
+    Column("telling_until", DateTime(timezone=True)),
 )

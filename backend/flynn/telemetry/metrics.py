@@ -184,6 +184,9 @@ class Metrics:
             "Posts to callbacks of tasks by what became of them, and callbacks that were given up (dead).",
             "outcome",
         )
+        self.alert_posts = self._counter(
+            "flynn_alert_posts", "Posts to FLYNN_ALERT_URL by what became of them.", "outcome"
+        )
         self.sockets = self._gauge("flynn_sockets", "Socket.IO connections that are open here.")
         self.slow_clients = self._counter(
             "flynn_slow_clients", "Clients that were disconnected because they read too slowly."
