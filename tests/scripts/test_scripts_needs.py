@@ -72,7 +72,7 @@ def test_a_named_prerequisite_may_be_missing_all_the_same(tmp_path: Path) -> Non
 def test_an_unknown_prerequisite_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, 'import pytest\n\n@pytest.mark.needs("bwrap")\ndef test_one() -> None: ...\n')
     assert done.returncode == 4
-    assert "needs('bwrap'): known are browser, bubblewrap, " in done.stdout + done.stderr
+    assert "needs('bwrap'): known are barman, browser, " in done.stdout + done.stderr
 
 
 GROUPED = """

@@ -163,8 +163,8 @@ async def _accepted(
             return await asyncpg.connect(
                 host=str(server.socket), port=PORT, user=place.superuser, database=place.database, timeout=30
             )
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
-            await asyncio.sleep(0.2)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+            await asyncio.sleep(0.2)  # it replays, or is about to end
         except asyncpg.PostgresError as error:
             raise RecoveryFailed(f"The restored database cannot be opened: {error}") from error
         if (said := server.said) != last:
