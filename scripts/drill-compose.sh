@@ -35,7 +35,7 @@ die() {
 
 docker info >/dev/null 2>&1 || die "no Docker engine answers (docker info)"
 docker compose version >/dev/null 2>&1 || die "docker compose is missing"
-taken="$(docker ps --all --quiet --filter name='^reznet-(postgres|redis|backup)$')"
+taken="$(docker ps --all --quiet --filter name='^reznet-(postgres|redis|backup|drill-client)$')"
 [ -z "$taken" ] || die "the stack of docker-compose.yml is there already; docker compose down first"
 
 export COMPOSE_PROJECT_NAME=reznet-drill
@@ -57,6 +57,7 @@ end() {
     echo "left as it is: the project $COMPOSE_PROJECT_NAME in $work"
     return
   fi
+  docker rm --force reznet-drill-client >/dev/null 2>&1 || true
   if [ -f "$work/docker-compose.yml" ]; then
     docker compose --profile monitoring down --volumes --remove-orphans --timeout 20 >/dev/null 2>&1 || true
     docker volume ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" |
@@ -84,9 +85,12 @@ step() {
 }
 
 # A client beside the proxy. It has nothing of the service but its address and a key.
-client() {
-  docker compose run --rm --no-deps -T --entrypoint python --volume "$work/client:/checkout:ro" --workdir /checkout \
-    --env PYTHONPATH=/checkout backend scripts/drill_client.py "$@" <<<"$key"
+client() { docker exec --interactive reznet-drill-client python scripts/drill_client.py "$@" <<<"$key"; }
+
+start_client() {
+  docker run --detach --rm --init --name reznet-drill-client --network "${COMPOSE_PROJECT_NAME}_edge" \
+    --volume "$work/client:/checkout:ro" --workdir /checkout --env PYTHONPATH=/checkout --entrypoint sleep \
+    reznet-backend infinity >&2
 }
 
 sql() {
@@ -201,12 +205,12 @@ spread() {
 }
 
 until_spread() {
-  until_true 60 spread &&
+  until_true 120 spread &&
     spread
 }
 
-follow_in_background() {
-  client follow "$conversation" "$1" >"$work/followed" 2>"$work/followed.err" &
+accompany_in_background() {
+  client accompany "$1" 6 >"$work/followed" 2>"$work/followed.err" &
   following=$!
 }
 
@@ -334,25 +338,23 @@ step "a password that everybody knows is refused in production" refuse_default_p
 step "up with three servers, everything healthy" up
 step "nobody is root or may write its root, everything is published on the loopback alone" hardened || true
 step "the owner's key" owner_key
+step "a client beside the proxy" start_client
 
 step "delegate a task with Bash" delegate "Please look around."
 step "six Socket.IO clients follow it through the proxy" client follow "$conversation" 6
 step "its command ran in the sandbox" client report "$task"
 
-step "delegate work that takes a while" delegate "Take a while."
-follow_in_background 6
+accompany_in_background "Take a while."
 step "six clients are spread over the three servers" until_spread || true
 step "kill the database's container, start it again" kill_postgres || true
 step "the work went on, and no client missed anything" followed || true
 
-step "delegate work that takes a while" delegate "Take a while."
-follow_in_background 6
+accompany_in_background "Take a while."
 step "six clients are spread over the three servers" until_spread || true
 step "stop Redis, start it again" stop_redis || true
 step "the work went on, and no client missed anything" followed || true
 
-step "delegate work that takes a while" delegate "Take a while."
-follow_in_background 6
+accompany_in_background "Take a while."
 step "six clients are spread over the three servers" until_spread || true
 step "kill one of the servers, start it again" kill_backend || true
 step "the work went on, and no client missed anything" followed || true

@@ -4,6 +4,9 @@ python scripts/drill_client.py delegate WORDS      delegate a task; prints its i
 python scripts/drill_client.py follow CONVERSATION COUNT
                                                     follow it with so many Socket.IO clients, every third by
                                                     polling, until its run is over; all must have seen its log
+python scripts/drill_client.py accompany WORDS COUNT
+                                                    the same in a new conversation: WORDS are said in it when
+                                                    all clients are there
 python scripts/drill_client.py report TASK          what the report says that commands did
 python scripts/drill_client.py status PATH          the status with which the service answers
 
@@ -55,12 +58,18 @@ async def delegate(words: str) -> None:
     _say(f"{task['id']} {task['conversation_id']}")
 
 
-async def follow(conversation: str, count: int) -> None:
-    """Follow a conversation with `count` clients until its run is over, and compare what they saw."""
+async def follow(conversation: str, count: int, words: str | None = None) -> None:
+    """Follow a conversation with `count` clients until its run is over, and compare what they saw.
+
+    `words` are said by one of them when all are there.
+    """
     followers = [
         Follower(URL, KEY, conversation, "polling" if number % 3 == 2 else "websocket")
         for number in range(count)
     ]
+    if words is not None:
+        await asyncio.gather(*(follower.connect() for follower in followers))
+        await followers[0].say(words)
     await asyncio.gather(*(_until_over(follower) for follower in followers))
     log: list[dict[str, Any]] = []
     async with _session() as session:
@@ -91,16 +100,25 @@ async def follow(conversation: str, count: int) -> None:
     )
 
 
+async def accompany(words: str, count: int) -> None:
+    """Say `words` in a new conversation that `count` clients follow, and compare what they saw of the run."""
+    async with _session() as session:
+        made = await _json(session, "POST", "/api/v1/conversations", json={})
+    await follow(made["id"], count, words)
+
+
 async def _until_over(follower: Follower) -> None:
     """Stay connected, as a client does, until the run is over."""
     async with asyncio.timeout(PATIENCE):
         while not any(follower.has(kind) for kind in OVER):
-            try:
-                await follower.connect()
-            except (TimeoutError, AssertionError):
-                # Nobody is there, or who is there has no database: a client tries again.
-                await asyncio.sleep(1)
-                continue
+            if not follower.sessions or follower.gone.is_set():
+                try:
+                    await follower.connect()
+                except (TimeoutError, AssertionError):
+                    # Nobody is there, or who is there has no database: a client tries again.
+                    follower.gone.set()
+                    await asyncio.sleep(1)
+                    continue
             while not follower.gone.is_set() and not any(follower.has(kind) for kind in OVER):  # noqa: ASYNC110  # told by a callback
                 await asyncio.sleep(0.1)
 
@@ -143,6 +161,8 @@ def main() -> None:
             work = delegate(words)
         case ["follow", conversation, count]:
             work = follow(conversation, int(count))
+        case ["accompany", words, count]:
+            work = accompany(words, int(count))
         case ["report", task]:
             work = report(task)
         case ["status", path]:
