@@ -46,6 +46,7 @@ async def test_the_openapi_document_is_valid_and_complete(served: Served) -> Non
                 "example/crash",
                 "keys",
                 "keys/{key_id}",
+                "log-level",
                 "model-key",
                 "operations",
                 "queue",
