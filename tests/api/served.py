@@ -34,7 +34,7 @@ from flynn.model.claude import Claude
 from flynn.ops.alerts.board import Board
 from flynn.ops.log_levels import LogLevels
 from flynn.ops.numbers import Numbers
-from flynn.ops.sampler import Sampler
+from flynn.ops.sampler import Sampler, slot_of
 from flynn.ops.scrape import Scrape
 from flynn.settings import Settings
 from flynn.store.admission import AdmissionLimits
@@ -60,9 +60,9 @@ _DOCUMENT: dict[str, Any] = {}
 
 @dataclass
 class Clock:
-    """A time that goes on when a test says so."""
+    """A time that goes on when a test says so. It begins a second after a slot of samples does."""
 
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    at: datetime = field(default_factory=lambda: slot_of(datetime.now(UTC)) + timedelta(seconds=1))
 
     def __call__(self) -> datetime:
         """The time."""

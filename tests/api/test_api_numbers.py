@@ -86,6 +86,7 @@ async def test_during_an_outage_a_key_that_was_good_sees_this_processs_own(
     monkeypatch.setattr("flynn.ops.scrape.FRESH_SECONDS", 0.0)
     served.clock.forward()
     await served.sampler.sample()
+    served.clock.forward(6)
     # Past the moment for which a key is remembered anyway.
     now = time.monotonic() + authentication.REMEMBER + 1
     monkeypatch.setattr("flynn.api.authentication.time", SimpleNamespace(monotonic=lambda: now))
