@@ -18,7 +18,7 @@ from flynn.telemetry.logging import configure
 from flynn.workspace.mounts import find_mounts
 from tests.api.served import Served, keyless, serve, watching
 
-KEY = "sk-plain-8d2f6c1e-of-the-tests"
+KEY = "sk-plain-8d2f6c1e-of-the-tests-xq7z"
 WRONG = "sk-plain-000000-nobodys"
 AT = "/api/v1/model-key"
 

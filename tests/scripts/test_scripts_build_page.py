@@ -30,7 +30,8 @@ def checkout(tmp_path: Path) -> Path:
     )
     (place / "scripts").mkdir()
     (place / "backend" / "flynn").mkdir(parents=True)
-    for name in ("scripts/build-page.sh", "requirements-node.txt"):
+    (place / "docs").mkdir()
+    for name in ("scripts/build-page.sh", "requirements-node.txt", "docs/runbook.md"):
         shutil.copy2(ROOT / name, place / name)
     return place
 

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from flynn.store.migrate import VERSION_TABLE, known
 
 EXPANDS = (
-    r"CREATE (TABLE|SEQUENCE|INDEX|UNIQUE INDEX) .*",
+    r"CREATE (TABLE|UNLOGGED TABLE|SEQUENCE|INDEX|UNIQUE INDEX) .*",
     r"ALTER TABLE \w+ ADD COLUMN .*",
     r"ALTER TABLE \w+ ADD (CONSTRAINT \w+ (UNIQUE|CHECK)|FOREIGN KEY).*",
     r"ALTER TABLE \w+ ALTER COLUMN \w+ SET STORAGE .*",
