@@ -228,7 +228,7 @@ async def test_a_task_and_its_report(open_stage: Stage, visitor: Page) -> None:
     await expect(report).to_contain_text("completed")
     await expect(report.get_by_role("listitem").first).to_have_text("task/made.txt new, +2 −0")
     await expect(report.get_by_role("listitem").filter(has_text="exit 4")).to_have_count(1)
-    await expect(report).to_contain_text("2 model calls, 2 tool calls")
+    await expect(report).to_contain_text("3 model calls, 2 tool calls")
     await expect(report.locator("strong")).to_be_hidden()
     await report.get_by_text("In the agent's own words").click()
     await expect(report.locator("strong", has_text="everything")).to_be_visible()
