@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flynn.cli.record import OWNER_KEY, find_running, own, write_record
+from flynn.app.seeding import OWNER_KEY
+from flynn.cli.record import find_running, own, write_record
 from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
 
