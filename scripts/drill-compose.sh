@@ -324,7 +324,7 @@ say_summary() {
   fi
 }
 
-echo "Docker $(docker version --format '{{.Server.Version}}'), Compose $(docker compose version --short), Linux $(uname -r), $(date -u +%Y-%m-%d)"
+echo "Docker $(docker version --format '{{.Server.Version}}'), Compose $(docker compose version --short), Linux $(uname -r | cut -d - -f 1), $(date -u +%Y-%m-%d)"
 copy
 cd "$work"
 key=

@@ -30,6 +30,8 @@ NO_SETTINGS = {
     "FLYNN_URL": "examples/quorra/quorra.py",
     "FLYNN_CHAOS_SEED": "tests/drills/test_drill_chaos.py",
     "FLYNN_IMAGE": "tests/scripts/test_scripts_container.py",
+    "FLYNN_TEST_DATABASE_URL": "tests/postgres.py",
+    "FLYNN_TEST_REDIS_URL": "tests/live/conftest.py",
 }
 """Variables of other programs than the service, and where each is read or made."""
 
