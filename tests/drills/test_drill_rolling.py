@@ -29,7 +29,7 @@ from tests.loopback import free_port
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1500),
     pytest.mark.needs("haproxy", "redis-server", "bubblewrap"),
 ]
 
@@ -66,7 +66,7 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             except httpx2.TransportError:
                 return False
 
-        await eventually(up, what="the proxy", seconds=60)
+        await eventually(up, what="the proxy", seconds=180)
         yield found
 
 
@@ -89,7 +89,7 @@ async def not_ready(member: Member) -> str:
         said = parts["database"]["detail"]
         return answer.status_code == 503 and parts["database"]["state"] == "down"
 
-    await eventually(down, what=f"{member.name} stepping aside", seconds=60, every=0.5)
+    await eventually(down, what=f"{member.name} stepping aside", seconds=180, every=0.5)
     return said
 
 
@@ -114,7 +114,7 @@ async def test_a_rolling_restart_under_load_loses_nothing(front: Front, version:
 
     async def progress() -> None:
         then = counts(talkers, delegators)
-        await eventually(lambda: all_went_on(then), what="progress of everybody", seconds=180)
+        await eventually(lambda: all_went_on(then), what="progress of everybody", seconds=400)
 
     await progress()
     if version == "next":
@@ -129,7 +129,7 @@ async def test_a_rolling_restart_under_load_loses_nothing(front: Front, version:
                 assert "this worker is overtaken and takes no more runs" in left.said()
         await progress()
     enough.set()
-    await asyncio.wait_for(asyncio.gather(*load), 180)
+    await asyncio.wait_for(asyncio.gather(*load), 600)
 
     await account(front, talkers, delegators)
     if version == "next":
