@@ -54,7 +54,8 @@ async def of_both(one: Member, two: Member) -> tuple[dict[str, Any], dict[str, A
 
 
 async def test_the_numbers_do_not_depend_on_who_is_asked(fleet: Fleet) -> None:
-    one, two = await asyncio.gather(fleet.serve("one", worker=True), fleet.serve("two"))
+    one = await fleet.serve("one", worker=True)  # the first one makes the default workspace, on its volume
+    two = await fleet.serve("two")
     async with one.http() as here, two.http() as there:
         for client in (here, there):
             for _ in range(ASKED):
