@@ -120,8 +120,7 @@ async def test_a_worker_that_slept_past_its_lease_finds_itself_fenced(
     owner = await bench.jobs()
     os.kill(pid, signal.SIGCONT)
     ended = (1, f"cancelled: {Ending.UNCONFIRMED}")
-    took = await until(has(bench, run_id, ended))
-    assert took < 10
+    await until(has(bench, run_id, ended))
     await asyncio.sleep(0.5)
     # What it wrote of its job's end changed nothing for the one who has the job now.
     assert await bench.jobs() == owner
