@@ -30,7 +30,7 @@ _PLANTED_AROUND_GIT: Final = (
     *("plant a hook in a nested repository", "plant a hook for a submodule"),
 )
 _GIT: Final = "read-only .git/hooks and .git/config"
-_AROUND_GIT: Final = "read-only git configuration of nested repositories"
+_AROUND_GIT: Final = "protection of git's settings in nested repositories and in planted ones"
 
 
 @dataclass(frozen=True, slots=True)
