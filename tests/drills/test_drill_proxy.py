@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
@@ -16,14 +13,11 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from tests.conftest import ROOT
-from tests.drills.fleet import Member
 from tests.drills.follower import Follower
+from tests.drills.front import Front, proxy
 from tests.drills.long_run import long_run
-from tests.drills.place import Place, open_fleet, own_redis
+from tests.drills.place import open_fleet, own_redis
 from tests.eventually import eventually
-from tests.live.redis_server import RedisServer
-from tests.loopback import CLEAR, free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,45 +34,6 @@ turns:
 {long_run(steps=8, words=20, seconds=0.5)}"""
 
 
-@contextmanager
-def proxy(place: Path, members: list[Member]) -> Iterator[str]:
-    """HAProxy before three members; gives its URL."""
-    port = free_port()
-    addresses = {
-        f"FLYNN_{number}": member.url.removeprefix("http://") for number, member in enumerate(members, 1)
-    }
-    with (place / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["haproxy", "-db", "-f", str(ROOT / "deploy" / "haproxy.cfg")],
-            env={**os.environ, **addresses, "FLYNN_BIND": f"127.0.0.1:{port}"},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-class Front(Place):
-    """Three servers, a worker and a Redis behind the proxy at `url`."""
-
-    redis: RedisServer
-    url: str
-
-    @property
-    def key(self) -> str:
-        return self.servers[0].key
-
-    def asking(self) -> httpx2.AsyncClient:
-        """A new client of the proxy, which sends it to whom it likes."""
-        headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx2.AsyncClient(
-            base_url=self.url, headers=headers, timeout=70, trust_env=False, verify=CLEAR
-        )
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
     directory = tmp_path_factory.mktemp("proxy")
@@ -92,15 +47,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
         await fleet.work("worker")
         found = Front(fleet, servers, await stack.enter_async_context(servers[2].http()))
         found.redis, found.url = redis, stack.enter_context(proxy(directory, servers))
-
-        async def up() -> bool:
-            try:
-                async with found.asking() as http:
-                    return (await http.get("/ready")).status_code == 200
-            except httpx2.TransportError:
-                return False
-
-        await eventually(up, what="the proxy", seconds=30)
+        await found.open()
         yield found
 
 

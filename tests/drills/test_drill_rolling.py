@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import pytest
 
 from flynn.store.migrate import head
@@ -21,9 +20,9 @@ from tests.drills import newer_program
 from tests.drills.audit import Audit
 from tests.drills.fleet import Fleet, Member
 from tests.drills.follower import Follower
+from tests.drills.front import Front, proxy
 from tests.drills.place import open_fleet, own_redis
 from tests.drills.rolling_load import Delegator, Talker
-from tests.drills.test_drill_proxy import Front, proxy
 from tests.eventually import eventually
 from tests.loopback import free_port
 
@@ -58,15 +57,7 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
         servers = list(await asyncio.gather(*(fleet.serve(name, worker=True) for name in NAMES)))
         found = Front(fleet, servers, await stack.enter_async_context(servers[0].http()))
         found.redis, found.url = redis, stack.enter_context(proxy(tmp_path, servers))
-
-        async def up() -> bool:
-            try:
-                async with found.asking() as http:
-                    return (await http.get("/ready")).status_code == 200
-            except httpx2.TransportError:
-                return False
-
-        await eventually(up, what="the proxy", seconds=180)
+        await found.open()
         yield found
 
 
