@@ -35,8 +35,8 @@ they are to take long.
 - `flynn_runs`, `flynn_runs_stuck` and `flynn_queue_…` are of the whole service, asked of the database at \
 most every 3 seconds: take the maximum over processes, not the sum. When the database does not answer, they \
 are left out (`NaN`) and `flynn_census_up` is 0; the rest of the page is there all the same.
-- `flynn_part_state` is what `/ready` says at that moment: `flynn_part_state{state="ok"} == 0` is worth \
-an alert.
+- `flynn_part_state` is what `/ready` said within the last 3 seconds: `flynn_part_state{state="ok"} == 0` is \
+worth an alert.
 - Of the process itself there are the usual `process_…` metrics: memory, CPU seconds, open files.
 
 In PromQL, what is asked most often:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from flynn.model.breaker import FAILURES
+from flynn.ops.scrape import FRESH_SECONDS
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.drills.fleet import Fleet
 from tests.eventually import eventually
@@ -78,7 +79,12 @@ async def test_runs_wait_out_an_outage_and_go_on_when_it_is_over(
         assert (await client.get("/ready")).status_code == 200, "degraded is not down"
         page = (await client.get("/metrics")).text
         assert 'flynn_model_breaker{model="claude-haiku-5-5",state="closed"} 0.0' in page
-        assert 'flynn_part_state{part="model",state="degraded"} 1.0' in page
+
+        async def parts_are_current() -> bool:
+            degraded = 'flynn_part_state{part="model",state="degraded"} 1.0'
+            return degraded in (await client.get("/metrics")).text
+
+        await eventually(parts_are_current, what="the part's state", seconds=4 * FRESH_SECONDS)
         assert "the model does not answer" in server.said()
 
         before = calls
