@@ -12,6 +12,7 @@ import typer
 import uvloop
 
 from flynn import __version__
+from flynn.cli.memory import nothing_collected
 from flynn.domain.errors import FlynnError
 from flynn.settings import Settings
 
@@ -38,7 +39,8 @@ def _command(noun: str) -> Any:
     """The module behind a command. Only what is asked for is imported: a service that carried the
     simulator and the clients too would start later and stay larger.
     """
-    return import_module(f"flynn.cli.{noun}")
+    with nothing_collected():
+        return import_module(f"flynn.cli.{noun}")
 
 
 def _do(work: Coroutine[Any, Any, int]) -> None:
