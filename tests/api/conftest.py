@@ -1,6 +1,5 @@
 """The served doors: one service a test, and one a module for tests that leave nothing behind."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.served import Served, serve
-from tests.live.redis_server import RedisServer
+from tests.live.redis_server import RedisServer, own_redis
 
 
 @pytest.fixture
@@ -28,10 +27,5 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A running redis-server, the test's own."""
-    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
-        server = RedisServer(Path(directory))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with own_redis() as server:
+        yield server

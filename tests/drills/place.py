@@ -1,13 +1,11 @@
 """Where clients meet a fleet: its servers, conversations in workspaces of their own, and their logs."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    contextmanager,
     nullcontext,
 )
 from pathlib import Path
@@ -18,7 +16,6 @@ import httpx2
 from flynn.simulator import SimulatorServer, parse_scenarios
 from tests.drills.fleet import Fleet, Member
 from tests.house import prepare
-from tests.live.redis_server import RedisServer
 from tests.postgres import TestDatabases
 
 
@@ -52,18 +49,6 @@ class Place:
             found = await http.get(f"/api/v1/conversations/{conversation}/events", params={"limit": 500})
         items: list[dict[str, Any]] = found.json()["items"]
         return items
-
-
-@contextmanager
-def own_redis() -> Iterator[RedisServer]:
-    """A redis-server to be ill-treated."""
-    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
-        redis = RedisServer(Path(directory))
-        redis.start()
-        try:
-            yield redis
-        finally:
-            redis.stop()
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from redis.asyncio import Redis
 from tests.drills.follower import Follower
 from tests.drills.front import Front, proxy
 from tests.drills.long_run import long_run
-from tests.drills.place import open_fleet, own_redis
+from tests.drills.place import open_fleet
 from tests.eventually import eventually
+from tests.live.redis_server import own_redis
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from tests.drills.fleet import Member
 from tests.drills.follower import Follower
 from tests.drills.long_run import long_run
-from tests.drills.place import Place, open_fleet, own_redis
+from tests.drills.place import Place, open_fleet
 from tests.eventually import eventually
-from tests.live.redis_server import RedisServer
+from tests.live.redis_server import RedisServer, own_redis
 
 pytestmark = [
     pytest.mark.slow,

@@ -21,9 +21,10 @@ from tests.drills.audit import Audit
 from tests.drills.fleet import Fleet, Member
 from tests.drills.follower import Follower
 from tests.drills.front import Front, proxy
-from tests.drills.place import open_fleet, own_redis
+from tests.drills.place import open_fleet
 from tests.drills.rolling_load import Delegator, Talker
 from tests.eventually import eventually
+from tests.live.redis_server import own_redis
 from tests.loopback import free_port
 
 pytestmark = [

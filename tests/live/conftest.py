@@ -2,10 +2,8 @@
 which loses all that it has."""
 
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -13,7 +11,7 @@ from redis.asyncio import Redis
 from flynn.live.bus import Bus
 from flynn.live.memory import MemoryBus
 from flynn.live.redis import RedisBus
-from tests.live.redis_server import RedisServer
+from tests.live.redis_server import RedisServer, own_redis
 
 # One after the other, since a Redis that is there is emptied for each.
 REDIS = (pytest.mark.needs("redis-server"), pytest.mark.xdist_group("redis"))
@@ -32,13 +30,8 @@ async def emptied(url: str) -> str:
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A running redis-server, the test's own."""
-    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
-        server = RedisServer(Path(directory))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with own_redis() as server:
+        yield server
 
 
 @pytest.fixture(

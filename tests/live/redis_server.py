@@ -5,8 +5,9 @@ import contextlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -58,6 +59,18 @@ class RedisServer:
             with contextlib.suppress(ProcessLookupError):
                 self.thaw()
             self.kill()
+
+
+@contextlib.contextmanager
+def own_redis() -> Iterator[RedisServer]:
+    """A running redis-server, to be ill-treated."""
+    with tempfile.TemporaryDirectory(prefix="flynn-redis-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 async def until(condition: Callable[[], bool], *, within: float = 40.0) -> None:

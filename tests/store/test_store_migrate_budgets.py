@@ -5,18 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import procrastinate.schema
 import pytest
-from alembic import command
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from flynn.store import migrate as migration
 from flynn.store import task_budgets
 from flynn.store.database import Database
 from flynn.store.migrate import migrate
-from tests.postgres import TestDatabases
+from tests.store.earlier import QUEUE_SCHEMA, earlier_database
 
-QUEUE_SCHEMA = procrastinate.schema.SchemaManager.get_schema()
 ROWS = (
     "INSERT INTO principals (id, name) VALUES (:i, 'old')",
     "INSERT INTO workspaces (id, name, path) VALUES (:i, 'w', '/w')",
@@ -39,24 +35,11 @@ LOG: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def to_before(connection: Connection) -> None:
-    config = migration._config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0007")
-
-
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
     """A database of schema 0007."""
-    with TestDatabases.shared().new() as postgres:
-        database = Database(postgres.url, pool_size=2)
-        async with database.begin() as connection:
-            raw = await connection.get_raw_connection()
-            assert raw.driver_connection is not None
-            await raw.driver_connection.execute(QUEUE_SCHEMA)
-            await connection.run_sync(to_before)
+    async with earlier_database("0007") as database:
         yield database
-        await database.close()
 
 
 async def test_what_was_used_is_counted_from_the_log(database: Database) -> None:

@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import procrastinate.schema
 import pytest
-from alembic import command
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from flynn.intake.seeds import DEFAULT, settle_default, take_in
-from flynn.store import migrate as migration
 from flynn.store.admission import QUEUE, AdmissionLimits, admit
 from flynn.store.database import Database
 from flynn.store.migrate import head, migrate
 from flynn.store.mounts import know_volumes, renew_mounts
 from flynn.store.workspaces import all_workspaces
 from flynn.workspace.mounts import Mounts, find_mounts
-from tests.postgres import TestDatabases
-
-QUEUE_SCHEMA = procrastinate.schema.SchemaManager.get_schema()
+from tests.store.earlier import QUEUE_SCHEMA, earlier_database
 
 _PRINCIPAL = text("INSERT INTO principals (id, name) VALUES (:p, 'old')")
 _WORKSPACE = text("INSERT INTO workspaces (id, name, path) VALUES (:w, :name, :path)")
@@ -36,24 +31,11 @@ VALUES (:w, :w, :w, :p, 'queued', 1, 1, 1)""")
 _JOBS = text("SELECT args ->> 'run' AS run, queue_name FROM procrastinate_jobs")
 
 
-def to_first_release(connection: Connection) -> None:
-    config = migration._config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0001")
-
-
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
     """A database of the first release."""
-    with TestDatabases.shared().new() as postgres:
-        database = Database(postgres.url, pool_size=2)
-        async with database.begin() as connection:
-            raw = await connection.get_raw_connection()
-            assert raw.driver_connection is not None
-            await raw.driver_connection.execute(QUEUE_SCHEMA)
-            await connection.run_sync(to_first_release)
+    async with earlier_database("0001") as database:
         yield database
-        await database.close()
 
 
 async def fill(database: Database, places: dict[str, Path]) -> dict[str, UUID]:

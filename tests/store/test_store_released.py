@@ -17,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import procrastinate.schema
 import pytest
 from sqlalchemy import text
 
@@ -30,9 +29,9 @@ from flynn.store.migrate import head, known, migrate, revision
 from tests.drills.audit import request_digest
 from tests.house import House, open_house
 from tests.postgres import Prepare, TestDatabase, TestDatabases
+from tests.store.earlier import QUEUE_SCHEMA
 from tests.store.freeze import NO_SECRET, freeze
 
-QUEUE_SCHEMA = procrastinate.schema.SchemaManager.get_schema()
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 FIRST_TEN = [f"{number:04}" for number in range(1, 11)]
 
