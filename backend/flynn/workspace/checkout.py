@@ -214,6 +214,10 @@ class Checkout:
             )
         if said.get("partial"):
             remarks.append("Some files could not be read, and are not committed.")
+        if said.get("conflict"):
+            remarks.append(
+                "A merge was not finished: files with conflicts are committed as they are, marks and all."
+            )
         if said.get("elsewhere"):
             remarks.append("The checkout was left on another branch; what is on that one is not handed over.")
         return Sealed(head=commit_of(said.get("head", "")), new=int(new), remarks=tuple(remarks))
