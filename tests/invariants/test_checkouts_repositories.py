@@ -75,6 +75,20 @@ turns:
             git checkout -q -; echo own > a.txt; git commit -qam own
             git merge side || true
   - blocks: [{text: Merging.}]
+---
+name: names
+match: Name them oddly
+turns:
+  - blocks:
+      - tool: Bash
+        input:
+          command: |
+            set -e
+            for name in $'two\\nlines' $'latin\\xe9' ' spaces ' -- ':(exclude)x' $'\\001A' 'Flynn-Task: no'
+            do echo 1 > "./$name"; done
+            echo 1 > unread; chmod 000 unread
+            mkdir shut; echo 1 > shut/inner; chmod 000 shut
+  - blocks: [{text: Named.}]
 """
 
 
@@ -87,6 +101,12 @@ def git(tree: Path, *words: str) -> str:
         text=True,
     )
     return done.stdout.strip()
+
+
+def files(tree: Path, branch: str) -> set[bytes]:
+    """The names of the files that a branch has, as bytes."""
+    words = ["git", "-c", "safe.directory=*", "ls-tree", "-rz", "--name-only", branch]
+    return {name for name in subprocess.check_output(words, cwd=tree).split(b"\0") if name}
 
 
 def begin(tree: Path, *options: str) -> str:
@@ -241,3 +261,25 @@ async def test_a_merge_that_was_not_finished_is_told(house: House) -> None:
     assert said.handed_over == "updated"
     assert "A merge was not finished" in (said.hand_over_detail or "")
     assert "<<<<<<<" in git(house.workspace, "show", f"{task.branch}:a.txt")
+
+
+async def test_files_with_odd_names_are_handed_over_and_what_cannot_be_read_is_told(house: House) -> None:
+    begin(house.workspace)
+    task = await done(house, "Name them oddly")
+    said = evidence(task)
+    assert said.handed_over == "updated"
+    assert files(house.workspace, str(task.branch)) - {b"a.txt"} == {
+        b"two\nlines",
+        b"latin\xe9",
+        b" spaces ",
+        b"--",
+        b":(exclude)x",
+        b"\1A",
+        b"Flynn-Task: no",
+    }
+    assert [commit.files for commit in said.commits] == [7]
+    assert said.hand_over_detail == "Some files could not be read, and are not committed."
+    trailers = git(
+        house.workspace, "log", "-1", "--format=%(trailers:key=Flynn-Task,valueonly)", str(task.branch)
+    )
+    assert trailers == str(task.id)
