@@ -76,6 +76,18 @@ turns:
             git merge side || true
   - blocks: [{text: Merging.}]
 ---
+name: nested
+match: Nest one
+turns:
+  - blocks:
+      - tool: Bash
+        input:
+          command: |
+            set -e
+            ls part; mkdir inner; cd inner; git init -q; echo 1 > one.txt; git add -A
+            git -c user.name=a -c user.email=a@b commit -qm inner; cd ..; echo 1 > two.txt
+  - blocks: [{text: Nested.}]
+---
 name: names
 match: Name them oddly
 turns:
@@ -283,3 +295,25 @@ async def test_files_with_odd_names_are_handed_over_and_what_cannot_be_read_is_t
         house.workspace, "log", "-1", "--format=%(trailers:key=Flynn-Task,valueonly)", str(task.branch)
     )
     assert trailers == str(task.id)
+
+
+async def test_a_submodule_stays_what_it_is_and_a_repository_within_is_told(
+    house: House, tmp_path: Path
+) -> None:
+    part = begin(tmp_path / "part")
+    begin(house.workspace)
+    git(house.workspace, "submodule", "add", "-q", str(tmp_path / "part"), "part")
+    git(house.workspace, "commit", "-qm", "with a part")
+    task = await done(house, "Nest one")
+    said = evidence(task)
+    assert said.handed_over == "updated"
+    assert said.hand_over_detail == (
+        "Repositories within the checkout are only named by their commit, not handed over."
+    )
+    listed = git(house.workspace, "ls-tree", str(task.branch)).split("\n")
+    kinds = {line.partition("\t")[2]: line.split()[1:3] for line in listed}
+    assert kinds["part"] == ["commit", part]
+    assert kinds["inner"][0] == "commit"
+    assert kinds["two.txt"][0] == "blob"
+    # The person's own submodule was not touched.
+    assert git(house.workspace, "status", "--porcelain") == ""
