@@ -317,3 +317,10 @@ async def test_a_submodule_stays_what_it_is_and_a_repository_within_is_told(
     assert kinds["two.txt"][0] == "blob"
     # The person's own submodule was not touched.
     assert git(house.workspace, "status", "--porcelain") == ""
+
+
+async def test_a_title_of_which_nothing_can_be_shown_is_in_no_commits_way(house: House) -> None:
+    begin(house.workspace)
+    task = await done(house, "Make it", title="\u200b")
+    assert evidence(task).handed_over == "updated"
+    assert [commit.subject for commit in evidence(task).commits] == [f"Task {task.id}"]

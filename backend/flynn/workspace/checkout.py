@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from flynn.domain.errors import WorkspaceError
 from flynn.telemetry.crash_point import reach
 from flynn.workspace.checkout_script import ATTACH, MAKE, OUT, REFRESH, SEAL
 from flynn.workspace.git import Git, GitFailed, Script, facts_of
@@ -244,9 +243,10 @@ def remove(place: Path) -> None:
             continue
 
 
-def settle_message(title: str) -> str:
-    """The first line of a commit that the service makes: one line, of a length that git shows whole."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in title).split())
-    if not plain:
-        raise WorkspaceError("A commit needs a title.")
+def settle_message(title: str, *, otherwise: str) -> str:
+    """The first line of a commit that the service makes: one line, of a length that git shows whole.
+
+    It is `otherwise` where nothing of `title` can be shown.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in title).split()) or otherwise
     return plain if len(plain) <= 72 else f"{plain[:71].rstrip()}…"
