@@ -82,6 +82,9 @@ def finding(new: bool | None) -> DiffFinding:
         ("pytest", "passed", [ran("pytest", 1, 10), ran("pytest", 0, 20)], S),
         ("pytest", "passed", [ran("pytest", 0, 10), ran("pytest", 1, 20)], C),
         ("pytest", "passed", [ran("pytest", 0, 10), ran("pytest | tail", 0, 20)], U),
+        # What stands behind the end of its shell never ran.
+        ("pytest", "passed", [ran("exit 0 && pytest")], U),
+        ("pytest", "passed", [ran("set -e\nset +e\npytest\necho done")], U),
         # What is much like it is neither a proof nor a lie.
         ("pytest", "passed", [ran("pytest -q tests/x.py")], U),
         ("pytest -q", "passed", [ran("pytest")], U),

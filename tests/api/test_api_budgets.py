@@ -57,6 +57,7 @@ async def wait_for_a_raise(served: Served, conversation: UUID) -> None:
         ({"tokens": 10**10}, "budget.tokens"),
         ({"dollars": 0}, "budget.dollars"),
         ({"dollars": -1}, "budget.dollars"),
+        ({"dollars": 4e-10}, "budget.dollars"),
         ({"dollars": "1"}, "budget.dollars"),
         ({"dollars": 1_001}, "budget.dollars"),
         ({"minutes": 0.01}, "budget.minutes"),
@@ -71,6 +72,13 @@ async def test_a_budget_that_is_none_is_refused_by_name(shared: Served, budget: 
         sent = await http.post("/api/v1/tasks", json={"instructions": "do it", "budget": budget})
     assert sent.status_code == 422, sent.text
     assert [error["field"] for error in sent.json()["errors"]] == [field]
+
+
+async def test_the_smallest_budget_can_be_shown(served: Served) -> None:
+    async with served.http("quorra") as http:
+        task = await delegate(http, budget={"dollars": 1e-9, "minutes": 0.05})
+        assert task["budget"] == {"turns": None, "tokens": None, "dollars": 1e-9, "minutes": 0.05}
+        assert len((await http.get("/api/v1/tasks")).json()["items"]) == 1
 
 
 async def test_a_budget_is_shown_and_an_order_without_one_is_the_order_it_was(served: Served) -> None:

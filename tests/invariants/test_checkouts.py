@@ -429,24 +429,52 @@ async def test_a_run_that_breaks_hands_over_what_it_made(house: House) -> None:
 
 
 @pytest.mark.slow
-async def test_a_run_that_no_worker_holds_says_what_it_left_in_the_checkout(house: House) -> None:
-    begin(house.workspace)
-    task = await delegate(house, "Hold on")
+async def handed_back(house: House, task: TaskView) -> None:
+    """Have its worker end in the middle of a command, so that the run waits for the next one."""
     ((run, job),) = await house.jobs()
     lease = TestLease(job)
     running = asyncio.create_task(house.runner.run(run, lease))
     await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
-    # Its worker ends, and the next one does not come to it before somebody stops the task.
     lease.handed_back = True
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
+
+
+@pytest.mark.slow
+async def test_a_run_that_waits_for_its_next_worker_is_handed_over_by_that_when_it_is_stopped(
+    house: House,
+) -> None:
+    begin(house.workspace)
+    task = await delegate(house, "Hold on")
+    await handed_back(house, task)
+    await house.intake.cancel_task(house.owner, task.id)
+    assert (await house.views.task(house.owner, task.id)).state == "queued"
+    await house.work()
+    view = await house.views.task(house.owner, task.id)
+    assert (view.state, evidence(view).handed_over) == ("cancelled", "updated")
+    assert git(house.workspace, "show", f"{task.branch}:held.txt") == "held"
+    # One that left nothing there needs no worker.
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
+    assert (await house.intake.cancel_task(house.owner, task.id)).state == "cancelled"
+
+
+@pytest.mark.slow
+async def test_a_run_that_no_worker_holds_says_what_it_left_in_the_checkout(house: House) -> None:
+    begin(house.workspace)
+    task = await delegate(house, "Hold on")
+    # Its worker ends, and the next one does not come to it before somebody stops the task, and insists.
+    await handed_back(house, task)
+    for _ in range(2):
+        await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
     view = await house.views.task(house.owner, task.id)
     assert view.state == "cancelled"
     assert evidence(view).handed_over == "left"
     assert "the next words to the task hand it over" in (evidence(view).hand_over_detail or "")
     assert task.branch
     assert not found(house.workspace, f"refs/heads/{task.branch}")
+    # A run that has not begun ends at once, whatever one before it left.
+    await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
+    assert (await house.intake.cancel_task(house.owner, task.id)).state == "cancelled"
     await house.intake.send_message(house.owner, task.conversation_id, MessageOrder(text="And more"))
     await house.work()
     view = await house.views.task(house.owner, task.id)

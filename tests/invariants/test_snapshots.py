@@ -54,6 +54,12 @@ turns:
   - blocks: [{tool: Bash, call: t, input: {command: "tr a-z b-za < encoded > plain.env"}}]
   - blocks: [{text: Told.}]
 ---
+name: named
+match: Name it so
+turns:
+  - blocks: [{tool: Write, call: n, input: {file_path: TOKEN.txt, content: "x"}}]
+  - blocks: [{text: Named.}]
+---
 name: git
 match: Commit
 turns:
@@ -65,7 +71,7 @@ match: What now
 match_in: latest_message
 turns:
   - blocks: [{text: "I know."}]
-"""
+""".replace("TOKEN", TOKENS["GitHub"])
 Event = TypeVar("Event")
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("bubblewrap")]
@@ -293,6 +299,18 @@ async def test_no_event_and_no_difference_shows_a_secret(house: House) -> None:
         assert "plain.env" in text
         assert token not in text
     assert all(token not in item.event.model_dump_json() for item in await house.log(here.conversation))
+
+
+async def test_a_file_whose_name_passes_for_a_secret_is_told_and_undone(house: House) -> None:
+    here = await scene(house, "Name it so.")
+    name = f"{TOKENS['GitHub']}.txt"
+    assert name in files(house)
+    ((seq, told),) = await here.all(ev.WorkspaceChanged)
+    assert told.call_id is not None
+    assert [(f.change, name in f.path) for f in told.files] == [("added", False)]
+    reverted = await here.undo(to_seq=seq - 1)
+    assert reverted.refused is None
+    assert name not in files(house)
 
 
 async def test_that_git_moved_is_told_and_left_alone(house: House) -> None:

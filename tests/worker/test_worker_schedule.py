@@ -142,6 +142,28 @@ async def test_two_who_look_at_once_do_it_once(served: Served) -> None:
         assert (await types(served, follower)).count("run.failed") == 1
 
 
+async def test_one_that_cannot_be_started_holds_up_no_other(served: Served) -> None:
+    first = await post(served)
+    broken = await post(served, after=[first["id"]], context={"tasks": [first["id"]]})
+    second = await post(served, after=[first["id"]])
+    await complete(served, first)
+    unread = text("UPDATE tasks SET report = CAST(:report AS json) WHERE id = :t")
+    async with served.database.begin() as connection:
+        # As a newer version may leave one, which this one cannot read.
+        await connection.execute(unread, {"t": UUID(first["id"]), "report": "{}"})
+    looking = schedule(served)
+    for _ in range(2):
+        await looking.look()
+    assert await admitted(served, second)
+    await complete(served, second)
+    assert (await show(served, broken))["reason"] == "after"
+    async with served.database.begin() as connection:
+        await connection.execute(unread, {"t": UUID(first["id"]), "report": None})
+    await looking.look()
+    assert await admitted(served, broken)
+    await complete(served, broken)
+
+
 async def test_who_cannot_see_a_task_cannot_come_after_it(served: Served, tmp_path: Path) -> None:
     first = await post(served)
     async with served.http("quorra") as http:

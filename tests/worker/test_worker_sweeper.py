@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-from flynn.worker.sweeper import UNUSED_SECONDS, Sweeper
+from flynn.worker.sweeper import LOOK_SECONDS, UNUSED_SECONDS, Sweeper
 from flynn.workspace.scratch import create_scratch
 from tests.eventually import eventually
 
@@ -21,6 +21,16 @@ async def test_only_what_was_not_used_for_a_month_goes(tmp_path: Path) -> None:
     assert await sweeper.sweep(used + UNUSED_SECONDS + 1) == 1
     assert not scratch.exists()
     assert create_scratch(base, conversation) == scratch
+
+
+async def test_what_a_killed_look_left_behind_goes(tmp_path: Path) -> None:
+    left = tmp_path / "checks" / "before-abc"
+    (left / "deep").mkdir(parents=True)
+    (left / "deep" / "compose.yaml").write_text("services: {}\n")
+    sweeper = Sweeper(tmp_path / "scratch")
+    assert await sweeper.sweep(left.stat().st_ctime + LOOK_SECONDS - 1) == 0
+    assert await sweeper.sweep(left.stat().st_ctime + LOOK_SECONDS + 1) == 1
+    assert not left.exists()
 
 
 async def test_it_sweeps_from_its_start_on(tmp_path: Path) -> None:

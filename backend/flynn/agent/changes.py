@@ -15,7 +15,7 @@ from flynn.domain.difference import CALL_BYTES, Difference
 from flynn.domain.evidence import FileChanged, JobStarted
 from flynn.domain.tool_result import Outcome
 from flynn.telemetry.crash_point import reach
-from flynn.telemetry.redaction import redact
+from flynn.telemetry.redaction import MARK, redact
 from flynn.tools.thread import in_thread
 from flynn.workspace.root import Workspace
 from flynn.workspace.snapshots.comparison import Change
@@ -30,6 +30,8 @@ MOST_COMPARED: Final = 1_000
 MOST_COMPARED_BYTES: Final = 32 * 2**20
 """Files of one difference whose lines are compared, and what they may hold on both sides together."""
 TURNED_OFF: Final = "snapshots are turned off (FLYNN_SNAPSHOTS_MB=0)"
+_OTHERWISE: Final = ("\N{REPLACEMENT CHARACTER}", MARK)
+"""What stands in a path of evidence that is not the one on the disk."""
 _EDITORS: Final = frozenset({"Write", "Edit"})
 _Result = TypeVar("_Result")
 
@@ -81,8 +83,9 @@ class Changes:
             changed = [item for item in finished.evidence if isinstance(item, FileChanged)]
             if not changed:
                 return []
-            # A name that is no text stands otherwise in the evidence: then everything is looked at.
-            if len(changed) == 1 and "\N{REPLACEMENT CHARACTER}" not in changed[0].path:
+            # A name that is no text, or passes for a secret, stands otherwise in the evidence: then all
+            # is looked at.
+            if len(changed) == 1 and not any(mark in changed[0].path for mark in _OTHERWISE):
                 path = changed[0].path
         return await self._told(finished.step, finished.call_id, finished.tool, path)
 

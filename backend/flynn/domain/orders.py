@@ -157,7 +157,9 @@ class TaskBudget(_Order):
     tokens: Annotated[int, Field(ge=1_000, le=1_000_000_000, strict=True)] | None = Field(
         default=None, description="Tokens of all prompts, cached ones too, and of all answers"
     )
-    dollars: Annotated[float, Field(gt=0, le=1_000, strict=True, allow_inf_nan=False)] | None = None
+    dollars: Annotated[float, Field(ge=1e-9, le=1_000, strict=True, allow_inf_nan=False)] | None = Field(
+        default=None, description="Whole nano-dollars are kept of it"
+    )
     minutes: Annotated[float, Field(ge=0.05, le=10_080, strict=True, allow_inf_nan=False)] | None = Field(
         default=None, description="Time in which a run is at work, not queued and not waiting"
     )

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from flynn.agent.delivery import is_left
 from flynn.domain import events as ev
 from flynn.domain.content import text_block
 from flynn.domain.errors import Conflict
@@ -18,7 +19,7 @@ from flynn.intake.raising import raised_limits
 from flynn.intake.rules import Rules
 from flynn.store import log, runs, task_budgets
 from flynn.store.admission import admit
-from flynn.store.rows import RunRow
+from flynn.store.rows import ConversationRow, RunRow
 from flynn.store.visibility import see_conversation
 from flynn.telemetry.redaction import redact
 
@@ -31,7 +32,11 @@ async def interrupt(
     *,
     rules: Rules,
 ) -> tuple[RunView | None, list[ev.Recorded]]:
-    """Ask a running run's worker to stop; end a queued or waiting run right here."""
+    """Ask a running run's worker to stop; end a queued or waiting run right here.
+
+    But one that left something in its checkout and is about to go on is left to the worker that comes for
+    it, since only a worker can hand that over; who asks again does not wait for that.
+    """
     await see_conversation(connection, principal, conversation_id)
     return await stop(connection, principal.name, conversation_id, reason, rules=rules)
 
@@ -47,8 +52,9 @@ async def stop(
         return (latest.view() if latest else None), []
     reason = redact(reason) if reason else reason
     asked = ev.InterruptRequested(principal=who, reason=reason)
+    leaves = await _leaves(connection, conversation, run)
     recorded = await log.append(connection, conversation_id, run.id, [asked])
-    if run.state is RunState.RUNNING:
+    if run.state is RunState.RUNNING or leaves:
         await runs.announce_input(connection, conversation_id)
         return run.view(), recorded
     # No worker holds it. A claim that is just under way finds a higher epoch and a run that is over.
@@ -65,6 +71,20 @@ async def stop(
     )
     ended = await runs.latest_run(connection, conversation_id)
     return (ended or run).view(), recorded
+
+
+async def _leaves(connection: AsyncConnection, conversation: ConversationRow, run: RunRow) -> bool:
+    """Whether the worker that comes for a queued run has something to hand over; who asks twice is not kept
+    waiting for it.
+    """
+    if run.state is not RunState.QUEUED or run.started_at is None or run.job_id is None:
+        return False
+    if conversation.checkout != "own":
+        return False
+    types = ("interrupt.requested",)
+    if await log.latest(connection, conversation.id, run.id, types) is not None:
+        return False
+    return is_left(await log.read(connection, conversation.id))
 
 
 async def raise_budget(

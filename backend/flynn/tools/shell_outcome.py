@@ -1,15 +1,15 @@
 """What the exit code of a piece of shell text proves of each command in it.
 
 `a && b` that ended with 0 ran both, and both ended well; of `a; b`, `a | b` and `a || true` the code is that
-of one command, and says nothing of the others. Nothing is run or expanded. Commands are compared as what they
-run: a directory that is changed to first, variables that are set in front, a time limit, redirections and the
-way to a program make no other command of it; another word does.
+of one command, and says nothing of the others; nor does it of what stands behind an `exit`. Nothing is run or
+expanded. Commands are compared as what they run: a directory that is changed to first, variables that are set
+in front, a time limit, redirections and the way to a program make no other command of it; another word does.
 """
 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -37,6 +37,11 @@ _SHELLS: Final = frozenset({"bash", "sh", "dash", "zsh"})
 _PYTHON: Final = re.compile(r"python(?:3(?:\.\d+)?)?")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 _EXITS: Final = re.compile(r"-[a-z]*e[a-z]*")
+_GOES_ON: Final = re.compile(r"\+[a-z]*e[a-z]*|\+o")
+_LEAVING: Final = frozenset({"exit", "return", "logout"})
+"""Commands with which the shell ends, so that what stands behind them may never have run."""
+_BENDING: Final = frozenset({"eval", "alias", "enable"})
+"""Commands after which others need not be what they look like."""
 _DURATION: Final = re.compile(r"\d+(?:\.\d+)?[smhd]?")
 
 Words = tuple[str, ...]
@@ -88,6 +93,10 @@ class _Command:
     preparing: bool
     sole: bool
     """Whether its exit code is that of the pipe it stands in."""
+    leaves: bool = False
+    """Whether the shell may end here with a code of 0."""
+    bends: bool = False
+    """Whether the code need not be that of the last command any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ def _parsed(text: str) -> tuple[_List, ...] | None:
     root = parse(text, time.monotonic() + _SECONDS)
     if root is None or root.has_error or _redefines(root) or not _covers(root, text):
         return None
-    return _strict(tuple(_lists(root, text)))
+    return _reached(_strict(tuple(_lists(root, text))))
 
 
 def _redefines(node: Node) -> bool:
@@ -140,7 +149,22 @@ def _strict(lists: tuple[_List, ...]) -> tuple[_List, ...]:
         return lists
     if not all(len(item.commands) == 1 and item.chained for item in lists[1:]):
         return lists
+    if any(c.words[:1] == ("set",) and any(map(_GOES_ON.match, c.words)) for i in lists for c in i.commands):
+        return lists
     return (_List(tuple(command for item in lists for command in item.commands), chained=True),)
+
+
+def _reached(lists: tuple[_List, ...]) -> tuple[_List, ...]:
+    """`lists`, where the code is that of no command which may not have been reached, or is bent."""
+    left = any(command.bends for item in lists for command in item.commands)
+    found: list[_List] = []
+    for item in lists:
+        commands: list[_Command] = []
+        for command in item.commands:
+            commands.append(replace(command, sole=False) if left else command)
+            left = left or command.leaves
+        found.append(_List(tuple(commands), item.chained))
+    return tuple(found)
 
 
 def _lists(root: Node, text: str) -> Iterator[_List]:
@@ -165,7 +189,7 @@ def _flatten(node: Node, text: str, found: list[_Command]) -> bool:
                 within: list[_Command] = []
                 chained = _flatten(member, text, within)
                 last = place == len(members) - 1
-                found += [_Command(c.words, c.preparing, sole=c.sole and last and chained) for c in within]
+                found += [replace(c, sole=c.sole and last and chained) for c in within]
             return True
         case "redirected_statement":
             return _flatten(node.children[0], text, found)
@@ -178,8 +202,7 @@ def _flatten(node: Node, text: str, found: list[_Command]) -> bool:
         case _:
             # A loop, a group, a test, a negation: of what is within, the code says nothing.
             for inner in _within(node):
-                command = _command(inner, text)
-                found.append(_Command(command.words, command.preparing, sole=False))
+                found.append(replace(_command(inner, text), sole=False))
             return False
 
 
@@ -202,7 +225,32 @@ def _command(node: Node, text: str) -> _Command:
                 # What is computed is compared as it is written.
                 words.append(text[child.start_byte : child.end_byte] if value is None else value)
     compared = _bare(tuple(words))
-    return _Command(compared, preparing=not compared or compared[0] in _PREPARING, sole=True)
+    return _Command(
+        compared,
+        preparing=not compared or compared[0] in _PREPARING,
+        sole=True,
+        leaves=_leaves_shell(words[:1], compared),
+        bends=_bends(compared),
+    )
+
+
+def _leaves_shell(name: Sequence[str], words: Words) -> bool:
+    """Whether the command may end the shell with a code of 0: as `exit 1` does not."""
+    if name == ["exec"]:
+        return words != ("exec",)  # with redirections alone it replaces nothing
+    if words[:1] == ("builtin",):
+        words = words[1:]
+    fails = len(words) == 2 and words[1].isdecimal() and int(words[1]) % 256 != 0
+    return words[:1] != () and words[0] in _LEAVING and not fails
+
+
+def _bends(words: Words) -> bool:
+    """Whether the command may give the whole another code, or other commands another meaning."""
+    if words[:1] == ("builtin",):
+        words = words[1:]
+    if words[:1] == ("trap",):
+        return len(words) > 2 and ("exit" in words[1] or words[1].startswith("$"))
+    return words[:1] != () and words[0] in _BENDING
 
 
 def _bare(words: Words) -> Words:

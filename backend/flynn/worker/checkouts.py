@@ -285,10 +285,11 @@ class Checkouts:
 
 def _title(held: Held, *, waits: bool, undone: str | None) -> str:
     """The first line of the commit of what the agent has not committed."""
+    task = f"Task {held.conversation.task_id}"
     if undone is not None:
-        return settle_message(redact(f"Undo: {undone}"))
-    title = settle_message(redact(held.conversation.title or f"Task {held.conversation.task_id}"))
-    return settle_message(f"{title[:58]} (in progress)") if waits else title
+        return settle_message(redact(f"Undo: {undone}"), otherwise=task)
+    title = settle_message(redact(held.conversation.title or task), otherwise=task)
+    return settle_message(f"{title[:58]} (in progress)", otherwise=task) if waits else title
 
 
 def _failed(held: Held, error: WorkspaceError | SandboxUnavailable | OSError) -> ev.TaskCommitted:

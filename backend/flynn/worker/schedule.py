@@ -5,7 +5,7 @@ twice. Whatever dies meanwhile has done nothing, and another one looks a second 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,7 @@ from flynn.intake.rules import Rules
 from flynn.store import log, runs, standing
 from flynn.store.admission import admit
 from flynn.store.database import Database
-from flynn.store.outage import OUTAGES
+from flynn.store.outage import OUTAGES, is_outage
 from flynn.telemetry.logging import get_logger
 
 LOOK_SECONDS = 1.0
@@ -40,6 +40,7 @@ class Schedule:
         self._database = database
         self._rules = rules
         self._publish = publish
+        self._broken: set[UUID] = set()
         self._log = get_logger("flynn.worker.schedule")
 
     async def run(self) -> None:
@@ -57,14 +58,27 @@ class Schedule:
             overdue = await standing.overdue_runs(connection)
             released = await standing.released_runs(connection)
         for run_id in overdue:
-            async with self._database.begin() as connection:
-                recorded = await self._stop(connection, run_id)
-            self._publish(recorded)
+            await self._move(run_id, self._stop)
         for run_id in released:
-            async with self._database.begin() as connection:
-                recorded = await self._settle(connection, run_id)
-            self._publish(recorded)
+            await self._move(run_id, self._settle)
         return len(overdue) + len(released)
+
+    async def _move(
+        self, run_id: UUID, act: Callable[[AsyncConnection, UUID], Awaitable[list[ev.Recorded]]]
+    ) -> None:
+        """Do with one run what is due; a defect in it is said once, and holds up no other run."""
+        try:
+            async with self._database.begin() as connection:
+                recorded = await act(connection, run_id)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if run_id not in self._broken:
+                self._broken.add(run_id)
+                self._log.error("a run cannot be started or stopped", run_id=str(run_id), exc_info=error)
+            return
+        self._broken.discard(run_id)
+        self._publish(recorded)
 
     async def _stop(self, connection: AsyncConnection, run_id: UUID) -> list[ev.Recorded]:
         """Stop a run for its deadline, as somebody's interrupt would."""

@@ -1,7 +1,8 @@
 """The sweeper: once a day removes what nobody needs any more on this machine's disks and mounted volumes.
 
 That is the scratch of conversations that nobody goes on with (what is in one, /tmp of the commands and whole
-outputs, is promised to nobody for longer), and snapshots that are older than undo goes back.
+outputs, is promised to nobody for longer), what a killed worker left that looked at former contents, and
+snapshots that are older than undo goes back.
 """
 
 import asyncio
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flynn.telemetry.logging import get_logger
+from flynn.workspace.checks.comparison import PASTS
 from flynn.workspace.scratch import sweep_scratches
 from flynn.workspace.snapshots.store import Store
 from flynn.workspace.snapshots.sweep import SNAPSHOTS, sweep
 
 UNUSED_SECONDS = 30 * 86_400.0
 """How long a conversation may rest before its scratch goes."""
+LOOK_SECONDS = 3_600.0
+"""How old a tree of former contents may be: no look takes that long."""
 EVERY_SECONDS = 86_400.0
 MOST = 1_000
 """Directories that one sweep removes; the others wait for the next."""
@@ -47,13 +51,15 @@ class Sweeper:
 
     async def sweep(self, now: float | None = None) -> int:
         """Remove what was not used for so long at `now` (seconds since 1970); returns how many."""
-        try:
-            gone = await asyncio.to_thread(
-                sweep_scratches, self._base, unused_seconds=UNUSED_SECONDS, most=MOST, now=now
-            )
-        except OSError as error:
-            self._log.warning("scratch directories cannot be swept", error=error.strerror)
-            return 0
+        places = ((self._base, UNUSED_SECONDS), (self._base.with_name(PASTS), LOOK_SECONDS))
+        gone = 0
+        for place, seconds in places:
+            try:
+                gone += await asyncio.to_thread(
+                    sweep_scratches, place, unused_seconds=seconds, most=MOST, now=now
+                )
+            except OSError as error:
+                self._log.warning("scratch directories cannot be swept", error=error.strerror)
         if gone:
             self._log.info("scratch directories removed that were not used any more", count=gone)
         return gone

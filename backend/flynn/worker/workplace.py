@@ -36,6 +36,7 @@ from flynn.tools.toolset import TOOLS, definitions
 from flynn.worker.broadcast import Broadcast
 from flynn.worker.claims import Held
 from flynn.worker.last_look import LastLook
+from flynn.workspace.checks.comparison import PASTS
 from flynn.workspace.mounts import Mounts, Place
 from flynn.workspace.root import Workspace
 from flynn.workspace.scratch import create_scratch
@@ -214,7 +215,7 @@ class Workplace:
         return LastLook(
             database=database,
             sandbox=self._sandbox,
-            place=self._caps.scratch.with_name("checks"),
+            place=self._caps.scratch.with_name(PASTS),
             deadline=deadline,
             confirm=confirm,
         )
@@ -225,7 +226,7 @@ class Workplace:
         return Inspection(
             workspace=workspace,
             sandbox=self._sandbox,
-            place=self._caps.scratch.with_name("checks"),
+            place=self._caps.scratch.with_name(PASTS),
             deadline=deadline,
             confirm=confirm,
         )

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from flynn.domain.errors import WorkspaceError
 from flynn.telemetry.crash_point import reach
 from flynn.workspace.checkout_script import ATTACH, MAKE, OUT, REFRESH, SEAL
 from flynn.workspace.git import Git, GitFailed, Script, facts_of
@@ -214,6 +213,10 @@ class Checkout:
             )
         if said.get("partial"):
             remarks.append("Some files could not be read, and are not committed.")
+        if said.get("conflict"):
+            remarks.append(
+                "A merge was not finished: files with conflicts are committed as they are, marks and all."
+            )
         if said.get("elsewhere"):
             remarks.append("The checkout was left on another branch; what is on that one is not handed over.")
         return Sealed(head=commit_of(said.get("head", "")), new=int(new), remarks=tuple(remarks))
@@ -240,9 +243,10 @@ def remove(place: Path) -> None:
             continue
 
 
-def settle_message(title: str) -> str:
-    """The first line of a commit that the service makes: one line, of a length that git shows whole."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in title).split())
-    if not plain:
-        raise WorkspaceError("A commit needs a title.")
+def settle_message(title: str, *, otherwise: str) -> str:
+    """The first line of a commit that the service makes: one line, of a length that git shows whole.
+
+    It is `otherwise` where nothing of `title` can be shown.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in title).split()) or otherwise
     return plain if len(plain) <= 72 else f"{plain[:71].rstrip()}…"

@@ -23,8 +23,8 @@ git init -q --object-format="$FORMAT" --template= "$GIT_WORK_TREE"
 mkdir -p "$GIT_DIR/hooks" "$GIT_DIR/info" "$GIT_DIR/objects/info"
 printf '%s\n' "$OBJECTS" >"$GIT_DIR/objects/info/alternates"
 [ -z "$SHALLOW" ] || printf '%s\n' $SHALLOW >"$GIT_DIR/shallow"
-printf '#!/bin/sh\nexec git interpret-trailers --in-place --if-exists addIfDifferent --trailer "%s" "$1"\n' \
-  "$TRAILER: $TASK" >"$GIT_DIR/hooks/prepare-commit-msg"
+{ printf '#!/bin/sh\nexec git interpret-trailers --in-place --no-divider --if-exists addIfDifferent '
+  printf -- '--trailer "%s" "$1"\n' "$TRAILER: $TASK"; } >"$GIT_DIR/hooks/prepare-commit-msg"
 chmod 755 "$GIT_DIR/hooks/prepare-commit-msg"
 git update-ref "refs/heads/$BRANCH" "$START"
 git symbolic-ref HEAD "refs/heads/$BRANCH"
@@ -52,6 +52,7 @@ set -eu
 {_UNLOCK}
 out="$GIT_DIR/{OUT}"
 rm -rf "$out"; mkdir "$out"
+[ -z "$(git ls-files --unmerged | head -c 1)" ] || echo "conflict yes"
 git add -A --ignore-errors 2>"$TMPDIR/add" || echo "partial yes"
 nested=$(git diff --cached --raw --no-renames --no-abbrev | awk '$2 == "160000" && $1 != ":160000"' | wc -l)
 echo "nested $nested"
@@ -61,10 +62,13 @@ if ! git diff --cached --quiet --no-ext-diff --ignore-submodules=none; then
     printf '\n%s: %s\n' "$TRAILER" "$TASK"
   }} | git commit -q --no-verify --cleanup=verbatim -F -
 fi
-tip=$(git rev-parse HEAD)
+tip=$(git rev-parse -q --verify 'HEAD^{{commit}}' || echo)
 branch="refs/heads/$BRANCH"
 own=$(git rev-parse -q --verify "$branch^{{commit}}" || echo)
-if [ "$(git symbolic-ref -q HEAD)" != "$branch" ]; then
+if [ -z "$tip" ]; then
+  [ -n "$own" ] || {{ echo "fatal: the branch has no commit any more" >&2; exit 1; }}
+  tip=$own; echo "elsewhere yes"
+elif [ "$(git symbolic-ref -q HEAD)" != "$branch" ]; then
   if [ -z "$own" ] || git merge-base --is-ancestor "$own" "$tip"; then
     git update-ref "$branch" "$tip"; git symbolic-ref HEAD "$branch"
   else tip=$own; echo "elsewhere yes"; fi
@@ -83,7 +87,7 @@ if [ "$new" -gt 0 ] && [ "$new" -le {MOST_COMMITS} ] && [ $((lacking + others)) 
       parents="$parents -p $parent"
     done
     last=$(git log -1 --format=%B "$old" \
-      | git interpret-trailers --if-exists addIfDifferent --trailer "$TRAILER: $TASK" \
+      | git interpret-trailers --no-divider --if-exists addIfDifferent --trailer "$TRAILER: $TASK" \
       | GIT_AUTHOR_NAME=$(git log -1 --format=%an "$old") GIT_AUTHOR_EMAIL=$(git log -1 --format=%ae "$old") \
         GIT_AUTHOR_DATE=$(git log -1 --format=%ad --date=raw "$old") \
         GIT_COMMITTER_DATE=$(git log -1 --format=%cd --date=raw "$old") \

@@ -20,12 +20,16 @@ _LOOK_SECONDS: Final = 60.0
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 _FORMATS: Final = ("sha1", "sha256")
 _MOST_SHALLOW: Final = 1_000
-_BROKEN, _EMPTY = 4, 3
+_EMPTY, _BROKEN, _ELSEWHERE = 3, 4, 5
 
 _SURVEY: Final = rf"""
 set -u
 git rev-parse --git-dir >/dev/null || exit {_BROKEN}
-head=$(git rev-parse -q --verify 'HEAD^{{commit}}') || exit {_EMPTY}
+head=$(git rev-parse -q --verify 'HEAD^{{commit}}') || {{
+  git rev-parse -q --verify HEAD >/dev/null || exit {_EMPTY}
+  [ ! -s "$GIT_DIR/objects/info/alternates" ] || exit {_ELSEWHERE}
+  exit {_BROKEN}
+}}
 echo "head $head"
 echo "format $(git rev-parse --show-object-format)"
 echo "current $(git symbolic-ref -q HEAD)"
@@ -120,6 +124,10 @@ async def survey(workspace: Workspace, git: Git, branch: str) -> Survey:
     if done.exit_code == _BROKEN:
         raise NoRepository(
             "Its git repository cannot be read: it is broken, or of a kind that git does not know."
+        )
+    if done.exit_code == _ELSEWHERE:
+        raise NoRepository(
+            "Its git repository has its objects in another one, which a checkout does not see."
         )
     if done.exit_code != 0 or done.output_cut:
         raise NoRepository(f"Its git repository cannot be read: {why(done)}")

@@ -31,6 +31,8 @@ CONFIGURATIONS: Final = (
     *("zizmor.yml", ".zizmor.yml", ".github/zizmor.yml"),
 )
 """Files by which the linters go, beside a file or above it."""
+PASTS: Final = "checks"
+"""The directory, beside the scratches, in which trees of former contents are made."""
 _SYNTAX: Final = frozenset({"syntax", "invalid-syntax"})
 
 Mark = tuple[str, str, str, str]
