@@ -243,6 +243,7 @@ def test_without_a_key_a_run_is_refused_and_with_one_of_the_data_directory_it_is
     assert "There is no key of the model's API, so nobody would answer." in done.stderr
     assert "ANTHROPIC_API_KEY" in done.stderr
     told = shell.flynn("doctor").stdout
+    assert re.search(r"^ok +backups +none yet", told, re.MULTILINE)
     assert "there is no key of the model's API" in told
     assert str(place) not in shell.flynn("workspaces", "list").stdout, "a refused run registers nothing"
 
