@@ -21,6 +21,17 @@ choose_mode() {
   if [ "$mode" = compose ] && ! docker compose config --quiet; then
     die "docker-compose.yml cannot be used; the lines above say why. scripts/setup.sh makes .env"
   fi
+  if [ "$mode" = compose ]; then
+    tell_of_restoring
+  fi
+}
+
+# Whoever was killed while a restoring put workspaces back left .restoring, with the second in it.
+tell_of_restoring() {
+  if [ -f .restoring ]; then
+    echo "A restoring was cut off while workspaces were put back: they may be of another time than the database." >&2
+    echo "To finish it: scripts/restore-db.sh --compose --to $(cat .restoring). To leave it: rm .restoring" >&2
+  fi
 }
 
 need_checkout() {

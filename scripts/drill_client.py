@@ -19,7 +19,6 @@ import sys
 from typing import Any
 
 import aiohttp
-from engineio.payload import Payload  # type: ignore[import-untyped]  # it has no types
 
 from tests.drills.follower import Follower
 
@@ -27,9 +26,6 @@ URL = "http://proxy:8000"
 KEY = sys.stdin.readline().strip()
 PATIENCE = 240.0
 """Seconds within which a run has to be over, faults included."""
-Payload.max_decode_packets = 2000
-"""This library's polling client takes 16 packets in an answer unless told otherwise, and a log that is caught
-up with is more: docs/scaling.md."""
 OVER = ("run.completed", "run.failed", "run.cancelled")
 
 

@@ -155,6 +155,8 @@ docker run --rm --user 0:0 --network none --read-only --cap-drop ALL --cap-add C
 say "stopping the service"
 docker compose stop "${doors[@]}" "${stores[@]}"
 if [ "$keep" = false ]; then
+  # Until .env names the new volume, the workspaces are of the second and the database is not.
+  echo "$to" >.restoring
   once --volume "$(volume data):/writable" backup files --base "$base" --into /writable ||
     {
       say "starting the service again, with the database as it was"
@@ -170,6 +172,7 @@ fi
   printf 'POSTGRES_VOLUME=%s\n' "$new" >>.env.new
   mv .env.new .env
 )
+rm -f .restoring
 say "starting the service on $new"
 start_all || die "the database was restored, but not everything started; docker compose ps tells what"
 say "done. A new base is taken at once, on a line of its own."

@@ -158,7 +158,7 @@ install_sandbox() {
 
 install_servers() {
   local server
-  for server in redis-server haproxy chromium rsync file prometheus; do
+  for server in redis-server haproxy chromium rsync file prometheus jq; do
     if command -v "$server" >/dev/null; then
       continue
     fi

@@ -82,6 +82,7 @@ PREREQUISITES: dict[str, Callable[[], bool]] = {
     "redis-server": _program("redis-server"),
     "haproxy": _program("haproxy"),
     "promtool": _program("promtool"),
+    "jq": _program("jq"),
     "root": lambda: os.geteuid() == 0,
     "mounts": lambda: _succeeds("unshare", "--mount", "true"),
     "browser": _program("chromium", "chromium-browser", "google-chrome"),

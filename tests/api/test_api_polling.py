@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 import socketio
+from engineio.payload import Payload  # type: ignore[import-untyped]  # it has no types
 
 from flynn.api import polling as api_polling
 from tests.api.served import MESSAGE_MAX, Served, Watcher, serve
@@ -81,6 +82,50 @@ async def test_a_client_that_polls_has_all_that_a_websocket_has(polled: Served) 
     await back.client.disconnect()
 
 
+async def test_a_log_to_catch_up_with_reaches_the_client_from_pip_as_it_comes(polled: Served) -> None:
+    """It takes MOST_PACKETS in an answer, and ends the connection at one more."""
+    assert Payload.max_decode_packets == api_polling.MOST_PACKETS
+    async with polled.http() as http:
+        conversation = await polled.conversation(http)
+    await polled.say(conversation, *(f"{n}" for n in range(150)))
+    watcher = Watcher(polled)
+    await watcher.client.connect(
+        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=30
+    )
+    await watcher.call("conversation.open", {"conversation_id": conversation})
+    await watcher.until("event", len(polled.published))
+    assert len(polled.published) > 150
+    assert watcher.seqs() == list(range(1, len(polled.published) + 1))
+    assert not watcher.gone.is_set()
+    await watcher.client.disconnect()
+
+
+async def test_no_answer_has_more_packets_than_clients_take(polled: Served) -> None:
+    poll = await Poll(polled).begin()
+    await poll.post('420["conversation.create",{}]')
+    made = json.loads((await poll.until("430"))[3:])[0]
+    order = {"conversation_id": made["conversation"]["id"]}
+    await poll.post(f'421["conversation.open",{json.dumps(order)}]')
+    await poll.until("431")
+    await polled.say(order["conversation_id"], *(f"{n}" for n in range(60)))
+    answers: list[list[str]] = []
+    async with asyncio.timeout(30):
+        while sum(packet.startswith('42["event"') for answer in answers for packet in answer) < 60:
+            answers.append(await poll.get())
+    assert max(map(len, answers)) == api_polling.MOST_PACKETS
+
+
+async def test_many_calls_at_once_are_all_acknowledged(polled: Served) -> None:
+    """The client from pip puts all that it has to send into one request."""
+    watcher = Watcher(polled)
+    await watcher.client.connect(
+        polled.url, auth={"token": polled.keys["owner"]}, transports=["polling"], wait_timeout=30
+    )
+    made = await asyncio.gather(*(watcher.call("conversation.create", {}) for _ in range(40)))
+    assert len({one["conversation"]["id"] for one in made}) == 40
+    await watcher.client.disconnect()
+
+
 async def test_the_clients_from_pip_and_npm_stay_with_polling_and_go_on(polled: Served) -> None:
     """They offer both transports by default: polling first, and no upgrade is offered."""
     client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
@@ -144,6 +189,9 @@ async def test_the_gate_stands_before_polling_too(polled: Served) -> None:
     refused = await poll.post("4" + "x" * (7 * MESSAGE_MAX + 100_000))
     assert refused.status_code == 413
     assert refused.json()["code"] == "payload-too-large"
+    refused = await poll.post(*("3" for _ in range(api_polling.MOST_POSTED + 1)))
+    assert refused.status_code == 413
+    assert "256 packets" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Where the log goes: to a file unless a container's engine collects it, or as the operator says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from flynn.app.log import file_of, in_container
+from flynn.app.log import ASIDE, file_of, in_container, log_aside
+from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
+from flynn.telemetry.logging import get_logger
 
 MACHINE = (
     "22 27 0:21 / /proc rw,relatime - proc proc rw\n27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
@@ -66,3 +69,28 @@ def test_the_operator_may_say_where_and_how_much_or_turn_it_off(
     found = file_of(load(tmp_path))
     assert found is not None
     assert found.path == Path("/var/log/flynn.log")
+
+
+def test_a_log_aside_is_all_of_it_and_bounded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = load(tmp_path, log_file_bytes=65_536, log_files=2)
+    settings.data_dir.mkdir()
+    with log_aside(settings) as file:
+        for number in range(2_000):
+            get_logger("flynn.tests").info("one of many lines", number=number)
+        file.write("the last words of a process\n")
+    get_logger("flynn.tests").warning("behind it")
+    found = sorted(path for path in settings.data_dir.iterdir() if path.suffix != ".lock")
+    assert [path.name for path in found] == ["run.log", "run.log.1", "run.log.2"]
+    assert all(path.stat().st_size <= 65_536 + 100 for path in found)
+    assert json.loads(found[0].read_text().splitlines()[-1])["context"] == {"number": 1_999}
+    said = capfd.readouterr()
+    assert "one of many" not in said.out + said.err
+    assert "behind it" in said.err
+
+
+def test_a_log_aside_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    (settings.data_dir / ASIDE).mkdir(parents=True)
+    said = r"run\.log cannot be written: Is a directory"
+    with pytest.raises(ConfigurationError, match=said), log_aside(settings):
+        pass

@@ -1,15 +1,18 @@
-"""What the doctor says of the sandbox and the linters, and what it prescribes."""
+"""What the doctor says of the sandbox, the linters and backups, and what it prescribes."""
 
 import asyncio
 import os
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from flynn.cli.backup_diagnosis import backups_finding
 from flynn.cli.doctor import service_findings
 from flynn.cli.record import Running
 from flynn.cli.sandbox_diagnosis import linters_finding, linters_of, sandbox_finding, sandbox_remedy
+from flynn.ops.backup.catalogue import Catalogue
 from flynn.ops.readiness import sandbox_part
 from flynn.sandbox.apparmor import BUBBLEWRAP
 from flynn.sandbox.command import SandboxReport
@@ -19,6 +22,7 @@ from flynn.settings import Settings
 from flynn.workspace.checks.equipment import Instrument, equipment
 from flynn.workspace.checks.program import ProgramLinter
 from tests.api.served import serve
+from tests.ops.test_ops_backup_retention import base
 from tests.sandbox.test_sandbox_apparmor import machine
 
 REFUSED = (
@@ -169,3 +173,31 @@ async def test_where_no_sandbox_can_be_opened_for_the_linters_it_is_said(
     assert "No such file or directory" in found.detail
     assert found.remedy is not None
     assert "TMPDIR" in found.remedy
+
+
+async def test_backups_at_rest_are_told_by_their_number_and_age(tmp_path: Path) -> None:
+    settings = Settings.load(None, data_dir=tmp_path, backup_hours=24)
+    found = await backups_finding(settings)
+    assert (found.state, found.detail) == (
+        "ok",
+        f"none yet; a service that runs takes the first after {settings.backup_first_minutes:g} minutes",
+    )
+    now = datetime.now(UTC)
+    for number, hours, state in ((1, 40, "degraded"), (2, 30, "ok")):
+        draft = tmp_path / "draft"
+        draft.mkdir()
+        at = now - timedelta(hours=hours)
+        Catalogue(tmp_path / "backups").directory.mkdir(exist_ok=True)
+        Catalogue(tmp_path / "backups").add_base(
+            draft, base(number, "a", 0).model_copy(update={"started_at": at, "finished_at": at})
+        )
+        found = await backups_finding(settings)
+        assert found.state == state
+        assert found.detail.startswith(
+            f"{number} in {tmp_path / 'backups'}, the newest of {at:%Y-%m-%d %H:%M}"
+        )
+        assert ("backup" in (found.remedy or "")) is (state == "degraded")
+    off = await backups_finding(Settings.load(None, data_dir=tmp_path, backups=False))
+    assert (off.state, off.remedy) == ("degraded", "Set it to true.")
+    theirs = Settings.load(None, data_dir=tmp_path, database_url="postgresql://somebody@localhost/theirs")
+    assert (await backups_finding(theirs)).state == "ok"

@@ -121,6 +121,12 @@ def test_the_demo_changes_a_real_file_and_says_so(shell: Shell) -> None:
     (copy,) = (shell.data / "examples").glob("example-*")
     assert "Run agent creation tests" in (copy / ".github/workflows/ci.yml").read_text()
     assert not (shell.data / "serve.json").exists()
+    # The service and its workers, which are processes of their own, log beside the terminal, once.
+    said = [json.loads(line) for line in (shell.data / "run.log").read_text().splitlines()]
+    (started,) = [line for line in said if line["message"] == "run started"]
+    assert started["logger"] == "flynn.worker"
+    assert any(line["logger"] == "uvicorn.error" for line in said)
+    assert not (shell.data / "logs").exists()
     assert f"  {copy.name}  of the scripted example  " in shell.flynn("workspaces", "list").stdout
 
 
@@ -237,6 +243,7 @@ def test_without_a_key_a_run_is_refused_and_with_one_of_the_data_directory_it_is
     assert "There is no key of the model's API, so nobody would answer." in done.stderr
     assert "ANTHROPIC_API_KEY" in done.stderr
     told = shell.flynn("doctor").stdout
+    assert re.search(r"^ok +backups +none yet", told, re.MULTILINE)
     assert "there is no key of the model's API" in told
     assert str(place) not in shell.flynn("workspaces", "list").stdout, "a refused run registers nothing"
 

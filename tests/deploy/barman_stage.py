@@ -263,13 +263,17 @@ class Service:
 
     def receivers(self) -> list[psutil.Process]:
         """Barman's and PostgreSQL's processes that receive the log of this stage."""
+        return self.processes("receive-wal", "pg_receivewal")
+
+    def processes(self, *names: str) -> list[psutil.Process]:
+        """Processes of this stage that have one of `names` in their command line."""
         found = []
         for process in psutil.process_iter():
             try:
                 words = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            if str(self.home) in words and ("receive-wal" in words or "pg_receivewal" in words):
+            if str(self.home) in words and any(name in words for name in names):
                 found.append(process)
         return found
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import httpx2
 import psutil
@@ -94,6 +95,52 @@ async def test_the_role_can_read_the_log_and_write_nothing() -> None:
             assert "the received log breaks here" in service.said
             await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
         assert len((await stage.document("list"))["windows"]) == 2
+
+
+async def test_bases_that_were_cut_off_go_and_the_check_is_good_again(tmp_path: Path) -> None:
+    async with opened() as stage:
+        held = tmp_path / "held"
+        held.touch()
+        # As Barman finds it, but it waits for as long as `held` is there.
+        program = tmp_path / "pg_basebackup"
+        real = shutil.which("pg_basebackup", path=stage.environment()["PATH"])
+        program.write_text(
+            "#!/bin/sh\n"
+            f'case "$*" in *--version*) ;; *) while [ -e {held} ]; do sleep 0.2; done ;; esac\n'
+            f'exec {real} "$@"\n'
+        )
+        program.chmod(0o755)
+        slowed = {"PATH": f"{tmp_path}:{stage.environment()['PATH']}"}
+
+        def statuses() -> list[str]:
+            found = (stage.home / "main" / "meta").glob("*-backup.info")
+            return sorted(re.findall(r"^status=(\w+)", "".join(path.read_text() for path in found), re.M))
+
+        async with stage.service(**slowed) as service:
+            await eventually(lambda: bool(service.processes(str(program))), what="a base", seconds=PATIENCE)
+            for process in service.processes(str(program)):
+                process.kill()
+            await eventually(lambda: statuses() == ["FAILED"], what="Barman's word", seconds=PATIENCE)
+            await eventually(lambda: not statuses(), what="the end of that base", seconds=PATIENCE)
+            assert "backups are as they should be again" not in service.said
+            assert not await stage.well()
+        async with stage.service(**slowed) as service:
+            await eventually(lambda: bool(service.processes(str(program))), what="a base", seconds=PATIENCE)
+            service.process.kill()
+            for process in service.processes("barman", str(program)):
+                process.kill()
+        assert statuses() == ["STARTED"], "it was cut off without a word"
+        held.unlink()
+        async with stage.service(**slowed):
+            await eventually(
+                lambda: "STARTED" not in statuses(), what="the end of that too", seconds=PATIENCE
+            )
+        # Barman may have found no receiver yet, which the kill ended as well; a start tries at once.
+        async with stage.service(**slowed):
+            await eventually(stage.well, what="a content health check", seconds=PATIENCE, every=2)
+            await eventually(lambda: len(statuses()) == 1, what="nothing but the base", seconds=PATIENCE)
+        (whole,) = (stage.home / "main" / "base").iterdir()
+        assert [base["id"] for base in (await stage.document("list"))["bases"]] == [whole.name]
 
 
 async def test_another_database_is_not_backed_up_over_the_backups_of_this_one() -> None:

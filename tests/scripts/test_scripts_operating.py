@@ -196,6 +196,15 @@ def test_workspaces_that_cannot_be_put_back_leave_the_database_as_it_was(checkou
     assert checkout.volume == "reznet_postgres"
     assert checkout.calls[-1] == "compose up --detach --wait --wait-timeout 300"
 
+    # As when it was killed there: it is said until it was finished.
+    again = f"To finish it: scripts/restore-db.sh --compose --to {TIME}."
+    for script in ("start.sh", "stop.sh", "health-check.sh", "backup-db.sh"):
+        assert again in checkout.call(script, "--compose").stderr, script
+    done = checkout.call("restore-db.sh", "--to", TIME, "--yes")
+    assert (done.returncode, again in done.stderr) == (0, True)
+    assert checkout.volume.startswith("reznet_postgres_2")
+    assert again not in checkout.call("backup-db.sh").stderr
+
 
 @pytest.mark.parametrize(("words", "answer"), [(["--dry-run"], ""), ([], "n\n"), ([], "")])
 def test_without_a_yes_nothing_is_done(checkout: Checkout, words: list[str], answer: str) -> None:

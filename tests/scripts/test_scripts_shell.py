@@ -14,7 +14,10 @@ SCRIPTS = [*sorted((ROOT / "scripts").glob("*.*sh")), ROOT / ".ci" / "run"]
 
 def test_shellcheck_finds_nothing() -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "shellcheck", *SCRIPTS], capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "shellcheck", *SCRIPTS, ROOT / "deploy" / "backup" / "flynn-backup"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 

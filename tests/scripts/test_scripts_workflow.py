@@ -191,6 +191,26 @@ def test_a_step_finds_what_is_wrong(name: str, file: str, line: str, clone: Path
     assert done.returncode != 0, done.stdout
 
 
+def test_every_pin_is_audited_and_every_script_of_a_shell_is_checked() -> None:
+    runs = {str(step): step.run for step in STEPS}
+    audit = runs["security: pip-audit"].replace(
+        "pip-audit --strict --require-hashes --disable-pip -r", "echo"
+    )
+    said = subprocess.run(["bash", "-c", audit], capture_output=True, text=True, check=True).stdout.split()
+    assert set(said) == {path.name for path in ROOT.glob("requirements*.txt")}
+
+    listed = runs["configuration: ShellCheck"].replace("xargs .venv/bin/shellcheck", "cat")
+    said = subprocess.run(
+        ["bash", "-c", listed], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    known = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shells = re.compile(rb"#!\S*/(?:env )?(?:ba)?sh\b")
+    files = [
+        name for name in known.splitlines() if not name.startswith("examples/") and (ROOT / name).is_file()
+    ]
+    assert {name for name in files if shells.match((ROOT / name).read_bytes()[:40])} == set(said)
+
+
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_shellcheck_finds_nothing_in_a_step(step: Step, tmp_path: Path) -> None:
     script = tmp_path / "step.sh"

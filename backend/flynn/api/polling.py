@@ -8,7 +8,7 @@ Packets are separated by U+001E (Engine.IO protocol 4).
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,14 +17,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flynn.api.problem import MalformedRequest, MethodNotAllowed
 from flynn.api.window import Window
 from flynn.api.wire import MOST_OWED, wants_acknowledgement
-from flynn.domain.errors import TooManyRequests, Unavailable
+from flynn.domain.errors import PayloadTooLarge, TooManyRequests, Unavailable
 
 MOST_CONNECTIONS = 5_000
 """Connections that poll at a time, here."""
 
+MOST_PACKETS = 16
+"""Packets of one answer: Engine.IO's client for Python ends the connection at more. Its server takes no more
+in one request, and says nothing of the others."""
+
+MOST_POSTED = 256
+"""Packets of one request; a client sends all that waits in one."""
+
 _SEPARATOR = "\x1e"
 _CLOSE = "1"
 _OPENED = re.compile(r'^0\{[^}]*"sid":"([^"]+)"')
+
+
+class PacketQueue(asyncio.Queue[Any]):
+    """What Engine.IO has to send to one client: MOST_PACKETS at most between two waits for more.
+
+    Engine.IO takes with `get` and then, until there is nothing, with `get_nowait`; that makes an answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken = 0
+
+    async def get(self) -> Any:
+        """Wait for the first of an answer."""
+        self._taken = 0
+        return await super().get()
+
+    def get_nowait(self) -> Any:
+        """The next of the same answer. Raises QueueEmpty when it is full, too."""
+        if self._taken >= MOST_PACKETS:
+            raise asyncio.QueueEmpty
+        found = super().get_nowait()
+        self._taken += 1
+        return found
 
 
 class Poller:
@@ -102,7 +133,10 @@ class Polling:
     async def carry(
         self, poller: Poller, scope: Scope, receive: Receive, send: Send, *, begins: bool
     ) -> None:
-        """Carry one request. `receive` gives a body that has been read. Raises TooManyRequests."""
+        """Carry one request. `receive` gives a body that has been read.
+
+        Raises TooManyRequests, and PayloadTooLarge for more packets than MOST_POSTED.
+        """
         body = b""
 
         async def watched(message: Message) -> None:
@@ -111,14 +145,9 @@ class Polling:
             await send(message)
 
         if scope["method"] == "POST":
-            message = await receive()
-            packets = message.get("body", b"").decode("utf-8", "replace").split(_SEPARATOR)
+            packets = (await receive()).get("body", b"").decode("utf-8", "replace").split(_SEPARATOR)
             self._charge(poller, packets)
-
-            async def again() -> Message:
-                return message
-
-            await self._app(scope, again, send)
+            await self._post(packets, scope, send)
             if _CLOSE in packets and poller.drop is not None:
                 # Engine.IO would leave the request that waits without an answer for half a minute.
                 await poller.drop()
@@ -135,8 +164,29 @@ class Polling:
         poller.window.passed(sum(packet.startswith("42") for packet in packets))
         poller.window.question()
 
-    def _charge(self, poller: Poller, packets: list[str]) -> None:
+    async def _post(self, packets: Sequence[str], scope: Scope, send: Send) -> None:
+        """Hand the packets of a POST to Engine.IO, as many at a time as it takes; its last answer counts."""
+        said: list[Message] = []
+        for start in range(0, len(packets), MOST_PACKETS):
+            body = _SEPARATOR.join(packets[start : start + MOST_PACKETS]).encode()
+            said = []
+
+            async def receive(body: bytes = body) -> Message:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            async def keep(message: Message, said: list[Message] = said) -> None:
+                said.append(message)
+
+            await self._app(scope, receive, keep)
+            if said[0]["status"] != 200:
+                break
+        for message in said:
+            await send(message)
+
+    def _charge(self, poller: Poller, packets: Sequence[str]) -> None:
         """Count the calls of a POST, whose acknowledgements have to be fetched."""
+        if len(packets) > MOST_POSTED:
+            raise PayloadTooLarge(f"A request may bring up to {MOST_POSTED} packets.")
         if poller.owed >= MOST_OWED:
             raise TooManyRequests("Fetch the acknowledgements of your calls first.", retry_after=1)
         poller.owed += sum(wants_acknowledgement(packet) for packet in packets)

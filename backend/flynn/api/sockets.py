@@ -22,6 +22,7 @@ from flynn.api.client import Client, is_passing
 from flynn.api.counting import MOST_ID
 from flynn.api.frame import FastJson
 from flynn.api.gate import REQUEST_ID, WIRE
+from flynn.api.polling import PacketQueue
 from flynn.api.problem import named, problem_of
 from flynn.api.schema import CALLS, CloseConversation, DecideApproval, Interrupt, SendMessage, Undo
 from flynn.api.validation import known_fields, refusal
@@ -112,6 +113,7 @@ class Sockets:
             logger=logger,
             engineio_logger=logger,
         )
+        self.server.eio.create_queue = PacketQueue
         hub.on_end(self.end)
         alerts.on_change(self.tell_operators)
         self.server.on("connect", self._connected)

@@ -4,16 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from flynn.app.log import log_aside
 from flynn.app.service import Service, open_service
 from flynn.cli.listening import listen, port_of, url_of
 from flynn.cli.record import find_running, own
 from flynn.cli.serve import serving
-from flynn.domain.errors import ConfigurationError
 from flynn.settings import Settings
-from flynn.telemetry import logging
-
-LOG = "run.log"
-"""File in the data directory with the log of a service that runs below a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +33,6 @@ async def connected(settings: Settings) -> AsyncIterator[Connection]:
         yield Connection(running.url, running.owner_key)
         return
     here = settings.model_copy(update={"host": "127.0.0.1"})
-    with own(here):
-        try:
-            log = (here.data_dir / LOG).open("a", encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"{here.data_dir / LOG} cannot be written: {error.strerror}.") from error
-        with log, listen(here.host, 0) as listener:
-            logging.configure(here.log_level, here.log_format, log)
-            try:
-                async with open_service(here) as service, serving(service, listener):
-                    yield Connection(url_of(here.host, port_of(listener)), service.owner_key, service)
-            finally:
-                logging.configure(here.log_level, here.log_format)
+    with own(here), log_aside(here), listen(here.host, 0) as listener:
+        async with open_service(here) as service, serving(service, listener):
+            yield Connection(url_of(here.host, port_of(listener)), service.owner_key, service)

@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from flynn.app.example_copy import EXAMPLES, source
+from flynn.app.log import log_aside
 from flynn.app.service import open_service
 from flynn.cli.client import Client
-from flynn.cli.connection import LOG, Connection
+from flynn.cli.connection import Connection
 from flynn.cli.example.cast import ForkingCast
 from flynn.cli.example.killing import Killing
 from flynn.cli.example.warm_process import WarmProcess
@@ -28,7 +29,6 @@ from flynn.cli.task import Ending, perform
 from flynn.domain.errors import Unavailable
 from flynn.domain.example import INSTRUCTIONS, PATIENT, ExampleView
 from flynn.settings import Settings
-from flynn.telemetry import logging
 
 CLIENT = "quorra"
 
@@ -47,9 +47,7 @@ async def demo(settings: Settings, *, stay: bool, crash: bool, again: bool, warm
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         record = stack.enter_context(own(settings))
-        log = stack.enter_context((settings.data_dir / LOG).open("a", encoding="utf-8"))
-        logging.configure(settings.log_level, settings.log_format, log)
-        stack.callback(logging.configure, settings.log_level, settings.log_format)
+        log = stack.enter_context(log_aside(settings))
 
         cast = ForkingCast(watchable=sys.stdout.isatty(), warm=warm, log=log)
         service = await stack.enter_async_context(open_service(settings, cast=cast))

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from flynn.agent.agent_catalog import load_agents
 from flynn.app.agents import asset
 from flynn.app.model_key import HeldKey, words_of
+from flynn.cli.backup_diagnosis import backups_finding
 from flynn.cli.client import Client
 from flynn.cli.database_diagnosis import database_finding
 from flynn.cli.diagnosis import Finding, State
@@ -63,7 +64,7 @@ async def _findings(settings: Settings, *, live: bool) -> AsyncIterator[Finding]
             yield finding
         yield await linters_of(settings)
     else:
-        own: list[Check] = [database_finding, _redis, _key]
+        own: list[Check] = [database_finding, backups_finding, _redis, _key]
         for check in own:
             yield await check(settings)
         async for finding in sandbox_findings(settings):

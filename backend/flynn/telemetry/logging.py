@@ -151,8 +151,11 @@ def configure(
     stream: TextIO | None = None,
     *,
     file: LogFilePolicy | None = None,
+    alone: bool = False,
 ) -> None:
     """Send every record from `level` on to `stream` (standard error), in `format`, and to `file` as JSON.
+
+    With `alone` the file is all.
 
     `auto` is console on a terminal, else json. Loggers of libraries lose handlers of their own (start
     uvicorn with `log_config=None`). May be called again: the last call holds, for levels too.
@@ -170,7 +173,8 @@ def configure(
         if isinstance(old, LogFile):
             old.close()
     root.addHandler(COUNTS)
-    root.addHandler(handler)
+    if file is None or not alone:
+        root.addHandler(handler)
     if file is not None:
         written = LogFile(file, COUNTS.lose)
         written.setFormatter(JsonLines())

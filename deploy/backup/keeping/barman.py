@@ -1,9 +1,13 @@
 """Barman's commands, run as processes, and what they say as documents."""
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +45,8 @@ class Barman:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._known: dict[str, Base] = {}
+        self.unfinished = False
+        """Whether there were bases that are not whole when `bases` looked: under way, or cut off."""
         beside = Path(sys.executable).with_name("barman")
         self._program = str(beside) if beside.exists() else shutil.which("barman") or "barman"
 
@@ -76,14 +82,43 @@ class Barman:
 
     def bases(self) -> list[Base]:
         """Those that are whole, the oldest first. Raises BarmanFailed."""
-        listed = [
-            entry["backup_id"]
-            for entry in self.document("list-backups", SERVER).get(SERVER, [])
-            if entry["status"] in WHOLE
-        ]
+        found = self._listed()
+        listed = [identity for identity, status in found if status in WHOLE]
+        self.unfinished = len(listed) < len(found)
         # A base does not change any more, and each look at one is a process.
         self._known = {identity: self._known.get(identity) or self._show(identity) for identity in listed}
         return sorted(self._known.values(), key=lambda base: base.ended_at)
+
+    def clear(self) -> list[str]:
+        """Remove bases that were cut off, as by a kill or a full disk; their ids. Raises BarmanFailed.
+
+        Barman keeps each for ever, up to a whole database of it, and its check stays bad. While its lock on
+        taking bases is ours, none of those that are not whole can be under way.
+        """
+        with self._alone() as alone:
+            found = self._listed() if alone else []
+        gone = [identity for identity, status in found if status not in WHOLE]
+        for identity in gone:
+            self.run("delete", SERVER, identity)
+        return gone
+
+    def _listed(self) -> list[tuple[str, str]]:
+        """The id and status of every base."""
+        entries = self.document("list-backups", SERVER).get(SERVER, [])
+        return [(entry["backup_id"], entry["status"]) for entry in entries]
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold Barman's lock on taking bases; gives whether it could be had."""
+        path = self._place.home / "locks" / f".{SERVER}-backup.lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield True
+        except BlockingIOError:
+            yield False
+        finally:
+            os.close(lock)
 
     def _show(self, identity: str) -> Base:
         about = self.document("show-backup", SERVER, identity)[SERVER]

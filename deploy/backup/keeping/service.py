@@ -80,14 +80,20 @@ class Service:
         self._bases = await asyncio.to_thread(self.barman.bases)
         now = await look(self.place)
         self._keep(self._state.cover(now).without(self._bases))
-        if self._due(now.at):
+        if self.barman.unfinished:
+            for name in await asyncio.to_thread(self.barman.clear):
+                _log.warning("a base that was cut off is removed", base=name)
+        due = self._due(now.at)
+        if due and now.at >= self._not_before:
             await self.take(now)
+            due = False
         elif self._bases and not files.has_archive(self.place, self._bases[-1].id):
             await self._archive(self._bases[-1])  # it was cut off, or the disk was full
         await asyncio.to_thread(self._thin_out)
         self._measure(now.at)
         await asyncio.to_thread(self.figures.weigh, self.place.home)
-        self._tell("")
+        if not due:  # else the next attempt says how it is
+            self._tell("")
 
     async def watch(self) -> None:
         """See how far the received log is. Raises what AWAY names."""
@@ -176,10 +182,7 @@ class Service:
 
     def _due(self, now: datetime) -> bool:
         standing = self._state.standing(-1, self._bases) if self._state.line else ()
-        if not standing:
-            return now >= self._not_before
-        due = standing[-1].ended_at + timedelta(hours=self.place.hours)
-        return now >= max(due, self._not_before)
+        return not standing or now >= standing[-1].ended_at + timedelta(hours=self.place.hours)
 
     def _thin_out(self) -> None:
         # One that a command beside us is taking is none of Barman's whole ones yet.

@@ -90,8 +90,9 @@ class ForkingCast:
     def __init__(
         self, *, watchable: bool = True, warm: WarmProcess | None = None, log: TextIO | None = None
     ) -> None:
-        """`warm` is a warm process that was started already; it goes with the cast. Workers write to `log`,
-        else to standard error.
+        """`warm` is a warm process that was started already; it goes with the cast. With `log`, which
+        is that of `log_aside`, workers log as their service does, and their last words go to it; else all
+        goes to standard error.
         """
         self._watchable = watchable
         self._warm = warm
@@ -115,7 +116,7 @@ class ForkingCast:
                 warm = await asyncio.to_thread(WarmProcess.started)
             stack.push_async_callback(asyncio.to_thread, warm.close)
             model = await stack.enter_async_context(room.ScriptedModel(watchable=self._watchable))
-            order = worker.Order(model.settings(settings), volume)
+            order = worker.Order(model.settings(settings), volume, aside=self._log is not sys.stderr)
             self._tasks = [
                 asyncio.create_task(self._keep(warm, order, listen), name=f"example: worker {place + 1}")
                 for place in range(WORKERS)

@@ -16,10 +16,11 @@ from flynn.workspace.volume import Volume
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Work on `volume` with these settings, whose model is the scripted one."""
+    """Work on `volume` with these settings, whose model is the scripted one; `aside` is as in `begin_log`."""
 
     settings: Settings
     volume: Volume
+    aside: bool = False
 
 
 async def work(order: Order, connection: socket.socket) -> int:
@@ -28,7 +29,7 @@ async def work(order: Order, connection: socket.socket) -> int:
     for secret in settings.secrets():
         # Forked from a process that may never have heard of them.
         logging.register_secret(secret)
-    begin_log(settings)
+    begin_log(settings, aside=order.aside)
     try:
         with stopping() as stop:
             async with open_player(settings, order.volume, connection) as (service, over):
