@@ -19,6 +19,10 @@ for option in "$@"; do
     --dev) mode=dev ;;
     --servers) servers=true ;;
     --compose) compose=true ;;
+    -h | --help)
+      sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' scripts/setup.sh
+      exit 0
+      ;;
     *)
       echo "setup.sh: unknown option \"$option\"; known are --dev, --servers and --compose" >&2
       exit 2
