@@ -19,6 +19,10 @@ for option in "$@"; do
     --dev) mode=dev ;;
     --servers) servers=true ;;
     --compose) compose=true ;;
+    -h | --help)
+      sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' scripts/setup.sh
+      exit 0
+      ;;
     *)
       echo "setup.sh: unknown option \"$option\"; known are --dev, --servers and --compose" >&2
       exit 2
@@ -31,6 +35,25 @@ say() { echo "setup: $*"; }
 die() {
   echo "setup: $*" >&2
   exit 1
+}
+
+# Runs $2 with the rest as its arguments, and says every 15 seconds that $1 goes on: what is run is quiet.
+patiently() {
+  local what="$1" status=0 ticker
+  shift
+  (
+    ticks=0
+    # Ends with this script, even if that is killed, and holds no pipe open for longer than a second.
+    while sleep 1 >/dev/null 2>&1 && kill -0 "$$" 2>/dev/null; do
+      ticks=$((ticks + 1))
+      [ $((ticks % 15)) != 0 ] || say "still $what ($ticks s)"
+    done
+  ) &
+  ticker=$!
+  "$@" || status=$?
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$status"
 }
 
 can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
@@ -109,13 +132,15 @@ install_packages() {
   fi
   rm -f .venv/.set-up
   unset PIP_USER PIP_TARGET PIP_PREFIX
-  local requirements=(-r requirements.txt -r requirements-build.txt)
+  local file=requirements.txt
   if [ "$mode" = dev ]; then
-    requirements=(-r requirements-dev.txt -r requirements-build.txt)
+    file=requirements-dev.txt
   fi
-  say "installing the $mode requirements"
+  say "installing the $mode requirements: $(grep -c '^[A-Za-z0-9]' "$file") packages into .venv," \
+    "a minute or two the first time"
   local pip=(.venv/bin/python -m pip --disable-pip-version-check -qq --no-input install)
-  "${pip[@]}" --require-hashes "${requirements[@]}" ||
+  patiently "installing the requirements" \
+    "${pip[@]}" --require-hashes -r "$file" -r requirements-build.txt ||
     die "the requirements could not be installed; the lines above say why"
   "${pip[@]}" --no-deps --no-build-isolation --editable . ||
     die "flynn itself could not be installed; the lines above say why"

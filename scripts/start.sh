@@ -64,6 +64,8 @@ if [ $# = 0 ] && [ -z "$(setting ANTHROPIC_API_KEY)$(setting ANTHROPIC_BASE_URL)
   echo "start: there is no key of Claude's API: none was given on the page, and no ANTHROPIC_API_KEY is in"
   echo "start: the environment or in .env. So this is the demo: its answers are scripted, everything else is"
   echo "start: real. For Claude's own answers give a key in the page's field, or put it in .env and start again."
+  echo "start: the service starts, which takes some seconds, more the first time, when the database is made"
   exec .venv/bin/flynn demo --no-again
 fi
+echo "start: the service starts, which takes some seconds, more the first time, when the database is made"
 exec .venv/bin/flynn serve "$@"

@@ -18,6 +18,8 @@ export interface Changes {
   more: number;
   uncovered: { path: string; why: string }[];
   uncoveredMore: number;
+  /** What became of git's HEAD, branches and index, in words; "" when nothing did. */
+  git: string;
   diffBytes: number;
   diffCut: boolean;
   missed: string | null;

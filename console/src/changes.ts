@@ -1,14 +1,14 @@
 /** Changes of the workspace and their undoing, as the cards of calls and the transcript tell of them. Pure. */
 import type { Undo } from "./call.ts";
 import { added, note, type Transcript, withCall } from "./items.ts";
-import type { Envelope, Undone } from "./protocol.ts";
+import type { Envelope, GitMoved, Undone } from "./protocol.ts";
 
 /** What a call changed, by snapshots; without a call, background jobs did it until the run stopped. */
 export function changed(
   t: Transcript,
   event: Envelope & { type: "workspace.changed" },
 ): Transcript {
-  const { call_id, files, more, uncovered, uncovered_more, diff_bytes, diff_cut, missed } =
+  const { call_id, files, more, uncovered, uncovered_more, git, diff_bytes, diff_cut, missed } =
     event.data;
   const next = missed === null ? { ...t, changedAt: event.seq } : t;
   if (call_id === null) {
@@ -24,11 +24,32 @@ export function changed(
       more,
       uncovered,
       uncoveredMore: uncovered_more,
+      git: moved(git ?? null),
       diffBytes: diff_bytes,
       diffCut: diff_cut,
       missed,
     },
   }));
+}
+
+/** What git did, such as "HEAD: main → feature/x, 1a2b3c4 → 5d6e7f8"; a commit is not undone with files. */
+export function moved(git: GitMoved | null): string {
+  if (git === null) return "";
+  const branch = [git.head_before, git.head].map(named);
+  const commit = [git.commit_before, git.commit].map((sha) => sha?.slice(0, 7) ?? "no commit");
+  const said = [branch, commit]
+    .filter(([before, now]) => before !== now)
+    .map(([before, now]) => `${before} → ${now}`);
+  // Of one without a branch HEAD is the commit.
+  if (said.length) return `HEAD: ${[...new Set(said)].join(", ")}`;
+  return git.refs ? "other branches or tags changed" : "what is staged changed";
+}
+
+/** A branch by its name, a commit by its beginning. */
+function named(head: string | null): string {
+  if (head === null) return "no repository";
+  const ref = head.replace(/^ref:\s*/, "").replace(/^refs\/heads\//, "");
+  return /^[0-9a-f]{40,64}$/.test(ref) ? ref.slice(0, 7) : ref;
 }
 
 /** Somebody wants a call, or all that came after it, to be taken back. */

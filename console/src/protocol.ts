@@ -201,6 +201,16 @@ export interface Evidence {
 export type Undone = { kind: "call"; call_id: string; seq: number } | { kind: "seq"; seq: number };
 
 /** A path that a call changed. */
+/** What git's HEAD named before and after: a branch (`ref: refs/heads/main`) or a commit, and the branch's commit. */
+export interface GitMoved {
+  head_before: string | null;
+  head: string | null;
+  commit_before: string | null;
+  commit: string | null;
+  refs: boolean;
+  index: boolean;
+}
+
 export interface ChangedPath {
   path: string;
   change: "added" | "modified" | "deleted" | "mode" | "type";
@@ -333,6 +343,7 @@ interface Data {
     more: number;
     uncovered: { path: string; why: string }[];
     uncovered_more: number;
+    git?: GitMoved | null;
     diff_bytes: number;
     diff_cut: boolean;
     missed: string | null;

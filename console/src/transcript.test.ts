@@ -108,6 +108,31 @@ describe("events", () => {
       missed: null,
     };
 
+    test("has git's part in words, also where no file changed", () => {
+      const told = (git: object) => {
+        const data = { ...CHANGED, files: [], diff_bytes: 0, git };
+        return callOf(fold(...events(...BEGUN, ASKED, ["workspace.changed", data]))).changes?.git;
+      };
+      const still = { head_before: "ref: refs/heads/main", head: "ref: refs/heads/main" };
+      const at = { commit_before: "1".repeat(40), commit: "1".repeat(40), refs: false };
+      expect(told({ ...still, ...at, commit: "2".repeat(40), refs: true, index: true })).toBe(
+        "HEAD: 1111111 → 2222222",
+      );
+      expect(told({ ...still, ...at, head: "ref: refs/heads/x", index: false })).toBe(
+        "HEAD: main → x",
+      );
+      expect(
+        told({ head_before: "1".repeat(40), head: null, ...at, commit: null, index: true }),
+      ).toBe("HEAD: 1111111 → no repository, 1111111 → no commit");
+      expect(told({ ...still, ...at, refs: true, index: true })).toBe(
+        "other branches or tags changed",
+      );
+      expect(told({ ...still, ...at, index: true })).toBe("what is staged changed");
+      expect(
+        callOf(fold(...events(...BEGUN, ASKED, ["workspace.changed", CHANGED]))).changes?.git,
+      ).toBe("");
+    });
+
     test("is told on its card, and an undo to there as well", () => {
       const ran = events(...BEGUN, ASKED, ["workspace.changed", CHANGED]);
       const t = fold(...ran);

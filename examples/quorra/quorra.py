@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 
 URL = os.environ.get("FLYNN_URL", "http://127.0.0.1:8000") + "/api/v1"
-KEY = os.environ["FLYNN_KEY"]
+KEY = os.environ.get("FLYNN_KEY", "")
 ERRAND = os.environ.get("QUORRA_ERRAND", uuid.uuid4().hex)
 
 
@@ -32,6 +32,9 @@ def call(method, path, body=None, **headers):
             if "retry_after" not in problem:
                 sys.exit(f"{problem['title']}: {problem['detail']}")
             time.sleep(problem["retry_after"])
+        except OSError as error:
+            why = getattr(error, "reason", error)
+            sys.exit(f"Flynn does not answer at {URL} ({why}): start it, or name it in FLYNN_URL.")
 
 
 def delegate(name, order):
@@ -48,6 +51,8 @@ def over(task):
 
 def main():
     """Delegate, wait, judge by the evidence. The exit code says whether all is done."""
+    if not KEY:
+        sys.exit("FLYNN_KEY is not set: make a key with `flynn keys create quorra --scope delegate`.")
     look = delegate(
         "look",
         {
@@ -77,7 +82,8 @@ def main():
         for file in evidence["files"]:
             print(f"  {file['path']}  +{file['lines_added']} -{file['lines_removed']}")
         for command in evidence["commands"]:
-            print(f"  $ {command['command']}  -> {command['exit_code']}")
+            first, *_ = command["command"].split("\n")
+            print(f"  $ {first}  -> {command['exit_code']}")
         print(f"  {evidence['cost_dollars']:.4f} dollars. It says: {task['report']['prose']}")
     return 0 if well else 1
 

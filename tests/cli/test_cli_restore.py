@@ -69,6 +69,8 @@ async def test_what_a_restoring_says_and_refuses(tmp_path: Path, capsys: pytest.
         await restore(settings, Order(to="2020-01-01T00:00:00Z", yes=True))
     assert await restore(settings, Order(to=good.isoformat(), dry_run=True)) == 0
     shown = capsys.readouterr().out
+    assert "not in backups, so not touched: of the operator" in shown
+    assert "0.0 MB" not in shown
     assert "moved aside, not deleted: postgres/cluster, workspaces, .flynn, .flynn-volume" in shown
     assert "which is not the second asked for" in shown
     assert "Nothing was done" in shown

@@ -44,3 +44,7 @@ async def test_two_tasks_are_delegated_and_their_reports_read(tmp_path: Path) ->
         assert "All is well." in told[1]["text"], "the second knows what the first said"
         code, said = await quorra(doors.url, "fly_no", "two")
         assert (code, "A key is needed" in said) == (1, True)
+    code, said = await quorra(doors.url, "fly_no", "two")
+    assert (code, "Flynn does not answer" in said, "Traceback" in said) == (1, True, False)
+    code, said = await quorra(doors.url, "", "two")
+    assert (code, "FLYNN_KEY is not set" in said) == (1, True)

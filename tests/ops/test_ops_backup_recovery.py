@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,6 +15,7 @@ from flynn.ops.backup.bundle import BundleDamaged
 from flynn.ops.backup.exchange import exchange, prepare
 from flynn.ops.backup.plan import make_plan, target_of
 from flynn.ops.backup.recovery import Recovered, recover
+from flynn.store.embedded.cluster import SOCKET_LOCK
 from tests.ops.backup_stage import SCHEMA, TREES, Stage, covered, moment, plant, portrait, take
 
 pytestmark = pytest.mark.slow
@@ -111,6 +114,29 @@ async def test_the_latest_has_what_only_the_server_still_had(stage: Stage) -> No
     await bring_back(stage, None)
     async with stage.running(keeping=False):
         assert await stage.notes() == ["received"]
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket's in a cluster within it."""
+    with TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+async def test_a_copy_can_be_made_beside_the_server_that_goes_on(short: Path) -> None:
+    stage = Stage(data=short / "data", kept=short / "kept")
+    async with stage.running() as keeper:
+        # The base has the lock of the socket that this very server is using.
+        assert (stage.data / "postgres" / "cluster" / SOCKET_LOCK).exists()
+        await stage.run(SCHEMA)
+        await take(keeper)
+        await stage.note("in both")
+        await covered(keeper, datetime.now(UTC))
+        plan = make_plan(stage.catalogue, None)
+        recovered = await recover(plan, prepare(short / "copy"), lambda *_: None)
+        assert recovered.examination.rows["notes"] == 1
+        await stage.note("in one")
+        assert await stage.notes() == ["in both", "in one"]
 
 
 async def test_a_time_after_the_last_transaction_is_the_end_of_the_log(stage: Stage) -> None:

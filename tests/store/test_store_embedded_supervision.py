@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from flynn.store.embedded import EmbeddedPostgres
-from flynn.store.embedded.cluster import here
+from flynn.store.embedded.cluster import SOCKET_LOCK, here
 from flynn.store.embedded.programs import Account, choose_account, find_programs, spawn
 from flynn.store.embedded.servers import mark_of
 
@@ -156,6 +156,24 @@ async def test_a_stale_pid_file_is_not_trusted(path: Path) -> None:
     await until(lambda: psutil.Process(bystander.pid).name() == "sleep")
     claim = f"{bystander.pid}\n{path / 'cluster'}\n{int(time.time())}\n5432\n.\n\n  0  0\nready   \n"
     (path / "cluster" / "postmaster.pid").write_text(claim)
+    try:
+        async with EmbeddedPostgres(path, fsync=False) as server:
+            assert server.state == "running"
+        assert bystander.returncode is None
+    finally:
+        await finish_orphan(bystander)
+
+
+async def test_a_stale_lock_of_the_socket_is_not_trusted(path: Path) -> None:
+    """As a backup or a crash leaves it: there is no pid file any more, and its pid is somebody else's."""
+    account = await made(path)
+    bystander = await spawn(
+        Path("/bin/sleep"), "60", account=account, directory=Path("/"), death_signal=signal.SIGKILL
+    )
+    await until(lambda: psutil.Process(bystander.pid).name() == "sleep")
+    lock = path / "cluster" / SOCKET_LOCK
+    lock.write_text(f"{bystander.pid}\n/proc/self/cwd\n{int(time.time())}\n5432\n.\n")
+    account.give(lock)
     try:
         async with EmbeddedPostgres(path, fsync=False) as server:
             assert server.state == "running"

@@ -118,21 +118,32 @@ async def show(settings: Settings, *, as_json: bool) -> int:
         print(f"The next is due at {view.next_at:%Y-%m-%dT%H:%M:%SZ}")
     if view.lag_seconds is not None:
         print(f"The kept log is {view.lag_seconds:.0f} s behind the database")
-    print(f"All of it takes {megabytes(view.bytes)}; days that are kept: {view.keep_days:g}")
+    print(f"All of it takes {size(view.bytes)}; days that are kept: {view.keep_days:g}")
     if view.items:
-        print("Not included: " + "; ".join(safe(name) for name in view.not_included))
+        print("Not included:")
+        for name in view.not_included:
+            print(f"  {safe(name)}")
     return 0
 
 
-def megabytes(count: int) -> str:
-    """A size for people."""
+def size(count: int) -> str:
+    """A size for people: `count` bytes with the unit in which it is not nought."""
+    if count < 1_000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1_000:,.1f} kB"
     return f"{count / 1_000_000:,.1f} MB"
+
+
+def counted(count: int, what: str) -> str:
+    """Such as "1 file" and "2 files"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _line(item: BackupView) -> str:
     verified = "verified" if item.verified else "NOT VERIFIED"
     return (
-        f"{item.finished_at:%Y-%m-%d %H:%M:%S} UTC  {megabytes(item.bytes)} (database "
-        f"{megabytes(item.database_bytes)}, {item.workspace_entries} files of workspaces "
-        f"{megabytes(item.workspace_bytes)})  {verified}"
+        f"{item.finished_at:%Y-%m-%d %H:%M:%S} UTC  {size(item.bytes)} (database "
+        f"{size(item.database_bytes)}; of workspaces {counted(item.workspace_entries, 'file')}, "
+        f"{size(item.workspace_bytes)})  {verified}"
     )

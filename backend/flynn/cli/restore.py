@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from flynn.app.backups import TREES, directory_of
-from flynn.cli.backup import megabytes, need_embedded
+from flynn.cli.backup import counted, need_embedded, size
 from flynn.cli.program import called_as
 from flynn.cli.record import own
 from flynn.cli.screen import safe
@@ -105,20 +105,21 @@ def _described(plan: Plan, data: Path, trees: tuple[str, ...], *, keep: bool) ->
     yield f"Restore into {data}: {wanted}"
     yield f"  from the backup {base.id} of {base.finished_at:%Y-%m-%d %H:%M:%S} UTC"
     yield (
-        f"  database: {megabytes(base.database.content_bytes)}, then up to {len(plan.segments)} segments "
-        f"({megabytes(plan.replay_bytes)}) of the log are replayed"
+        f"  database: {size(base.database.content_bytes)}, then up to "
+        f"{counted(len(plan.segments), 'segment')} of the log ({size(plan.replay_bytes)}) to replay"
     )
     if keep:
         yield "  workspaces: stay as they are (--keep-workspaces)"
     else:
+        files = f"{counted(base.workspaces.entries, 'file')} ({size(base.workspaces.content_bytes)})"
         yield (
-            f"  workspaces: {base.workspaces.entries} files ({megabytes(base.workspaces.content_bytes)}) as "
-            f"they were at {base.finished_at:%Y-%m-%d %H:%M:%S} UTC, which is not the second asked for"
+            f"  workspaces: {files} as they were at {base.finished_at:%Y-%m-%d %H:%M:%S} UTC, "
+            "which is not the second asked for"
         )
     for name in base.workspaces.skipped if not keep else ():
         yield f"    not in it: {safe(name)}"
-    for name in base.elsewhere:
-        yield f"  not touched, as it is your own directory: the workspace {safe(name)}"
+    if base.elsewhere:
+        yield f"  not in backups, so not touched: {', '.join(safe(name) for name in base.elsewhere)}"
     old = replaced(data, trees)
     yield (
         f"  moved aside, not deleted: {', '.join(old)}" if old else "  nothing is there that it would replace"

@@ -157,7 +157,8 @@ class Screen:
                 self.line(f"  no checkout of its own: {one_line(event.detail)}", style="33")
             case ev.TaskCommitted():
                 count = len(event.commits) + event.more
-                self.line(f"  {count} commits, {safe(event.branch)} {event.outcome}", style="33")
+                commits = "1 commit" if count == 1 else f"{count} commits"
+                self.line(f"  branch {safe(event.branch)}: {event.outcome}, {commits}", style="33")
             case _:
                 assert_never(event)
 

@@ -29,6 +29,7 @@ export function Changes({
     return <p className="faint inset">Not covered by snapshots: {visible(changes.missed)}.</p>;
   }
   const files = changes.files.slice(0, SHOWN);
+  const named = files.length > 0 || changes.more > 0;
   const more = changes.files.length - files.length + changes.more;
   const uncovered = changes.uncovered.length + changes.uncoveredMore;
   const show = () =>
@@ -36,14 +37,17 @@ export function Changes({
   const lines = text === null ? [] : differenceLines(text);
   return (
     <div className="asked">
-      <ul className="changed" aria-label={`Files that ${visible(call.tool)} changed`}>
-        {files.map((file) => (
-          <li key={file.path}>
-            <code>{visible(file.path)}</code> <span className="faint">{became(file)}</span>
-          </li>
-        ))}
-        {more > 0 && <li className="faint">and {more} more</li>}
-      </ul>
+      {named && (
+        <ul className="changed" aria-label={`Files that ${visible(call.tool)} changed`}>
+          {files.map((file) => (
+            <li key={file.path}>
+              <code>{visible(file.path)}</code> <span className="faint">{became(file)}</span>
+            </li>
+          ))}
+          {more > 0 && <li className="faint">and {more} more</li>}
+        </ul>
+      )}
+      {changes.git !== "" && <p className="faint">git: {visible(changes.git)}</p>}
       {uncovered > 0 && (
         <p className="faint" title={changes.uncovered.map((u) => `${u.path}: ${u.why}`).join("\n")}>
           {uncovered === 1 ? "1 path is" : `${uncovered} paths are`} not covered by snapshots

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { useAttempt } from "../attempt.ts";
 import { useDesk, useSlice } from "../desk.ts";
 import { visible } from "../visible.ts";
-import { Composer } from "./Composer.tsx";
+import { Composer, KEYS } from "./Composer.tsx";
 import { ExampleOffer } from "./Example.tsx";
 import { ModelKey } from "./ModelKey.tsx";
 import { Trouble } from "./Trouble.tsx";
@@ -95,7 +95,7 @@ export function Beginning() {
         busy={false}
         stopping={false}
         draft={draft}
-        hint={link === "live" ? "Enter sends, Shift+Enter begins a line" : "Not connected"}
+        hint={link === "live" ? KEYS : "Not connected"}
         send={(text) => void begin(text)}
         stop={() => undefined}
       />

@@ -13,6 +13,9 @@ interface Composing {
   stop: () => void;
 }
 
+/** What the keyboard does where nothing else is to be said. */
+export const KEYS = "Enter sends, Shift+Enter begins a line";
+
 /** Lines that the field grows to. */
 const TALLEST = 220;
 
@@ -69,7 +72,7 @@ export function Composer({
         }}
       />
       <div className="row">
-        <span id="hint" className="faint">
+        <span id="hint" className={hint === KEYS ? "faint idle" : "faint"}>
           {hint}
         </span>
         {busy && (

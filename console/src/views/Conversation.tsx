@@ -6,7 +6,7 @@ import { EMPTY } from "../items.ts";
 import { isOpen, type Run } from "../run.ts";
 import { unturned, visible } from "../visible.ts";
 import { money } from "../words_for_people.ts";
-import { Composer } from "./Composer.tsx";
+import { Composer, KEYS } from "./Composer.tsx";
 import { walkCards } from "./cardwalk.ts";
 import { Entry } from "./Entries.tsx";
 import { ExampleBanner } from "./Example.tsx";
@@ -198,6 +198,6 @@ function joining(run: Run | null): string {
         ? "What you send is a no that carries your words. Esc stops the run"
         : "What you send joins when the run goes on. Esc stops the run";
     default:
-      return "Enter sends, Shift+Enter begins a line";
+      return KEYS;
   }
 }

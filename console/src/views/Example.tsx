@@ -89,11 +89,15 @@ function Banner({
   const offered = mine && running !== null && running.callId !== crash?.call_id;
   return (
     <section className="scripted" aria-label="Scripted example">
-      <p>
-        <strong>Scripted example:</strong> the model's words come from a file, played by a simulator
-        on this machine; queue, log, tools, sandbox and files are real. Costs are what such calls
-        would cost.
-      </p>
+      <details>
+        <summary>
+          <strong>Scripted example:</strong> the model's words come from a file
+        </summary>
+        <p>
+          They are played by a simulator on this machine; queue, log, tools, sandbox and files are
+          real. Costs are what such calls would cost.
+        </p>
+      </details>
       {open && mine && <p className="faint">{workers(example)}</p>}
       {offered && (
         <p className="row">

@@ -116,11 +116,18 @@ function Claims({ claims }: { claims: Claim[] }) {
       {claims.map((claim) => (
         <li key={`${claim.said} ${claim.why}`}>
           <span className={`chip ${TONES[claim.judgement]}`}>{claim.judgement}</span>{" "}
-          {visible(claim.said)} <span className="faint">{visible(claim.why)}</span>
+          {visible(shortened(claim.said))} <span className="faint">{visible(claim.why)}</span>
         </li>
       ))}
     </ul>
   );
+}
+
+/** What is claimed of a long command: how it begins, and what is said to have come of it. */
+function shortened(said: string): string {
+  if (said.length <= 240 && !said.includes("\n")) return said;
+  const lines = said.split("\n");
+  return `${lines[0]?.slice(0, 160)} … ${lines.at(-1)?.slice(-60)}`;
 }
 
 const TONES = { supported: "good", contradicted: "bad", unverified: "quiet" };

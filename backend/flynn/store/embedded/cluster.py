@@ -28,6 +28,7 @@ FREE_BYTES = 80_000_000
 """What a new cluster takes before it holds anything, and room to breathe."""
 
 SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_LOCK = f"{SOCKET_NAME}.lock"
 SOCKET_PATH_BYTES = 103
 """Longest path of a Unix socket that every platform takes (sun_path: 108 on Linux, 104 on macOS)."""
 

@@ -16,7 +16,7 @@ import psutil
 
 from flynn.domain.errors import ConfigurationError
 from flynn.store.embedded.client import Client
-from flynn.store.embedded.cluster import SUPERUSER, DataDirectory, here, kill, last_word
+from flynn.store.embedded.cluster import SOCKET_LOCK, SUPERUSER, DataDirectory, here, kill, last_word
 from flynn.store.embedded.configuration import server_settings
 from flynn.store.embedded.programs import Account, choose_account, find_programs, spawn
 from flynn.store.embedded.role import address, ensure_role
@@ -176,6 +176,10 @@ class EmbeddedPostgres:
             await asyncio.to_thread(directory.hand_over, account)
             await end_orphan(directory.cluster, account, self._log)
         self._socket_directory = await asyncio.to_thread(directory.socket_directory, account)
+        # No server is over the cluster now. A socket's lock names a pid, though, and outlives its writer, in
+        # every backup too: where that pid is alive again, or is the service's own server while a copy of
+        # its database is started, PostgreSQL would take the socket for one in use.
+        await asyncio.to_thread((self._socket_directory / SOCKET_LOCK).unlink, missing_ok=True)
         return existing is None
 
     async def _launch(self) -> None:
