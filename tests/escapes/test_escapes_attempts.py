@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import has
+from tests.conftest import QUICK, has
 from tests.escapes.accepted import ACCEPTED, accepted
 from tests.escapes.attempt import ATTEMPTS, HOUSEHOLDS, Attempt, Household
 from tests.escapes.catalogue import load
@@ -36,7 +36,15 @@ TRIALS = [
 ]
 
 
-@pytest.mark.parametrize(("attempt", "backend", "household"), TRIALS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make no thousands of trials for the quick run, which would throw them away."""
+    if "attempt" not in metafunc.fixturenames:
+        return
+    quick = metafunc.config.option.markexpr == QUICK
+    trials = [trial for trial in TRIALS if not quick or all(mark.name != "slow" for mark in trial.marks)]
+    metafunc.parametrize(("attempt", "backend", "household"), trials)
+
+
 def test_attempt(
     attempt: Attempt, backend: str, household: str, stands: Stands, request: pytest.FixtureRequest
 ) -> None:
