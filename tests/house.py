@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -51,6 +52,18 @@ ADMISSION = AdmissionLimits()
 _MOUNTED = text("""
 INSERT INTO mounts (volume_id, worker_id, seen_at)
 VALUES (:v, gen_random_uuid(), clock_timestamp() + interval '1 day')""")
+
+
+@cache
+def our_prompts() -> Prompts:
+    """The prompts of the checkout, compiled once a process: nothing changes them."""
+    return Prompts(ROOT / "prompts")
+
+
+@cache
+def our_agents() -> Catalog:
+    """The agents of the checkout, read once a process: nothing changes them."""
+    return load_agents([ROOT / "agents"])
 
 
 async def prepare(url: str) -> None:
@@ -174,8 +187,8 @@ async def open_house(
     published: list[Recorded] = []
     deltas: list[Delta] = []
     standings: list[Standing] = []
-    prompts = Prompts(ROOT / "prompts")
-    agents = load_agents([ROOT / "agents"])
+    prompts = our_prompts()
+    agents = our_agents()
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(TestDatabases.shared().new(prepared))
         simulator = await stack.enter_async_context(SimulatorServer(scenarios, options))
