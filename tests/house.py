@@ -31,6 +31,7 @@ from flynn.model.breaker import Standing
 from flynn.model.claude import Claude
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import Preference, open_sandbox
+from flynn.sandbox.probe import Trial
 from flynn.simulator import Options, Scenario, SimulatorServer, parse_scenarios
 from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
@@ -64,6 +65,10 @@ def our_prompts() -> Prompts:
 def our_agents() -> Catalog:
     """The agents of the checkout, read once a process: nothing changes them."""
     return load_agents([ROOT / "agents"])
+
+
+_STOOD: dict[str, Trial] = {}
+"""The sandboxes that held on this machine: trying each costs more than most tests."""
 
 
 async def prepare(url: str) -> None:
@@ -201,7 +206,7 @@ async def open_house(
             changed=standings.append,
         )
         stack.push_async_callback(model.close)
-        sandbox = await open_sandbox(private_root=tmp_path / "private", prefer=sandbox_of)
+        sandbox = await open_sandbox(private_root=tmp_path / "private", prefer=sandbox_of, stood=_STOOD)
         mounts = Mounts(by_descriptor=sandbox.report.backend == "bubblewrap")
         if volume:
             mounts = replace(mounts, declared=(make_volume(tmp_path),))
