@@ -127,6 +127,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if _SLOW_MODULE.search(collection_path.read_text()) else None
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """In the quick run, leave tests that share what their module makes to one process: each that had some
+    of them would make it anew."""
+    if item.config.option.markexpr != QUICK or not isinstance(item, pytest.Function):
+        return
+    if item.get_closest_marker("xdist_group") is None and any(
+        made.scope == "module"
+        for fixtures in item._fixtureinfo.name2fixturedefs.values()
+        for made in fixtures
+    ):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Look for no garbage among what stays until the end: modules and tests."""

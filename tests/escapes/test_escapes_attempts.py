@@ -19,8 +19,9 @@ def marks(attempt: Attempt, backend: str, household: str) -> list[pytest.MarkDec
     made = [pytest.mark.needs(backend, *(() if household == "user" else ("root",)))]
     if not attempt.fast:
         made.append(pytest.mark.slow)
-    if attempt.alone:
-        made.append(pytest.mark.xdist_group("escapes-alone"))
+    if attempt.alone or attempt.fast:
+        # The fast ones are few: opening the stands takes longer.
+        made.append(pytest.mark.xdist_group("escapes-alone" if attempt.alone else "escapes-fast"))
     return made
 
 
@@ -82,6 +83,7 @@ def test_there_are_enough_attempts_with_working_controls(stands: Stands) -> None
     assert len(working) >= ENOUGH
 
 
+@pytest.mark.xdist_group("escapes-fast")
 @pytest.mark.parametrize("household", HOUSEHOLDS)
 @pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS])
 def test_the_code_of_attempts_runs_inside(backend: str, household: Household, stands: Stands) -> None:
