@@ -7,14 +7,16 @@ lack all the same.
 """
 
 import ctypes
+import gc
 import os
 import platform
+import re
 import shutil
 import ssl
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -110,6 +112,44 @@ def _nothing_may_be_missing() -> bool:
 
 def _may_be_missing() -> set[str]:
     return {name.strip() for name in os.environ.get("FLYNN_MAY_SKIP", "").split(",")}
+
+
+QUICK = "not slow"
+"""The selection of the quick run, as scripts/test.sh makes it."""
+
+_SLOW_MODULE = re.compile(r"^pytestmark = (\[[^\]]*)?pytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In the quick run, leave the modules unread that say of themselves that they are slow: each test
+    process would import them for nothing."""
+    if collection_path.suffix != ".py" or config.option.markexpr != QUICK:
+        return None
+    return True if _SLOW_MODULE.search(collection_path.read_text()) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """In the quick run, leave tests that share what their module makes to one process: each that had some
+    of them would make it anew."""
+    if item.config.option.markexpr != QUICK or not isinstance(item, pytest.Function):
+        return
+    if item.get_closest_marker("xdist_group") is None and any(
+        made.scope == "module"
+        for fixtures in item._fixtureinfo.name2fixturedefs.values()
+        for made in fixtures
+    ):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among what stays until the end: modules and tests."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from flynn.model.breaker import Standing
 from flynn.model.claude import Claude
 from flynn.sandbox.command import Sandbox
 from flynn.sandbox.opening import Preference, open_sandbox
+from flynn.sandbox.probe import Trial
 from flynn.simulator import Options, Scenario, SimulatorServer, parse_scenarios
 from flynn.store.admission import AdmissionLimits
 from flynn.store.database import Database
@@ -51,6 +53,22 @@ ADMISSION = AdmissionLimits()
 _MOUNTED = text("""
 INSERT INTO mounts (volume_id, worker_id, seen_at)
 VALUES (:v, gen_random_uuid(), clock_timestamp() + interval '1 day')""")
+
+
+@cache
+def our_prompts() -> Prompts:
+    """The prompts of the checkout, compiled once a process: nothing changes them."""
+    return Prompts(ROOT / "prompts")
+
+
+@cache
+def our_agents() -> Catalog:
+    """The agents of the checkout, read once a process: nothing changes them."""
+    return load_agents([ROOT / "agents"])
+
+
+_STOOD: dict[str, Trial] = {}
+"""The sandboxes that held on this machine: trying each costs more than most tests."""
 
 
 async def prepare(url: str) -> None:
@@ -174,8 +192,8 @@ async def open_house(
     published: list[Recorded] = []
     deltas: list[Delta] = []
     standings: list[Standing] = []
-    prompts = Prompts(ROOT / "prompts")
-    agents = load_agents([ROOT / "agents"])
+    prompts = our_prompts()
+    agents = our_agents()
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(TestDatabases.shared().new(prepared))
         simulator = await stack.enter_async_context(SimulatorServer(scenarios, options))
@@ -188,7 +206,7 @@ async def open_house(
             changed=standings.append,
         )
         stack.push_async_callback(model.close)
-        sandbox = await open_sandbox(private_root=tmp_path / "private", prefer=sandbox_of)
+        sandbox = await open_sandbox(private_root=tmp_path / "private", prefer=sandbox_of, stood=_STOOD)
         mounts = Mounts(by_descriptor=sandbox.report.backend == "bubblewrap")
         if volume:
             mounts = replace(mounts, declared=(make_volume(tmp_path),))

@@ -14,8 +14,6 @@ import httpx2
 import socketio
 import uvicorn
 
-from flynn.agent.agent_catalog import load_agents
-from flynn.agent.prompt import Prompts
 from flynn.api.page import Page
 from flynn.api.protocol import HttpProtocol, WebSocketProtocol
 from flynn.api.server import create_api
@@ -44,7 +42,7 @@ from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.request_metrics import RequestMetrics
 from flynn.workspace.mounts import Mounts
 from tests.api.contract import Contract
-from tests.house import ADMISSION, LIMITS, ROOT, prepare
+from tests.house import ADMISSION, LIMITS, our_agents, our_prompts, prepare
 from tests.loopback import CLEAR
 from tests.postgres import TestDatabase, TestDatabases
 
@@ -248,7 +246,7 @@ async def serve(
     """
     workspace = tmp_path / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
-    agents = load_agents([ROOT / "agents"])
+    agents = our_agents()
     rules = Rules(
         limits=LIMITS,
         admission=admission,
@@ -256,7 +254,7 @@ async def serve(
         forbidden_roots=(),
         opening=lambda name, path: f"{name} {path}",
         interrupted="stopped",
-        brief=Prompts(ROOT / "prompts").task,
+        brief=our_prompts().task,
         modes={mode: f"the mode is {mode.value}" for mode in PermissionMode},
         default_workspace="default",
         mounts=mounts or Mounts(),

@@ -4,6 +4,7 @@ import json
 from uuid import uuid4
 
 import jsonschema
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flynn.api import schema
@@ -14,6 +15,7 @@ from tests.api.served import Served
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
+@pytest.mark.slow
 async def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
     async with served.http(None) as http:
         document = (await http.get("/openapi.json")).json()

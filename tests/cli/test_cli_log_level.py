@@ -9,6 +9,8 @@ import pytest
 from tests.cli.conftest import Shell
 from tests.loopback import CLEAR
 
+pytestmark = pytest.mark.slow
+
 
 def refusal(shell: Shell, *arguments: str) -> str:
     done = shell.flynn("log-level", *arguments)
@@ -26,7 +28,6 @@ def test_without_a_service_there_is_no_level_to_change(shell: Shell) -> None:
     assert "they need a level" in refusal(shell, "--minutes", "3")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_running_service_changes_its_level_and_writes_its_file(shell: Shell) -> None:
     file = shell.data / "logs" / "app.log"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import has
+from tests.conftest import QUICK, has
 from tests.escapes.accepted import ACCEPTED, accepted
 from tests.escapes.attempt import ATTEMPTS, HOUSEHOLDS, Attempt, Household
 from tests.escapes.catalogue import load
@@ -19,8 +19,9 @@ def marks(attempt: Attempt, backend: str, household: str) -> list[pytest.MarkDec
     made = [pytest.mark.needs(backend, *(() if household == "user" else ("root",)))]
     if not attempt.fast:
         made.append(pytest.mark.slow)
-    if attempt.alone:
-        made.append(pytest.mark.xdist_group("escapes-alone"))
+    if attempt.alone or attempt.fast:
+        # The fast ones are few: opening the stands takes longer.
+        made.append(pytest.mark.xdist_group("escapes-alone" if attempt.alone else "escapes-fast"))
     return made
 
 
@@ -36,7 +37,15 @@ TRIALS = [
 ]
 
 
-@pytest.mark.parametrize(("attempt", "backend", "household"), TRIALS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make no thousands of trials for the quick run, which would throw them away."""
+    if "attempt" not in metafunc.fixturenames:
+        return
+    quick = metafunc.config.option.markexpr == QUICK
+    trials = [trial for trial in TRIALS if not quick or all(mark.name != "slow" for mark in trial.marks)]
+    metafunc.parametrize(("attempt", "backend", "household"), trials)
+
+
 def test_attempt(
     attempt: Attempt, backend: str, household: str, stands: Stands, request: pytest.FixtureRequest
 ) -> None:
@@ -74,6 +83,7 @@ def test_there_are_enough_attempts_with_working_controls(stands: Stands) -> None
     assert len(working) >= ENOUGH
 
 
+@pytest.mark.xdist_group("escapes-fast")
 @pytest.mark.parametrize("household", HOUSEHOLDS)
 @pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS])
 def test_the_code_of_attempts_runs_inside(backend: str, household: Household, stands: Stands) -> None:

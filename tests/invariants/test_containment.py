@@ -129,6 +129,7 @@ def test_no_path_reads_outside(place: Path, opener: Opener, path: str) -> None:
                 assert entry.kind == "directory"
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(path=_paths(), expected=st.sampled_from((None, digest(INSIDE), digest(OUTSIDE))))
 def test_no_path_writes_outside(place: Path, opener: Opener, path: str, expected: str | None) -> None:

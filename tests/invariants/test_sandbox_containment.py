@@ -99,6 +99,7 @@ find / -maxdepth 5 -name secret -exec cat {{}} + 2>/dev/null; true
     assert contents(outside) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [".git", ".git/hooks", ".git/config"])
 async def test_exchanging_git_for_a_link_while_commands_start(
     sandbox: Sandbox, workspace: Path, outside: Path, victim: str

@@ -141,6 +141,7 @@ def test_the_rules_for_prometheus_are_those_of_the_code() -> None:
     assert {name.removesuffix("_bucket") for name in named} <= known
 
 
+@pytest.mark.slow
 @pytest.mark.needs("promtool")
 def test_promtool_takes_the_rules_and_their_tests(tmp_path: Path) -> None:
     for mode, name in (("check", "alerts.yml"), ("test", "alerts_test.yml")):

@@ -19,7 +19,7 @@ from flynn.sandbox.landlock import Landlock
 from flynn.sandbox.launch import compiled_launcher, sealed_file
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.opening import Preference, open_sandbox
-from flynn.sandbox.probe import find_leaks
+from flynn.sandbox.probe import Trial, find_leaks
 from flynn.sandbox.view import look
 from tests.sandbox.conftest import BACKENDS, Open
 
@@ -28,6 +28,19 @@ pytestmark = pytest.mark.slow
 WORKER = Path(__file__).with_name("worker.py")
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
 SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+@pytest.mark.needs("bubblewrap")
+async def test_a_backend_that_stood_is_not_tried_again_and_one_that_did_not_is(tmp_path: Path) -> None:
+    stood = {"bubblewrap": Trial(outcomes={}, failure="a busy machine")}
+    sandbox = await open_sandbox(private_root=tmp_path / "p", prefer="bubblewrap", stood=stood)
+    assert sandbox.report.backend == "bubblewrap"
+    assert stood["bubblewrap"].rejection is None
+    assert stood["bubblewrap"].outcomes
+
+    stood["bubblewrap"] = Trial(outcomes={}, lost=("what only the first trial saw",))
+    again = await open_sandbox(private_root=tmp_path / "p", prefer="bubblewrap", stood=stood)
+    assert "what only the first trial saw" in again.report.missing
 
 
 @pytest.mark.needs("bubblewrap")

@@ -13,6 +13,8 @@ from flynn.store.migrate import VERSION_TABLE, head
 from tests.house import prepare
 from tests.postgres import TestDatabases
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def databases() -> Iterator[TestDatabases]:

@@ -19,6 +19,7 @@ def lines() -> bytes:
     return data
 
 
+@pytest.mark.slow
 async def test_lines_are_found_anywhere(talk: Conversation, lines: bytes) -> None:
     talk.file("log", lines)
     size = len(lines)

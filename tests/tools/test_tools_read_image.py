@@ -3,8 +3,9 @@
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -70,23 +71,35 @@ async def test_words_that_begin_like_an_image_are_words(talk: Conversation) -> N
 
 @pytest.mark.needs("bubblewrap")
 @pytest.mark.parametrize(
-    ("name", "data", "size", "kind", "words"),
+    ("name", "made", "size", "kind", "words"),
     [
-        ("wide.png", image(3_136, 200), (1_568, 100), "PNG", "(made from 3136x200)"),
-        ("tall.jpg", image(100, 3_136, "JPEG"), (50, 1_568), "JPEG", "(made from 100x3136)"),
-        ("heavy.png", image(1_500, 1_500, noise=True), (1_500, 1_500), "JPEG", "(made from 1500x1500)"),
-        ("clear.png", image(2_000, 100, mode="RGBA"), (1_568, 78), "PNG", "(made from 2000x100)"),
-        ("old.bmp", image(40, 30, "BMP"), (40, 30), "PNG", "BMP image, 40x30 pixels"),
-        ("scan.tif", image(40, 30, "TIFF", mode="CMYK"), (40, 30), "PNG", "TIFF image"),
-        ("deep.tif", image(40, 30, "TIFF", mode="I;16"), (40, 30), "PNG", "TIFF image"),
-        ("page.ico", image(32, 32, "ICO"), (32, 32), "PNG", "ICO image"),
-        ("new.avif", image(64, 64, "AVIF"), (64, 64), "PNG", "AVIF image"),
-        ("film.gif", animation(4, width=1_600), (1_568, 20), "PNG", "the first of 4 frames"),
+        ("wide.png", partial(image, 3_136, 200), (1_568, 100), "PNG", "(made from 3136x200)"),
+        ("tall.jpg", partial(image, 100, 3_136, "JPEG"), (50, 1_568), "JPEG", "(made from 100x3136)"),
+        (
+            "heavy.png",
+            partial(image, 1_500, 1_500, noise=True),
+            (1_500, 1_500),
+            "JPEG",
+            "(made from 1500x1500)",
+        ),
+        ("clear.png", partial(image, 2_000, 100, mode="RGBA"), (1_568, 78), "PNG", "(made from 2000x100)"),
+        ("old.bmp", partial(image, 40, 30, "BMP"), (40, 30), "PNG", "BMP image, 40x30 pixels"),
+        ("scan.tif", partial(image, 40, 30, "TIFF", mode="CMYK"), (40, 30), "PNG", "TIFF image"),
+        ("deep.tif", partial(image, 40, 30, "TIFF", mode="I;16"), (40, 30), "PNG", "TIFF image"),
+        ("page.ico", partial(image, 32, 32, "ICO"), (32, 32), "PNG", "ICO image"),
+        ("new.avif", partial(image, 64, 64, "AVIF"), (64, 64), "PNG", "AVIF image"),
+        ("film.gif", partial(animation, 4, width=1_600), (1_568, 20), "PNG", "the first of 4 frames"),
     ],
 )
 async def test_what_does_not_fit_is_made_smaller(
-    talk: Conversation, name: str, data: bytes, size: tuple[int, int], kind: str, words: str
+    talk: Conversation,
+    name: str,
+    made: Callable[[], bytes],
+    size: tuple[int, int],
+    kind: str,
+    words: str,
 ) -> None:
+    data = made()
     talk.file(f"pictures/{name}", data)
     result = await talk.call("Read", file_path=f"pictures/{name}")
     source, said, picture = shown(result)
@@ -122,21 +135,21 @@ async def test_a_turned_photograph_is_upright_and_transparency_survives(talk: Co
 
 @pytest.mark.needs("bubblewrap")
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("made", "words"),
     [
-        (png(65_535, 65_535, b""), "it has more than 100 megapixels"),
-        (png(20_000, 20_000, b"\0" * 1_000_000), "it has more than 100 megapixels"),
-        (png(9_000, 9_000, b"\0" * 1_000), "it is damaged"),
-        (image(2_000, 2_000)[:-2_000], "it is damaged"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "it is of no kind that can be shown"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 100, "it is of no kind that can be shown"),
-        (b"II*\0" + b"\xff" * 100, "it is"),
+        (partial(png, 65_535, 65_535, b""), "it has more than 100 megapixels"),
+        (partial(png, 20_000, 20_000, b"\0" * 1_000_000), "it has more than 100 megapixels"),
+        (partial(png, 9_000, 9_000, b"\0" * 1_000), "it is damaged"),
+        (lambda: image(2_000, 2_000)[:-2_000], "it is damaged"),
+        (lambda: b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "it is of no kind that can be shown"),
+        (lambda: b"\0\0\0\x18ftypheic" + b"\0" * 100, "it is of no kind that can be shown"),
+        (lambda: b"II*\0" + b"\xff" * 100, "it is"),
     ],
 )
 async def test_hostile_images_are_named_and_nothing_is_shown(
-    talk: Conversation, data: bytes, words: str
+    talk: Conversation, made: Callable[[], bytes], words: str
 ) -> None:
-    talk.file("evil", data)
+    talk.file("evil", made())
     assert words in await talk.error("Read", file_path="evil")
     assert talk.seen == {}
 

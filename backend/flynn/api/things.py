@@ -1,6 +1,7 @@
 """Doors to what the service has and knows: agents, keys, and the schema of its events."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -62,10 +63,16 @@ def key_doors(*, intake: Intake, views: Views, authenticator: Authenticator) -> 
     return doors
 
 
+@cache
+def _schema_body() -> bytes:
+    """Made once a process: that takes as long as opening all the doors."""
+    return orjson.dumps(schema.document())
+
+
 def schema_door() -> APIRouter:
     """The route /schema."""
     doors = APIRouter(tags=["schema"], route_class=Door)
-    body = orjson.dumps(schema.document())
+    body = _schema_body()
 
     @doors.get("/schema", response_model=dict[str, Any], responses=declared())
     async def get_schema(_principal: Reader) -> Response:

@@ -5,14 +5,15 @@ import ctypes
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from flynn.sandbox.command import Sandbox, SandboxReport
-from flynn.sandbox.confined import ConfinedSandbox, RefusingSandbox
+from flynn.sandbox.confined import Backend, ConfinedSandbox, RefusingSandbox
 from flynn.sandbox.limits import Limits
 from flynn.sandbox.machine import Machine, Preference
+from flynn.sandbox.probe import Trial
 
 __all__ = ["Preference", "conceal_service", "open_sandbox"]
 
@@ -33,6 +34,7 @@ async def open_sandbox(
     hidden: Sequence[Path] = (),
     limits: Limits | None = None,
     silence_seconds: float = 10.0,
+    stood: MutableMapping[str, Trial] | None = None,
 ) -> Sandbox:
     """Probe the backends and return a sandbox of the best one, or one that refuses and says why.
 
@@ -42,7 +44,8 @@ async def open_sandbox(
     `bwrap` is bubblewrap's absolute path where it is not in a system directory. `extra_readonly` are the
     operator's toolchains. `hidden` are further places of the service (its data directory) that stay out
     of sight in a workspace around them; a workspace within one of them is fine. A tree whose worker is
-    silent for `silence_seconds` is killed.
+    silent for `silence_seconds` is killed. Who opens many sandboxes on one machine keeps the trials that a
+    backend `stood`, by its name: it is tried once, and again as long as it is rejected.
     Does not raise for what the machine lacks. The service becomes undumpable.
     """
     if prefer == "none":
@@ -57,7 +60,15 @@ async def open_sandbox(
     if prefer == "landlock":
         reasons.append("bubblewrap is not asked for by the operator")
     tried, _ = machine.for_trials().backends(prefer, bwrap)
-    trials = await asyncio.gather(*(machine.trial(backend) for backend in tried))
+    known = {} if stood is None else stood
+
+    async def trial_of(backend: Backend) -> Trial:
+        trial = known.get(backend.name)
+        if trial is None or trial.rejection is not None:
+            trial = known[backend.name] = await machine.trial(backend)
+        return trial
+
+    trials = await asyncio.gather(*map(trial_of, tried))
     for backend, trial in zip(backends, trials, strict=True):
         rejection = trial.failure if prefer == "unconfined" else trial.rejection
         if rejection is not None:
