@@ -20,6 +20,7 @@ from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import InterruptOrder, MessageOrder, TaskOrder, UndoOrder
 from flynn.domain.report import Evidence
 from flynn.domain.views import TaskView
+from flynn.telemetry.crash_point import arm
 from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.workspace.mounts import Mounts
 from flynn.workspace.volume import read_volume
@@ -340,6 +341,31 @@ async def test_what_can_have_no_checkout_is_worked_on_itself_and_the_log_says_wh
     assert len(await events(house, task, ev.CheckoutSkipped)) == 1
     named = await done(house, "Make it", branch="topic", not_before=datetime.now(UTC).isoformat())
     assert (named.state, named.reason) == ("failed", "no-repository")
+
+
+@pytest.mark.slow
+async def test_a_task_that_is_stopped_while_its_checkout_cannot_be_made_waits_for_nobody(
+    house: House,
+) -> None:
+    git(house.workspace, "init", "-q")
+    task = await delegate(house, "Make it")
+    asked: list[asyncio.Task[TaskView]] = []
+
+    def stop(point: str) -> None:
+        if point == "claim.after-commit" and not asked:
+            asked.append(asyncio.create_task(house.intake.cancel_task(house.owner, task.id)))
+
+    arm(stop)
+    try:
+        running = await house.start_work()
+        await running
+    finally:
+        arm(None)
+    await asyncio.gather(*asked)
+    view = await house.views.task(house.owner, task.id)
+    assert (view.state, view.reason) == ("cancelled", "cancelled")
+    assert await house.jobs() == []
+    assert not (house.workspace / "own.txt").exists()
 
 
 async def test_a_plain_directory_is_worked_in_without_a_word(house: House) -> None:
