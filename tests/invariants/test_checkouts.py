@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -256,7 +257,7 @@ async def test_an_existing_branch_is_gone_on_with_and_one_that_moved_is_not_forc
     # Now while it is at work.
     second = await delegate(house, "Hold on", branch="topic")
     running = await house.start_work()
-    await eventually((place(house, second) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, second), what="the command", seconds=20)
     theirs = elsewhere(house.workspace, "topic", "meanwhile")
     git(house.workspace, "update-ref", "refs/heads/topic", theirs)
     await house.intake.interrupt(house.owner, second.conversation_id, InterruptOrder())
@@ -291,7 +292,7 @@ async def test_a_branch_checked_out_meanwhile_is_left_alone(house: House) -> Non
     git(house.workspace, "branch", "topic")
     task = await delegate(house, "Hold on", branch="topic")
     running = await house.start_work()
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     git(house.workspace, "switch", "-q", "topic")
     await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
     await running
@@ -406,10 +407,16 @@ async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) ->
     assert (made.subject, undone.subject) == ("A task", f"Undo: call at event {ended_at}, own.txt")
 
 
+def begun(house: House, task: TaskView) -> bool:
+    """Whether the command has written what it writes: the file is there a moment before that."""
+    held = place(house, task) / "tree" / "held.txt"
+    return held.exists() and held.read_text() == "held\n"
+
+
 async def at_work(house: House, task: TaskView) -> "asyncio.Task[None]":
     """Its run, with something in the checkout that is not committed, in the middle of a command."""
     running = await house.start_work()
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     return running
 
 
@@ -460,7 +467,7 @@ async def handed_back(house: House, task: TaskView) -> None:
     ((run, job),) = await house.jobs()
     lease = TestLease(job)
     running = asyncio.create_task(house.runner.run(run, lease))
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     lease.handed_back = True
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -527,8 +534,7 @@ async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_tur
     assert len(waiting) == 1
     leases = [asyncio.create_task(house.runner.run(run, TestLease(job))) for run, job in admitted]
     for task in tasks:
-        held = place(house, task) / "tree" / "held.txt"
-        await eventually(held.exists, what="three at once", seconds=30)
+        await eventually(partial(begun, house, task), what="three at once", seconds=30)
     for task in tasks:
         await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
     await asyncio.gather(*leases)
