@@ -15,6 +15,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from flynn.agent.agent_catalog import Catalog, load_agents
+from flynn.agent.prompt import Prompts
 from flynn.domain import events as ev
 from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import (
@@ -30,7 +32,7 @@ from flynn.domain.views import TaskView
 from flynn.store import spending
 from flynn.worker.clock import Clock
 from tests.eventually import eventually
-from tests.house import ADMISSION, House, TestLease, open_house
+from tests.house import ADMISSION, ROOT, House, TestLease, open_house
 from tests.worker.test_worker_losses import take
 
 SCRIPT = """
@@ -132,6 +134,22 @@ async def test_a_raise_that_is_not_enough_waits_again_and_a_repeated_one_changes
             InvalidInput, match=r"task\.turns: cannot be raised: this is no task's conversation"
         ):
             await house.intake.raise_budget(house.owner, chat.id, BudgetOrder(task=TaskBudget(turns=5)))
+
+
+async def test_turns_that_were_raised_before_the_run_began_do_not_fall_to_those_of_its_agent(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path, SCRIPT) as house:
+        agent = load_agents([ROOT / "agents"]).get("flynn-dev").model_copy(update={"max_turns": 1})
+        house.runner = house.runner_of(Prompts(ROOT / "prompts"), Catalog({agent.name: agent}))
+        task, other = await delegate(house), await delegate(house)
+        order = BudgetOrder(turns=60)
+        run = await house.intake.raise_budget(house.owner, task.conversation_id, order)
+        assert run.limits.turns == 60
+        await house.work()
+        assert (await see(house, task)).state is RunState.COMPLETED
+        waiting = await see(house, other)
+        assert (waiting.state, waiting.reason) == (RunState.WAITING, "turns")
 
 
 async def test_a_follow_up_is_paid_from_the_same_budget(tmp_path: Path) -> None:

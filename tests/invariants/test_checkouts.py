@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import InterruptOrder, MessageOrder, TaskOrder, UndoOrder
 from flynn.domain.report import Evidence
 from flynn.domain.views import TaskView
+from flynn.telemetry.crash_point import arm
 from flynn.worker.checkout_sweeper import CheckoutSweeper
 from flynn.workspace.mounts import Mounts
 from flynn.workspace.volume import read_volume
@@ -255,7 +257,7 @@ async def test_an_existing_branch_is_gone_on_with_and_one_that_moved_is_not_forc
     # Now while it is at work.
     second = await delegate(house, "Hold on", branch="topic")
     running = await house.start_work()
-    await eventually((place(house, second) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, second), what="the command", seconds=20)
     theirs = elsewhere(house.workspace, "topic", "meanwhile")
     git(house.workspace, "update-ref", "refs/heads/topic", theirs)
     await house.intake.interrupt(house.owner, second.conversation_id, InterruptOrder())
@@ -290,7 +292,7 @@ async def test_a_branch_checked_out_meanwhile_is_left_alone(house: House) -> Non
     git(house.workspace, "branch", "topic")
     task = await delegate(house, "Hold on", branch="topic")
     running = await house.start_work()
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     git(house.workspace, "switch", "-q", "topic")
     await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
     await running
@@ -342,6 +344,31 @@ async def test_what_can_have_no_checkout_is_worked_on_itself_and_the_log_says_wh
     assert (named.state, named.reason) == ("failed", "no-repository")
 
 
+@pytest.mark.slow
+async def test_a_task_that_is_stopped_while_its_checkout_cannot_be_made_waits_for_nobody(
+    house: House,
+) -> None:
+    git(house.workspace, "init", "-q")
+    task = await delegate(house, "Make it")
+    asked: list[asyncio.Task[TaskView]] = []
+
+    def stop(point: str) -> None:
+        if point == "claim.after-commit" and not asked:
+            asked.append(asyncio.create_task(house.intake.cancel_task(house.owner, task.id)))
+
+    arm(stop)
+    try:
+        running = await house.start_work()
+        await running
+    finally:
+        arm(None)
+    await asyncio.gather(*asked)
+    view = await house.views.task(house.owner, task.id)
+    assert (view.state, view.reason) == ("cancelled", "cancelled")
+    assert await house.jobs() == []
+    assert not (house.workspace / "own.txt").exists()
+
+
 async def test_a_plain_directory_is_worked_in_without_a_word(house: House) -> None:
     task = await done(house, "Make it")
     assert (house.workspace / "own.txt").read_text() == "mine\n"
@@ -380,10 +407,16 @@ async def test_an_undo_works_on_the_checkout_and_is_handed_over(house: House) ->
     assert (made.subject, undone.subject) == ("A task", f"Undo: call at event {ended_at}, own.txt")
 
 
+def begun(house: House, task: TaskView) -> bool:
+    """Whether the command has written what it writes: the file is there a moment before that."""
+    held = place(house, task) / "tree" / "held.txt"
+    return held.exists() and held.read_text() == "held\n"
+
+
 async def at_work(house: House, task: TaskView) -> "asyncio.Task[None]":
     """Its run, with something in the checkout that is not committed, in the middle of a command."""
     running = await house.start_work()
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     return running
 
 
@@ -434,7 +467,7 @@ async def handed_back(house: House, task: TaskView) -> None:
     ((run, job),) = await house.jobs()
     lease = TestLease(job)
     running = asyncio.create_task(house.runner.run(run, lease))
-    await eventually((place(house, task) / "tree" / "held.txt").exists, what="the command", seconds=20)
+    await eventually(lambda: begun(house, task), what="the command", seconds=20)
     lease.handed_back = True
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -501,8 +534,7 @@ async def test_tasks_and_a_chat_are_at_work_at_once_and_two_on_a_branch_take_tur
     assert len(waiting) == 1
     leases = [asyncio.create_task(house.runner.run(run, TestLease(job))) for run, job in admitted]
     for task in tasks:
-        held = place(house, task) / "tree" / "held.txt"
-        await eventually(held.exists, what="three at once", seconds=30)
+        await eventually(partial(begun, house, task), what="three at once", seconds=30)
     for task in tasks:
         await house.intake.interrupt(house.owner, task.conversation_id, InterruptOrder())
     await asyncio.gather(*leases)

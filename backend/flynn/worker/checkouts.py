@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from flynn.agent.delivery import is_left
 from flynn.agent.prompt import Prompts
+from flynn.agent.turns import Cancelled
 from flynn.domain import events as ev
 from flynn.domain.branch import own_branch
 from flynn.domain.content import text_block
@@ -70,7 +71,7 @@ class Checkouts:
         return Git(sandbox=self.sandbox, deadline=deadline, confirm=confirm)
 
     async def enter(self, held: Held, workspace: Workspace, git: Git) -> Station | None:
-        """Where the run works; None when it was queued again, for the workspace itself.
+        """Where the run works; None when it was queued again, for the workspace itself, or stopped.
 
         Raises LeaseLost, and for what the order asks for and cannot be BranchInUse, BranchBlocked,
         NoRepository or another FlynnError.
@@ -269,7 +270,10 @@ class Checkouts:
         words = self.prompts.note("no_checkout", path=str(workspace.path), reason=detail.rstrip("."))
         skipped = ev.CheckoutSkipped(code=code, detail=redact(detail), content=[text_block(redact(words))])
         if held.run.lane:
-            await self.endings.leave_lane(held.journal, skipped, task_id)
+            asked = await self.endings.leave_lane(held.journal, skipped, task_id)
+            if asked is not None:
+                content = [text_block(self.prompts.note("interrupted"))]
+                await self.endings.cancel(held.journal, Cancelled(asked.principal, asked.reason, content))
             return None
         async with self.database.begin() as connection:
             await runs.settle_without_checkout(connection, task_id)

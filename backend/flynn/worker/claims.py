@@ -76,13 +76,13 @@ async def claim(
             await prefixes.freeze(connection, conversation_id, prefix, version=version)
         else:
             prefix = await prefixes.read_prefix(connection, conversation.prefix_digest)
-        most = prefix.get("max_turns")
-        if fresh and most and most < run.limits.turns:
-            # The agent is content with fewer turns; whoever raises the limit later raises this one.
-            run = await runs.set_limits(connection, run_id, run.limits.model_copy(update={"turns": most}))
         started = ev.RunStarted(epoch=epoch, worker=worker)
         recorded = await log.append(connection, conversation_id, run_id, [started], epoch=epoch)
         whole = await log.read(connection, conversation_id)
+        most = prefix.get("max_turns")
+        if fresh and most and most < run.limits.turns and not _raised(whole, run_id):
+            # The agent is content with fewer turns; whoever raises the limit later raises this one.
+            run = await runs.set_limits(connection, run_id, run.limits.model_copy(update={"turns": most}))
         media = [block for item in whole for block in media_of(item.event)]
         digests = {source["sha256"] for source in references(media)}
         kept = await blobs.read(connection, conversation_id, digests) if digests else []
@@ -110,3 +110,11 @@ async def claim(
     journal.apply(whole)
     journal.publish(recorded)
     return Held(conversation, run, prefix, journal, taken_over, worked, task_id)
+
+
+def _raised(whole: Sequence[ev.Recorded], run_id: UUID) -> bool:
+    """Whether somebody has given the run other turns before it began: no limit falls."""
+    return any(
+        item.run_id == run_id and isinstance(item.event, ev.BudgetRaised) and item.event.turns is not None
+        for item in whole
+    )

@@ -158,10 +158,17 @@ class Endings:
         reach("wait.after-commit")
         return _done(journal, recorded)
 
-    async def leave_lane(self, journal: Journal, skipped: ev.CheckoutSkipped, task_id: UUID) -> None:
-        """Queue the run again for the workspace itself: there can be no checkout for its task."""
+    async def leave_lane(
+        self, journal: Journal, skipped: ev.CheckoutSkipped, task_id: UUID
+    ) -> ev.InterruptRequested | None:
+        """Queue the run again for the workspace itself: there can be no checkout for its task.
+
+        Nothing is done when it was asked to stop, which is given then: it is not to wait for the workspace.
+        """
         async with journal.turn, self.database.begin() as connection:
             await _look(connection, journal)
+            if journal.transcript.interrupted is not None:
+                return journal.transcript.interrupted
             await runs.lock_run(connection, journal.run_id)
             await runs.leave_lane(connection, journal.run_id, task_id)
             recorded = await log.append(
@@ -175,6 +182,7 @@ class Endings:
             reach("lane.before-commit")
         reach("lane.after-commit")
         journal.publish(recorded)
+        return None
 
     async def hand_back(self, journal: Journal, job_id: int) -> None:
         """Say that this worker lets go of the run because it ends: nobody was lost. Raises LeaseLost.
