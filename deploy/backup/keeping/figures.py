@@ -15,7 +15,7 @@ class Figures:
         self.registry = CollectorRegistry()
         self.age = Gauge(
             "flynn_backup_age_seconds",
-            "How old the newest base is; NaN while there is none.",
+            "How old the newest base is; while there is none, for how long there should have been one.",
             registry=self.registry,
         )
         self.lag = Gauge(
