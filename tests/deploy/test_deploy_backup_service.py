@@ -41,6 +41,7 @@ async def test_the_check_is_bad_without_a_receiver_and_good_again_with_one() -> 
                     and re.search(r"^flynn_backup_lag_seconds \d", figures, re.MULTILINE)
                     and re.search(r"^flynn_backup_bytes [1-9]", figures, re.MULTILINE)
                     and 'flynn_backups_total{outcome="taken"} 1.0' in figures
+                    and re.search(r'^flynn_disk_used_ratio\{place="backups"\} [0-9.e-]+$', figures, re.M)
                 )
 
             await eventually(measured, what="figures of the backups", seconds=PATIENCE, every=1)
