@@ -1,11 +1,8 @@
 """One name for a request: in its answer, and in every record that is logged of it, with what it is about."""
 
 import io
-import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -18,26 +15,16 @@ from flynn.api.counting import Counting
 from flynn.api.gate import Gate
 from flynn.store.database import Database
 from flynn.store.views import Views
-from flynn.telemetry.logging import configure
 from flynn.telemetry.metrics import Metrics
 from flynn.telemetry.request_metrics import RequestMetrics
 from tests.api.served import Served, watching
+from tests.log_stream import log_stream, said
 
 
 @pytest.fixture(autouse=True)
 def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    configure("debug", "json", stream)
-    yield stream
-    configure("warning", "json", io.StringIO())
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-def said(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    with log_stream("debug") as stream:
+        yield stream
 
 
 async def test_a_request_and_its_records_have_one_name(served: Served, stream: io.StringIO) -> None:

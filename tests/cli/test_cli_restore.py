@@ -11,7 +11,8 @@ from flynn.cli.restore import Order, restore
 from flynn.domain.errors import ConfigurationError, Conflict, InvalidInput
 from flynn.settings import Settings
 from flynn.telemetry import logging
-from tests.ops.backup_stage import SCHEMA, Stage, covered, moment, plant, take
+from tests.ops.backup_stage import SCHEMA, Stage, covered, plant, take
+from tests.ops.notes import moment
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from flynn.store.embedded.programs import Account, choose_account, find_programs
 from tests.conftest import ROOT
 from tests.eventually import eventually
 from tests.loopback import free_port
+from tests.ops.notes import Notes
 
 VENV = Path(sys.prefix) / "backup" / "bin"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -46,7 +47,7 @@ INSERT INTO events VALUES (1, 1), (1, 2);
 
 
 @dataclass
-class Stage:
+class Stage(Notes):
     """Everything beneath `directory`: clusters, `home` (the volume of the backups), `data`."""
 
     directory: Path
@@ -136,14 +137,6 @@ class Stage:
             return await connection.execute(statement)
         finally:
             await connection.close()
-
-    async def note(self, *words: str) -> None:
-        """Write rows, a transaction each."""
-        for one in words:
-            await self.ask("INSERT INTO notes (words) VALUES ($1)", one)
-
-    async def notes(self) -> list[str]:
-        return [row["words"] for row in await self.ask("SELECT words FROM notes ORDER BY id")]
 
     async def command(self, *words: str, **environment: str) -> tuple[int, str]:
         """What `docker compose exec backup flynn-backup WORDS…` says, and its status."""
@@ -295,11 +288,3 @@ async def opened() -> AsyncIterator[Stage]:
         finally:
             if stage.server is not None:
                 stage.kill()
-
-
-async def moment() -> datetime:
-    """A time with no transaction within a few milliseconds of it."""
-    await asyncio.sleep(0.05)
-    now = datetime.now(UTC)
-    await asyncio.sleep(0.05)
-    return now

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.deploy.barman_stage import PATIENCE, moment, opened
+from tests.deploy.barman_stage import PATIENCE, opened
 from tests.eventually import eventually
+from tests.ops.notes import moment
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("barman"), pytest.mark.timeout(1500)]
 

@@ -15,6 +15,13 @@ from tests.loopback import free_port
 pytestmark = [pytest.mark.slow, pytest.mark.needs("barman"), pytest.mark.timeout(1500)]
 
 
+def age(port: int) -> float:
+    """Of the newest base, as Prometheus is told."""
+    figures = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    (found,) = re.findall(r"^flynn_backup_age_seconds (\S+)", figures, re.MULTILINE)
+    return float(found)
+
+
 async def check(stage: Stage) -> str:
     _, said = await stage.command("check")
     return said
@@ -34,6 +41,7 @@ async def test_the_check_is_bad_without_a_receiver_and_good_again_with_one() -> 
                     and re.search(r"^flynn_backup_lag_seconds \d", figures, re.MULTILINE)
                     and re.search(r"^flynn_backup_bytes [1-9]", figures, re.MULTILINE)
                     and 'flynn_backups_total{outcome="taken"} 1.0' in figures
+                    and re.search(r'^flynn_disk_used_ratio\{place="backups"\} [0-9.e-]+$', figures, re.M)
                 )
 
             await eventually(measured, what="figures of the backups", seconds=PATIENCE, every=1)
@@ -116,8 +124,10 @@ async def test_bases_that_were_cut_off_go_and_the_check_is_good_again(tmp_path: 
             found = (stage.home / "main" / "meta").glob("*-backup.info")
             return sorted(re.findall(r"^status=(\w+)", "".join(path.read_text() for path in found), re.M))
 
-        async with stage.service(**slowed) as service:
+        port = free_port()
+        async with stage.service(**slowed, BARMAN_METRICS_PORT=str(port)) as service:
             await eventually(lambda: bool(service.processes(str(program))), what="a base", seconds=PATIENCE)
+            assert 0 < age(port) < 1000, "while there is none it counts too, or nobody would be told"
             for process in service.processes(str(program)):
                 process.kill()
             await eventually(lambda: statuses() == ["FAILED"], what="Barman's word", seconds=PATIENCE)
@@ -151,13 +161,15 @@ async def test_another_database_is_not_backed_up_over_the_backups_of_this_one() 
         stage.initialise(stage.directory / "another")
         await stage.start(stage.directory / "another")
         await stage.ask("CREATE DATABASE reznetai_local", database="postgres")
-        async with stage.service() as service:
+        port = free_port()
+        async with stage.service(BARMAN_METRICS_PORT=str(port)) as service:
             await eventually(
                 lambda: "this is another database" in service.said,
                 what="the refusal",
                 seconds=PATIENCE,
                 every=1,
             )
+            assert age(port) > 0, "the backups get older"
             assert not await stage.well()
         assert not await stage.ask("SELECT * FROM pg_replication_slots")
         assert len((await stage.document("list"))["bases"]) == 1

@@ -7,7 +7,7 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from flynn.ops.backup.exchange import LINE
 from flynn.ops.backup.keeper import Keeper, Policy, open_keeper
 from flynn.store.database import Database
 from flynn.store.embedded import EmbeddedPostgres
+from tests.ops.notes import Notes
 
 TREES = ("workspaces", ".flynn", ".flynn-volume")
 
@@ -33,7 +34,7 @@ CREATE INDEX notes_words ON notes (words) WHERE words <> 'none';
 
 
 @dataclass
-class Stage:
+class Stage(Notes):
     """The data directory `data`, whose backups are in `kept`."""
 
     data: Path
@@ -106,14 +107,6 @@ class Stage:
         finally:
             await connection.close()
 
-    async def note(self, *words: str) -> None:
-        """Write rows, a transaction each."""
-        for one in words:
-            await self.ask("INSERT INTO notes (words) VALUES ($1)", one)
-
-    async def notes(self) -> list[str]:
-        return [row["words"] for row in await self.ask("SELECT words FROM notes ORDER BY id")]
-
     def lose_the_disk(self) -> None:
         """All but the backups is gone."""
         shutil.rmtree(self.data)
@@ -125,14 +118,6 @@ async def take(keeper: Keeper) -> Base:
     await keeper.done()
     assert keeper.last_failure is None, keeper.last_failure
     return keeper.bases[-1]
-
-
-async def moment() -> datetime:
-    """A time with no transaction within a few milliseconds of it."""
-    await asyncio.sleep(0.02)
-    now = datetime.now(UTC)
-    await asyncio.sleep(0.02)
-    return now
 
 
 async def covered(keeper: Keeper, at: datetime) -> None:

@@ -16,7 +16,8 @@ from flynn.ops.backup.exchange import exchange, prepare
 from flynn.ops.backup.plan import make_plan, target_of
 from flynn.ops.backup.recovery import Recovered, recover
 from flynn.store.embedded.cluster import SOCKET_LOCK
-from tests.ops.backup_stage import SCHEMA, TREES, Stage, covered, moment, plant, portrait, take
+from tests.ops.backup_stage import SCHEMA, TREES, Stage, covered, plant, portrait, take
+from tests.ops.notes import moment
 
 pytestmark = pytest.mark.slow
 

@@ -194,6 +194,37 @@ async def test_samples_wait_for_a_database_that_hangs_and_none_is_lost(database:
     assert (found.whole, found.requests.requests, len(found.history)) == (True, 2, 2)
 
 
+async def test_a_database_that_is_back_and_slow_gets_all_the_same_what_waited(database: Database) -> None:
+    """Two hours of samples take longer than a write may; so they are written a few at a time."""
+    clock = Clock()
+    away = Database("postgresql+asyncpg://nobody@/none?host=/nonexistent")
+    process = Process(away, clock)
+    for _ in range(300):
+        clock.forward()
+        process.answer(200, 0.01)
+        await process.sampler.sample()
+    assert await count(database) == 0
+    async with database.statement() as connection:
+        await connection.execute(
+            text(
+                "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$"
+            )
+        )
+        await connection.execute(
+            text("CREATE TRIGGER slowly BEFORE INSERT ON samples FOR EACH ROW EXECUTE FUNCTION slowly()")
+        )
+    process.sampler._database = database
+    for written in range(1, 40):
+        clock.forward()
+        await process.sampler.sample()
+        if await count(database) == 300 + written:
+            break
+    else:
+        pytest.fail(f"{await count(database)} of the samples are there")
+    await away.close()
+
+
 async def test_a_table_that_a_crash_has_emptied_is_filled_again(database: Database) -> None:
     clock = Clock()
     process = Process(database, clock)

@@ -24,6 +24,9 @@ from flynn.telemetry.reading import Reading, read
 PATIENCE = 2.0
 """Seconds that a write may take before it counts as not done."""
 
+AT_ONCE = 40
+"""Samples of one statement: after a long outage a slow database takes some in time, and later the others."""
+
 FAREWELL = 0.5
 """The same at the process's end, which is not to wait for a database that is away."""
 
@@ -115,13 +118,13 @@ class Sampler:
             async with asyncio.timeout(patience), self._database.statement() as connection:
                 if self._saved is not None and not await table.kept(connection, self.process_id, self._saved):
                     self._saved = None
-                await table.save(
-                    connection, [s for s in self._ring if self._saved is None or s.slot > self._saved]
-                )
+                missing = [s for s in self._ring if self._saved is None or s.slot > self._saved]
+                for start in range(0, len(missing), AT_ONCE):
+                    written = missing[start : start + AT_ONCE]
+                    await table.save(connection, written)
+                    self._saved = written[-1].slot
         except OUTAGES as error:
             self._log.debug("samples wait for the database", error=str(error))
-            return
-        self._saved = self._ring[-1].slot
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.backup.keeping.place import SERVER, Place
+from deploy.backup.keeping.program import run
 
 WHOLE = ("DONE", "WAITING_FOR_WALS")
 """The states of bases that are complete; those of the second kind need log that is still to be archived."""
@@ -53,24 +54,17 @@ class Barman:
     def run(self, *words: str, seconds: float | None = QUICK_SECONDS, codes: tuple[int, ...] = (0,)) -> str:
         """Run `barman WORDS…` and give what it said. Raises BarmanFailed unless it exits by `codes`."""
         try:
-            done = subprocess.run(
-                [self._program, "--config", str(self._place.configuration), *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=seconds,
-                check=False,
+            status, output = run(
+                self._program, "--config", str(self._place.configuration), *words, seconds=seconds
             )
         except subprocess.TimeoutExpired:
             raise BarmanFailed(f"barman {words[0]} did not end within {seconds:.0f} s") from None
         except OSError as error:
             raise BarmanFailed(f"barman cannot be started: {error.strerror}") from error
-        if done.returncode not in codes:
-            said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-            raise BarmanFailed(f"barman {words[0]} failed: {' | '.join(said[-4:]) or done.returncode}")
-        return done.stdout
+        if status not in codes:
+            said = [line.strip() for line in output.splitlines() if line.strip()]
+            raise BarmanFailed(f"barman {words[0]} failed: {' | '.join(said[-4:]) or status}")
+        return output
 
     def document(self, *words: str) -> Any:
         """The JSON document that a command prints. Raises BarmanFailed."""

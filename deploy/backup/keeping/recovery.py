@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +21,7 @@ from deploy.backup.keeping.database import position
 from deploy.backup.keeping.place import SERVER, Place
 from deploy.backup.keeping.plan import Plan
 from deploy.backup.keeping.private_server import PORT, PrivateServer, RecoveryFailed, private_server
+from deploy.backup.keeping.program import run
 from flynn.domain.errors import Conflict
 from flynn.ops.backup.examination import Examination, examine
 
@@ -195,20 +195,12 @@ def _checksums(cluster: Path) -> bool | None:
     program = shutil.which("pg_checksums")
     if program is None:
         return None
-    done = subprocess.run(
-        [program, "--check", "--pgdata", str(cluster)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode == 0:
+    status, said = run(program, "--check", "--pgdata", str(cluster))
+    if status == 0:
         return True
-    if "not enabled" in done.stdout:
+    if "not enabled" in said:
         return None
-    raise RecoveryFailed(f"The restored database is damaged: {done.stdout.strip().splitlines()[-1]}")
+    raise RecoveryFailed(f"The restored database is damaged: {said.strip().splitlines()[-1]}")
 
 
 def _tidy(cluster: Path) -> None:

@@ -46,7 +46,10 @@ class Service:
         self.barman = Barman(place)
         self.figures = Figures()
         self._state = state.read(place)
-        self._bases: list[Base] = []
+        self._bases: list[Base] | None = None
+        """As they were last listed; None before the first time."""
+        self._since = datetime.now(UTC)
+        self.figures.age.set_function(self._age)
         self._not_before = datetime.min.replace(tzinfo=UTC)
         self._told = ""
         self._role = False
@@ -71,6 +74,8 @@ class Service:
 
     async def tick(self) -> None:
         """Look at everything once. Raises what AWAY names, BarmanFailed, FlynnError."""
+        if self._bases is None:
+            self._bases = await asyncio.to_thread(self.barman.bases)
         if not self._role:
             await make_role(self.place)
             self._role = True
@@ -181,7 +186,7 @@ class Service:
             raise BarmanFailed(f"the end of a line cannot be kept: {error.strerror or error}") from error
 
     def _due(self, now: datetime) -> bool:
-        standing = self._state.standing(-1, self._bases) if self._state.line else ()
+        standing = self._state.standing(-1, self._bases or []) if self._state.line else ()
         return not standing or now >= standing[-1].ended_at + timedelta(hours=self.place.hours)
 
     def _thin_out(self) -> None:
@@ -201,9 +206,16 @@ class Service:
         for name in gone:
             _log.info("an archive of files went with its base", base=name)
 
+    def _age(self) -> float:
+        """Of the newest base, in seconds; where there is none, for how long there should have been one."""
+        if self._bases is None:
+            return math.nan
+        lines = self._state.lines
+        began = lines[0].began_at if lines else self._since
+        newest = self._bases[-1].ended_at if self._bases else began
+        return (datetime.now(UTC) - newest).total_seconds()
+
     def _measure(self, now: datetime) -> None:
-        newest = self._bases[-1].ended_at if self._bases else None
-        self.figures.age.set((now - newest).total_seconds() if newest else math.nan)
         self.figures.lag.set(self._state.lag_seconds(now))
 
     def _keep(self, new: state.State) -> None:
