@@ -31,6 +31,11 @@ case "${1:-}" in
     ;;
 esac
 
+# On standard error: what the service prints is what a program reads.
+starting() {
+  echo "start: the service starts, which takes some seconds, more the first time, when the database is made" >&2
+}
+
 scripts/setup.sh
 
 # Behind the service, which starts meanwhile and shows the page when it is there.
@@ -64,8 +69,8 @@ if [ $# = 0 ] && [ -z "$(setting ANTHROPIC_API_KEY)$(setting ANTHROPIC_BASE_URL)
   echo "start: there is no key of Claude's API: none was given on the page, and no ANTHROPIC_API_KEY is in"
   echo "start: the environment or in .env. So this is the demo: its answers are scripted, everything else is"
   echo "start: real. For Claude's own answers give a key in the page's field, or put it in .env and start again."
-  echo "start: the service starts, which takes some seconds, more the first time, when the database is made"
+  starting
   exec .venv/bin/flynn demo --no-again
 fi
-echo "start: the service starts, which takes some seconds, more the first time, when the database is made"
+starting
 exec .venv/bin/flynn serve "$@"

@@ -26,6 +26,17 @@ describe("what a task has used", () => {
     ]);
   });
 
+  test("is not rounded to nought, nor its limit to another one", () => {
+    const budget = { turns: null, tokens: null, dollars: 0.0005, minutes: null };
+    const spent = { turns: 1, tokens: 0, dollars: 0.00031, minutes: 0.02 };
+    expect(spending({ ...TASK, budget, spent }).slice(2)).toEqual([
+      "$0.0003 of $0.0005",
+      "0.02 minutes at work",
+    ]);
+    const none = { ...TASK, budget, spent: { ...spent, dollars: 0, minutes: 0 } };
+    expect(spending(none).slice(2)).toEqual(["$0.00 of $0.0005", "0.0 minutes at work"]);
+  });
+
   test("is said with the branch, and with the deadline until it is over", () => {
     const told = { ...TASK, branch: "topic\u202e", deadline: "2031-05-06T07:08:09Z" };
     const [branch, deadline, ...more] = spending(told).slice(4);

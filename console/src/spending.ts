@@ -1,7 +1,7 @@
 /** What a task has used of what it may use, where its commits go, and until when it has time. */
 import type { TaskView } from "./protocol.ts";
 import { visible } from "./visible.ts";
-import { clock } from "./words_for_people.ts";
+import { clock, money } from "./words_for_people.ts";
 
 /** A piece for each thing that can be said, such as "3 of 40 turns". */
 export function spending(task: TaskView): string[] {
@@ -9,9 +9,13 @@ export function spending(task: TaskView): string[] {
   const said = [
     used(String(spent.turns), budget.turns === null ? null : String(budget.turns), "turns"),
     used(grouped(spent.tokens), budget.tokens === null ? null : grouped(budget.tokens), "tokens"),
-    used(dollars(spent.dollars), budget.dollars === null ? null : dollars(budget.dollars), ""),
     used(
-      spent.minutes.toFixed(1),
+      spent.dollars > 0 ? money(spent.dollars * 1e9) : "$0.00",
+      budget.dollars === null ? null : limit(budget.dollars),
+      "",
+    ),
+    used(
+      spent.minutes.toFixed(spent.minutes > 0 && spent.minutes < 0.1 ? 2 : 1),
       budget.minutes === null ? null : String(budget.minutes),
       "minutes at work",
     ),
@@ -29,6 +33,8 @@ function grouped(count: number): string {
   return count.toLocaleString("en-GB");
 }
 
-function dollars(amount: number): string {
-  return `$${amount.toFixed(amount < 1 && amount > 0 ? 3 : 2)}`;
+/** A limit in dollars as it was named: rounded it would be another one. */
+function limit(dollars: number): string {
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 6 };
+  return `$${dollars.toLocaleString("en-GB", digits)}`;
 }

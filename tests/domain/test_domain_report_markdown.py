@@ -127,6 +127,25 @@ def test_everything_stands_in_it_and_what_is_contradicted_comes_first() -> None:
     assert "> plain words" in text
 
 
+def test_a_claim_about_a_long_command_keeps_its_end() -> None:
+    made = report("well").model_copy(update={"claims": []})
+    claim = Claim(
+        kind="verification",
+        said="The tests: python3 - <<'X'\n" + "print(1)\n" * 400 + "X passed",
+        judgement=Judgement.CONTRADICTED,
+        why="It failed.",
+        seq=3,
+    )
+    (line,) = (
+        line
+        for line in markdown(made.model_copy(update={"claims": [claim]})).splitlines()
+        if line.startswith("- **contradicted**")
+    )
+    assert "The tests: python3" in line
+    assert line.endswith("X passed. It failed. (event 3)")
+    assert len(line) < 500
+
+
 def test_what_was_asked_and_where_the_commits_are_is_said() -> None:
     text = markdown(report("plain words"), asked="Mend `it`.\n# All of it")
     assert r"Task `00000000-0000-0000-0000-000000000007`: Mend \`it\`. \# All of it" in text

@@ -226,6 +226,11 @@ async def test_a_narrow_screen_shows_all_of_it(open_stage: Stage, visitor: Page)
     await visitor.locator(".entry").last.click()
     await expect(visitor.locator(".entry").first).to_be_hidden()
     await in_both_schemes(visitor, "narrow")
+    # Head, menu and field leave most of the screen to the words.
+    words = await visitor.get_by_role("log").bounding_box()
+    assert words is not None
+    assert words["height"] > 0.6 * 740
+    await expect(visitor.get_by_role("button", name="Operations")).to_be_visible()
     # WCAG 1.4.10: the same at a zoom of 400 per cent of 1280 pixels.
     await visitor.set_viewport_size({"width": 320, "height": 512})
     assert await visitor.evaluate("document.documentElement.scrollWidth") == 320

@@ -174,7 +174,9 @@ class Screen:
             self.line(f"  {safe(file.path)}{new}  +{file.lines_added} -{file.lines_removed}")
         for command in found.commands:
             code = f"exit {command.exit_code}" if command.exit_code is not None else command.outcome
-            self.line(f"  {code}  {seconds(command.duration_ms)}  {one_line(command.command)}")
+            # Of one whose end nobody saw it is not known how long it took.
+            took = f"{seconds(command.duration_ms)}  " if command.duration_ms else ""
+            self.line(f"  {code}  {took}{one_line(command.command)}")
         self.line(
             f"  {found.steps} steps, {found.tool_calls} tool calls, {seconds(found.duration_ms)}, "
             f"{found.usage.prompt} tokens in, {found.usage.output} out, ${found.cost_dollars:.4f}"

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _LONGEST: Final = 500
 """Characters of a command or a message that are shown."""
+_CLAIM: Final = 300
+"""Characters of a claim that are shown."""
 _MOST: Final = 200
 """Files, commands and findings that are listed, each."""
 _UNSEEN: Final = re.compile(
@@ -131,7 +133,13 @@ def _criteria(report: Report) -> Iterator[str]:
 
 def _claim(claim: Claim) -> str:
     at = f" (event {claim.seq})" if claim.seq is not None else ""
-    return f"- **{claim.judgement}**: {_plain(claim.said)}. {_plain(claim.why)}{at}"
+    return f"- **{claim.judgement}**: {_plain(_without_middle(claim.said))}. {_plain(claim.why)}{at}"
+
+
+def _without_middle(said: str) -> str:
+    """A claim about a long command: how that begins, and what is said to have come of it."""
+    words = " ".join(said.split())
+    return words if len(words) <= _CLAIM else f"{words[: _CLAIM - 60]} … {words[-50:]}"
 
 
 def _checks(report: Report) -> Iterator[str]:

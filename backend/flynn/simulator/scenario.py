@@ -134,8 +134,10 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
     for file in files:
         try:
             text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ScenarioError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+        except OSError as error:
+            raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ScenarioError(f"{file}: is no UTF-8 text ({error})") from error
         scenarios += parse_scenarios(text, str(file))
     check_names(scenarios)
     return scenarios

@@ -137,7 +137,7 @@ function Checks({ checks }: { checks: DiffChecks }) {
   const fresh = findings.filter((finding) => finding.new !== false);
   const old = findings.length - fresh.length;
   const failed = checklist.filter((item) => item.verdict === "failed");
-  const tools = ran.map((linter) => linter.tool).join(", ") || "no linter takes these files";
+  const tools = ran.map((linter) => linter.tool).join(", ") || "nothing that a linter takes";
   return (
     <>
       <h3>Checks</h3>
