@@ -142,12 +142,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Look for no garbage among what stays until the end: modules and tests."""
+    """Look for no garbage among what stays until the end, modules and tests, and more seldom elsewhere."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 
