@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Checks everything: format, lint, import contracts, types, the page, tests and their coverage.
 #
-#   scripts/test.sh                    the checks, and the tests that are not marked slow
-#   scripts/test.sh --all              with coverage, then the slow ones too (what CI runs)
+#   scripts/test.sh                    the checks, and the tests that are not marked slow: about four minutes
+#                                      on two processors
+#   scripts/test.sh --all              with coverage, then the slow ones too (what CI runs): under an hour
 #   scripts/test.sh --lint             the checks alone
 #   scripts/test.sh -k NAME            the tests that match NAME, and nothing else
 #   scripts/test.sh tests/store …      these tests, and nothing else; further options go to pytest
@@ -115,21 +116,41 @@ check_page() {
 # Test processes that start together would each compile all tests; checks leave a processor free for that.
 compiling=
 if [ "$checks" = true ] && [ "${selection[0]}" != none ]; then
-  python -m pytest --collect-only -q >/dev/null 2>&1 &
+  if [ "$coverage" = true ]; then
+    python -m pytest --collect-only -q >/dev/null 2>&1 &
+  else
+    python -m pytest --collect-only -q "${selection[@]}" >/dev/null 2>&1 &
+  fi
   compiling=$!
 fi
 
+# The types take as long as the other checks together, which need one processor: they are checked meanwhile.
+types="$(mktemp)"
+typing=
+trap 'rm -f "$output" "$types"; [ -z "$typing" ] || kill "$typing"' EXIT
+
+# shellcheck disable=SC2329 # stage calls it
+told_types() {
+  local status=0
+  wait "$typing" || status=$?
+  typing=
+  cat "$types"
+  return "$status"
+}
+
 if [ "$checks" = true ]; then
-  stage format ruff format --check .
-  stage lint ruff check .
-  stage imports lint-imports --no-cache --no-logo
   typed=(backend/flynn scripts tests deploy/backup)
   if compgen -G 'bench/*.py' >/dev/null; then
     typed+=(bench)
   fi
-  stage types mypy "${typed[@]}"
+  mypy "${typed[@]}" >"$types" 2>&1 &
+  typing=$!
+  stage format ruff format --check .
+  stage lint ruff check .
+  stage imports lint-imports --no-cache --no-logo
   stage security bandit --quiet --configfile pyproject.toml --recursive backend -ll
   stage page check_page
+  stage types told_types
 fi
 if [ -n "$compiling" ]; then
   wait "$compiling" || true # what is wrong with a test, the stage that runs it says

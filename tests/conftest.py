@@ -114,8 +114,8 @@ def _may_be_missing() -> set[str]:
     return {name.strip() for name in os.environ.get("FLYNN_MAY_SKIP", "").split(",")}
 
 
-QUICK = "not slow"
-"""The selection of the quick run, as scripts/test.sh makes it."""
+QUICK, SLOW = "not slow", "slow"
+"""The selections that scripts/test.sh makes."""
 
 _SLOW_MODULE = re.compile(r"^pytestmark = (\[[^\]]*)?pytest\.mark\.slow\b", re.MULTILINE)
 
@@ -143,19 +143,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Look for no garbage among what stays until the end: modules and tests."""
+    """Look for no garbage among what stays until the end, modules and tests, and more seldom elsewhere."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a `needs` marker with a name that nobody knows, once xdist has written down its groups."""
     _keep_groups(items)
+    if config.option.markexpr == SLOW:
+        _put_the_longest_first(items)
     for item in items:
         for marker in item.iter_markers("needs"):
             unknown = [name for name in marker.args if name not in PREREQUISITES]
@@ -164,6 +167,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     f"{item.nodeid}: needs({', '.join(map(repr, marker.args))}): "
                     f"known are {', '.join(sorted(PREREQUISITES))}"
                 )
+
+
+def _put_the_longest_first(items: list[pytest.Item]) -> None:
+    """Begin with the modules whose tests ask for the most time: one of them at the end would leave the other
+    processes with nothing to do."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        for marker in item.iter_markers("timeout"):
+            longest[item.path] = max(longest.get(item.path, 0), *marker.args)
+    items.sort(key=lambda item: -longest.get(item.path, 0))
 
 
 def _keep_groups(items: list[pytest.Item]) -> None:

@@ -92,6 +92,7 @@ def worker(settings: Settings, place: Path, log: int) -> Iterator[tuple[Forked, 
             forked.close()
 
 
+@pytest.mark.slow
 def test_what_a_worker_logs_holds_no_password_that_only_its_order_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +113,7 @@ def test_what_a_worker_logs_holds_no_password_that_only_its_order_names(
     assert password not in said
 
 
+@pytest.mark.slow
 def test_a_signal_goes_to_the_worker_and_never_to_who_has_its_id_by_now(tmp_path: Path) -> None:
     settings = Settings.load(None, data_dir=tmp_path / "data").model_copy(
         update={"database_url": "postgresql+asyncpg://flynn@127.0.0.1:9/flynn"}

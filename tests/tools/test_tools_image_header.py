@@ -147,6 +147,7 @@ def test_hostile_images_are_named(data: bytes, words: str) -> None:
     assert words in str(Picture.of(data))
 
 
+@pytest.mark.slow
 def test_a_bomb_is_unpacked_no_further_than_its_header_promises() -> None:
     # 200 MB of zeros behind a header of one pixel: whole, by its header, and nothing of it is kept.
     assert isinstance(Picture.of(png(1, 1, b"\0" * 200_000_000)), Picture)

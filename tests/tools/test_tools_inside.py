@@ -116,6 +116,7 @@ def test_only_regular_files_are_read(
         program.read("workspace", "huge")  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_programs_answer_with_a_line_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / "a.png").write_bytes(image(400, 100))
@@ -135,6 +136,7 @@ def test_the_programs_answer_with_a_line_and_bytes(tmp_path: Path) -> None:
     assert answer == {"failure": "unknown"}
 
 
+@pytest.mark.slow
 def test_memory_that_a_file_asks_for_is_not_given(tmp_path: Path) -> None:
     # A header within the limit of pixels that here is far above the memory.
     (tmp_path / "tmp").mkdir()

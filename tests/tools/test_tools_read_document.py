@@ -49,6 +49,7 @@ async def test_a_short_document_is_shown_whole_and_as_it_is(talk: Conversation) 
     assert result.evidence == (FileRead(path="manual.pdf", sha256=digest(data), complete=True),)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("bubblewrap")
 async def test_pages_are_taken_out_as_they_were_asked_for(talk: Conversation) -> None:
     data = pdf([f"page {number}" for number in range(1, 26)])
@@ -84,6 +85,7 @@ async def test_as_many_pages_as_there_is_room_for(talk: Conversation) -> None:
     assert "one page of it has too much text" in await talk.error("Read", file_path="wall.pdf")
 
 
+@pytest.mark.slow
 @pytest.mark.needs("bubblewrap")
 async def test_a_document_of_many_bytes_is_shown_in_parts(talk: Conversation) -> None:
     writer = PdfWriter()

@@ -221,6 +221,7 @@ async def talking(backend: Preference, base: Path, workspace: Path) -> AsyncIter
         yield Conversation(opened, sandbox, create_scratch(base / "private" / "scratch", uuid4()))
 
 
+@pytest.mark.slow
 @pytest.mark.needs("bubblewrap")
 async def test_many_at_once_are_shown_one_after_the_other_and_whatever_their_names(
     talk: Conversation,
@@ -232,6 +233,7 @@ async def test_many_at_once_are_shown_one_after_the_other_and_whatever_their_nam
     assert [shown(result)[2].size for result in results] == [(1_568, 100)] * 7
 
 
+@pytest.mark.slow
 @pytest.mark.needs("bubblewrap")
 async def test_a_file_that_is_swapped_while_it_is_read_is_not_taken_for_the_other(talk: Conversation) -> None:
     one, other = image(1_600, 40), image(1_600, 41)

@@ -73,6 +73,7 @@ async def test_the_example_has_these_findings_and_no_others(reviewed: Reviewed) 
     assert (done.not_run, done.notes) == ((), ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPOSITORIES)
 async def test_a_repository_without_faults_gives_no_alarm(
     reviewed: Reviewed, tmp_path: Path, name: str
@@ -97,6 +98,7 @@ async def test_every_item_and_every_linter_has_a_fault_planted_for_it(
     assert tools == {linter.tool for linter in LINTERS} - {"promtool"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPOSITORIES)
 async def test_every_fault_that_was_planted_is_found_and_nothing_else(
     reviewed: Reviewed, tmp_path: Path, name: str

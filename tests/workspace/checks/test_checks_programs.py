@@ -50,6 +50,7 @@ async def test_compose_files_against_their_schema(lint: Lint) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_workflows_actions_and_dependabot_against_their_schemas(lint: Lint) -> None:
     files = {
         ".github/workflows/good.yml": GOOD_WORKFLOW,
