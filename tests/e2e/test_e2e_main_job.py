@@ -185,7 +185,7 @@ async def test_a_delegation_changes_the_repository_and_leaves_evidence(tmp_path:
     assert "agent creation tests" in report["prose"]
     assert report["account"]["files_changed"] == [WORKFLOW]
     assert [c["judgement"] for c in report["claims"] if c["kind"] == "file"] == ["supported"]
-    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] == "contradicted"} == {}
+    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] != "supported"} == {}
     assert report["unmentioned"] == []
 
     kinds = [e["type"] for e in log]
@@ -215,4 +215,4 @@ async def test_another_repository_gives_another_result(tmp_path: Path) -> None:
     assert report["evidence"]["commands"][-1]["exit_code"] == 1
     assert "they do not pass" in report["prose"]
     assert report["account"]["verification"][-1]["result"] == "failed"
-    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] == "contradicted"} == {}
+    assert {c["said"]: c["why"] for c in report["claims"] if c["judgement"] != "supported"} == {}
