@@ -114,8 +114,8 @@ def _may_be_missing() -> set[str]:
     return {name.strip() for name in os.environ.get("FLYNN_MAY_SKIP", "").split(",")}
 
 
-QUICK, SLOW = "not slow", "slow"
-"""The selections that scripts/test.sh makes."""
+QUICK = "not slow"
+"""The selection of the quick run, as scripts/test.sh makes it."""
 
 _SLOW_MODULE = re.compile(r"^pytestmark = (\[[^\]]*)?pytest\.mark\.slow\b", re.MULTILINE)
 
@@ -154,11 +154,9 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a `needs` marker with a name that nobody knows, once xdist has written down its groups."""
     _keep_groups(items)
-    if config.option.markexpr == SLOW:
-        _put_the_longest_first(items)
     for item in items:
         for marker in item.iter_markers("needs"):
             unknown = [name for name in marker.args if name not in PREREQUISITES]
@@ -167,16 +165,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     f"{item.nodeid}: needs({', '.join(map(repr, marker.args))}): "
                     f"known are {', '.join(sorted(PREREQUISITES))}"
                 )
-
-
-def _put_the_longest_first(items: list[pytest.Item]) -> None:
-    """Begin with the modules whose tests ask for the most time: one of them at the end would leave the other
-    processes with nothing to do."""
-    longest: dict[Path, float] = {}
-    for item in items:
-        for marker in item.iter_markers("timeout"):
-            longest[item.path] = max(longest.get(item.path, 0), *marker.args)
-    items.sort(key=lambda item: -longest.get(item.path, 0))
 
 
 def _keep_groups(items: list[pytest.Item]) -> None:
