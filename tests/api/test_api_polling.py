@@ -61,6 +61,17 @@ class Poll:
                         return packet
 
 
+async def following(polled: Served) -> tuple[Poll, str]:
+    """A client that follows a new conversation; that conversation's id."""
+    poll = await Poll(polled).begin()
+    await poll.post('420["conversation.create",{}]')
+    made = json.loads((await poll.until("430"))[3:])[0]
+    conversation: str = made["conversation"]["id"]
+    await poll.post(f'421["conversation.open",{json.dumps({"conversation_id": conversation})}]')
+    await poll.until("431")
+    return poll, conversation
+
+
 async def test_a_client_that_polls_has_all_that_a_websocket_has(polled: Served) -> None:
     watcher = Watcher(polled)
     await watcher.client.connect(
@@ -101,13 +112,8 @@ async def test_a_log_to_catch_up_with_reaches_the_client_from_pip_as_it_comes(po
 
 
 async def test_no_answer_has_more_packets_than_clients_take(polled: Served) -> None:
-    poll = await Poll(polled).begin()
-    await poll.post('420["conversation.create",{}]')
-    made = json.loads((await poll.until("430"))[3:])[0]
-    order = {"conversation_id": made["conversation"]["id"]}
-    await poll.post(f'421["conversation.open",{json.dumps(order)}]')
-    await poll.until("431")
-    await polled.say(order["conversation_id"], *(f"{n}" for n in range(60)))
+    poll, conversation = await following(polled)
+    await polled.say(conversation, *(f"{n}" for n in range(60)))
     answers: list[list[str]] = []
     async with asyncio.timeout(30):
         while sum(packet.startswith('42["event"') for answer in answers for packet in answer) < 60:
@@ -138,25 +144,20 @@ async def test_the_clients_from_pip_and_npm_stay_with_polling_and_go_on(polled: 
 
 
 async def test_what_was_fetched_is_confirmed_by_the_next_request(polled: Served) -> None:
-    poll = await Poll(polled).begin()
-    await poll.post('420["conversation.create",{}]')
-    made = json.loads((await poll.until("430"))[3:])[0]
-    order = {"conversation_id": made["conversation"]["id"]}
-    await poll.post(f'421["conversation.open",{json.dumps(order)}]')
-    await poll.until("431")
-    await polled.say(order["conversation_id"], "one")
+    poll, conversation = await following(polled)
+    await polled.say(conversation, "one")
     await poll.until('42["event"')
     session = json.loads(poll.session[2:])[1]["session"]
 
     async def kept() -> int:
         state = await polled.bus.load_session(session)
-        return int(state["watching"].get(order["conversation_id"], 0)) if state else 0
+        return int(state["watching"].get(conversation, 0)) if state else 0
 
     assert await kept() == 0
     await asyncio.sleep(1.1)  # cursors are saved once a second
     asking = asyncio.create_task(poll.get())
     await eventually(async_true(kept), what="a cursor that was kept")
-    await polled.say(order["conversation_id"], "two")
+    await polled.say(conversation, "two")
     assert '"two"' in "".join(await asking)
 
 

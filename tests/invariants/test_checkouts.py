@@ -19,7 +19,6 @@ from sqlalchemy import text
 from flynn.domain import events as ev
 from flynn.domain.errors import InvalidInput
 from flynn.domain.orders import InterruptOrder, MessageOrder, TaskOrder, UndoOrder
-from flynn.domain.report import Evidence
 from flynn.domain.views import TaskView
 from flynn.telemetry.crash_point import arm
 from flynn.worker.checkout_sweeper import CheckoutSweeper
@@ -27,6 +26,7 @@ from flynn.workspace.mounts import Mounts
 from flynn.workspace.volume import read_volume
 from tests.eventually import eventually
 from tests.house import House, TestLease, open_house
+from tests.invariants.delegating import delegate, done, evidence, git
 
 pytestmark = pytest.mark.needs("git", "bubblewrap")
 
@@ -121,13 +121,6 @@ turns:
 """
 
 
-def git(tree: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", *words], cwd=tree, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
 def found(tree: Path, ref: str) -> bool:
     words = ["git", "-c", "safe.directory=*", "rev-parse", "-q", "--verify", ref]
     done = subprocess.run(words, cwd=tree, capture_output=True, check=False)
@@ -150,23 +143,6 @@ def begin(tree: Path) -> str:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with open_house(tmp_path, SCRIPT, volume=True) as opened:
         yield opened
-
-
-async def delegate(house: House, words: str, **more: Any) -> TaskView:
-    order = TaskOrder.model_validate({"instructions": words, "workspace": "house", "title": "A task", **more})
-    task, _ = await house.intake.delegate_task(house.owner, order, idempotency_key=None)
-    return task
-
-
-async def done(house: House, words: str, **more: Any) -> TaskView:
-    task = await delegate(house, words, **more)
-    await house.work()
-    return await house.views.task(house.owner, task.id)
-
-
-def evidence(task: TaskView) -> Evidence:
-    assert task.report is not None
-    return task.report.evidence
 
 
 async def events(house: House, task: TaskView, kind: type[ev.EventData]) -> list[Any]:

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from flynn.domain import events as ev
-from flynn.domain.orders import TaskOrder
-from flynn.domain.report import Evidence
-from flynn.domain.views import TaskView
 from tests.house import House, open_house
+from tests.invariants.delegating import done, evidence, git
 
 pytestmark = [pytest.mark.needs("git", "bubblewrap"), pytest.mark.slow]
 
@@ -104,17 +102,6 @@ turns:
 """
 
 
-def git(tree: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-c", "protocol.file.allow=always", *words],
-        cwd=tree,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
 def files(tree: Path, branch: str) -> set[bytes]:
     """The names of the files that a branch has, as bytes."""
     words = ["git", "-c", "safe.directory=*", "ls-tree", "-rz", "--name-only", branch]
@@ -146,18 +133,6 @@ def cloned(origin: Path, tree: Path, *options: str) -> None:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with open_house(tmp_path, SCRIPT, volume=True) as opened:
         yield opened
-
-
-async def done(house: House, words: str, **more: str) -> TaskView:
-    order = TaskOrder.model_validate({"instructions": words, "workspace": "house", "title": "A task", **more})
-    task, _ = await house.intake.delegate_task(house.owner, order, idempotency_key=None)
-    await house.work()
-    return await house.views.task(house.owner, task.id)
-
-
-def evidence(task: TaskView) -> Evidence:
-    assert task.report is not None
-    return task.report.evidence
 
 
 async def test_a_shallow_repository_has_checkouts_and_stays_shallow(house: House, tmp_path: Path) -> None:

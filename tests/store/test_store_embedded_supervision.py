@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -147,39 +148,39 @@ async def finish_orphan(orphan: asyncio.subprocess.Process) -> None:
     await orphan.communicate()
 
 
+@asynccontextmanager
+async def bystander(account: Account) -> AsyncIterator[int]:
+    """The pid of a process of the same user that is no server; it must not be ended."""
+    process = await spawn(
+        Path("/bin/sleep"), "60", account=account, directory=Path("/"), death_signal=signal.SIGKILL
+    )
+    try:
+        await until(lambda: psutil.Process(process.pid).name() == "sleep")
+        yield process.pid
+        assert process.returncode is None
+    finally:
+        await finish_orphan(process)
+
+
 async def test_a_stale_pid_file_is_not_trusted(path: Path) -> None:
     """The pid it names belongs to somebody else by now, even to somebody of the same user."""
     account = await made(path)
-    bystander = await spawn(
-        Path("/bin/sleep"), "60", account=account, directory=Path("/"), death_signal=signal.SIGKILL
-    )
-    await until(lambda: psutil.Process(bystander.pid).name() == "sleep")
-    claim = f"{bystander.pid}\n{path / 'cluster'}\n{int(time.time())}\n5432\n.\n\n  0  0\nready   \n"
-    (path / "cluster" / "postmaster.pid").write_text(claim)
-    try:
+    async with bystander(account) as pid:
+        claim = f"{pid}\n{path / 'cluster'}\n{int(time.time())}\n5432\n.\n\n  0  0\nready   \n"
+        (path / "cluster" / "postmaster.pid").write_text(claim)
         async with EmbeddedPostgres(path, fsync=False) as server:
             assert server.state == "running"
-        assert bystander.returncode is None
-    finally:
-        await finish_orphan(bystander)
 
 
 async def test_a_stale_lock_of_the_socket_is_not_trusted(path: Path) -> None:
     """As a backup or a crash leaves it: there is no pid file any more, and its pid is somebody else's."""
     account = await made(path)
-    bystander = await spawn(
-        Path("/bin/sleep"), "60", account=account, directory=Path("/"), death_signal=signal.SIGKILL
-    )
-    await until(lambda: psutil.Process(bystander.pid).name() == "sleep")
-    lock = path / "cluster" / SOCKET_LOCK
-    lock.write_text(f"{bystander.pid}\n/proc/self/cwd\n{int(time.time())}\n5432\n.\n")
-    account.give(lock)
-    try:
+    async with bystander(account) as pid:
+        lock = path / "cluster" / SOCKET_LOCK
+        lock.write_text(f"{pid}\n/proc/self/cwd\n{int(time.time())}\n5432\n.\n")
+        account.give(lock)
         async with EmbeddedPostgres(path, fsync=False) as server:
             assert server.state == "running"
-        assert bystander.returncode is None
-    finally:
-        await finish_orphan(bystander)
 
 
 async def test_kill_9_of_the_server_is_noticed_and_mended(path: Path) -> None:

@@ -7,7 +7,7 @@ from flynn.app.backups import OFF, THEIRS, keeper_of, policy_of
 from flynn.app.database import open_database
 from flynn.cli.client import Client
 from flynn.cli.record import find_running, own
-from flynn.cli.screen import safe
+from flynn.cli.screen import counted, safe
 from flynn.domain.backup import BackupBegun, BackupsView, BackupView
 from flynn.domain.errors import ConfigurationError, FlynnError
 from flynn.ops.backup.catalogue import Catalogue
@@ -133,11 +133,6 @@ def size(count: int) -> str:
     if count < 1_000_000:
         return f"{count / 1_000:,.1f} kB"
     return f"{count / 1_000_000:,.1f} MB"
-
-
-def counted(count: int, what: str) -> str:
-    """Such as "1 file" and "2 files"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _line(item: BackupView) -> str:

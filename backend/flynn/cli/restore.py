@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from flynn.app.backups import TREES, directory_of
-from flynn.cli.backup import counted, need_embedded, size
+from flynn.cli.backup import need_embedded, size
 from flynn.cli.program import called_as
 from flynn.cli.record import own
-from flynn.cli.screen import safe
+from flynn.cli.screen import counted, safe
 from flynn.domain.errors import ConfigurationError, Conflict
 from flynn.ops.backup.base import CLUSTER
 from flynn.ops.backup.catalogue import Catalogue

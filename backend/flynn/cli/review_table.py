@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final, TextIO
 
-from flynn.cli.screen import safe, seconds
+from flynn.cli.screen import counted, safe, seconds
 from flynn.domain.checklist import ChecklistItem, Proof, Verdict
 from flynn.domain.finding import Finding, Severity
 from flynn.domain.review import NotRun, Review
@@ -90,7 +90,7 @@ def _left_out(review: Review, paint: _Paint) -> Iterator[str]:
 
 
 def _gap(gap: NotRun) -> str:
-    over = safe(gap.path) if gap.path else _files(gap.files) if gap.files else ""
+    over = safe(gap.path) if gap.path else counted(gap.files, "file") if gap.files else ""
     return f"{gap.tool}{' did not look at ' + over if over else ''}: {safe(gap.reason)}"
 
 
@@ -103,11 +103,7 @@ def _totals(review: Review, paint: _Paint) -> Iterator[str]:
     checklist = ", ".join(f"{items[verdict]} {verdict.value}" for verdict in Verdict)
     ran = ", ".join(f"{ran.tool} ({ran.files})" for ran in review.ran) or "none"
     yield paint(f"{', '.join(said)}; checklist: {checklist}", _BOLD)
-    yield f"{_files(review.files)} in {seconds(review.duration_ms)}; linters: {ran}"
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    yield f"{counted(review.files, 'file')} in {seconds(review.duration_ms)}; linters: {ran}"
 
 
 def _next(following: str | None, paint: _Paint) -> Iterator[str]:

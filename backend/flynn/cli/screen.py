@@ -17,6 +17,11 @@ _TELLING = ("command", "file_path", "pattern", "path")
 """Fields of a tool's input of which the first that is there says most."""
 
 
+def counted(count: int, what: str) -> str:
+    """Such as "1 file" and "2 files"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def safe(text: str) -> str:
     """`text` with control characters spelt out: words of a model or a command must not steer a terminal."""
     return text.replace("\r\n", "\n").translate(_SPELT)
@@ -156,8 +161,7 @@ class Screen:
             case ev.CheckoutSkipped():
                 self.line(f"  no checkout of its own: {one_line(event.detail)}", style="33")
             case ev.TaskCommitted():
-                count = len(event.commits) + event.more
-                commits = "1 commit" if count == 1 else f"{count} commits"
+                commits = counted(len(event.commits) + event.more, "commit")
                 self.line(f"  branch {safe(event.branch)}: {event.outcome}, {commits}", style="33")
             case _:
                 assert_never(event)
